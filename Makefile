@@ -1,0 +1,39 @@
+# One word per chore, the same on a laptop and in CI.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install setup demo test check fix docs golden e2e bench clean
+
+install: .venv/.installed          ## the command alone, at .venv/bin/fhir-task-exporter
+setup: .venv/.setup                ## and what tests and linters need
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/.setup: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install                      ## a simulated payer network and the exporter on it, at 127.0.0.1:9842
+	$(BIN)/fhir-task-exporter demo
+
+test: setup                        ## every test that needs no real server
+	$(BIN)/pytest -m 'not e2e'
+
+e2e: setup                         ## the tests against HAPI FHIR, Prometheus and other real things
+	$(BIN)/pytest -m e2e
+
+check: setup                       ## format, lint, types, security
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive exporter
+
+fix: setup                         ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

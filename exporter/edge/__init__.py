@@ -1,0 +1,1 @@
+"""Where effects happen: one outside thing a file."""

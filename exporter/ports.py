@@ -1,0 +1,160 @@
+"""The seams: what the middle of the programme asks of the outside, in its own words.
+
+Nothing here does anything. `edge/` keeps these promises for real, `tests/` with fakes.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from .errors import ErrorReason
+from .task.model import Instant, Page
+
+
+class Operation(StrEnum):
+    """What a request to the FHIR server is for; a label."""
+
+    SEARCH = "search"
+    PAGE = "page"
+    COUNT = "count"
+    READ = "read"
+    ORGANIZATION = "organization"
+    METADATA = "metadata"
+    TOKEN = "token"  # noqa: S105 - a word for a request, not a secret
+
+
+class Bound(NamedTuple):
+    """The lower end of a search: a FHIR prefix (`ge`, `gt` or `eq`) and a stamp."""
+
+    prefix: str
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to ask beside the selection: from `since`, before `until`, and further `filters`.
+
+    Answers come sorted by `_lastUpdated`, then `_id`.
+    """
+
+    since: Bound | None = None
+    until: Instant | None = None
+    filters: tuple[tuple[str, str], ...] = ()
+
+
+class Window(Protocol):
+    """Requests that share one deadline (`--poll.timeout`). Each raises a ServerError."""
+
+    def first(self, search: Search) -> Page:
+        """Ask anew; raises Cached when the answer is an old one."""
+
+    def follow(self, link: str) -> Page:
+        """Fetch the page behind a `next` link; raises LinkRefused when it leads elsewhere."""
+
+    def read(self, ids: Sequence[str]) -> Page:
+        """Fetch Tasks by id, tagged or not; what is not in the answer is not on the server."""
+
+    def count(self, search: Search) -> int:
+        """Ask the server's own count; raises WrongResource when it gives none."""
+
+    def organization(self, reference: str) -> str | None:
+        """Read the name of `Organization/…`; None where it has none or we may not read it (403, 404, 410)."""
+
+
+class Server(Protocol):
+    """A FHIR server that holds Tasks."""
+
+    def window(self) -> AbstractContextManager[Window]:
+        """Open a connection and start its deadline."""
+
+
+class Clock(Protocol):
+    """Our own time: never used to judge Tasks where the server tells its own."""
+
+    def wall(self) -> Instant:
+        """Now, in milliseconds since 1970 UTC; may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+
+class Outcome(StrEnum):
+    """How a poll or a reconciliation ended: `partial` kept some pages, `failed` none."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class Sweep(StrEnum):
+    """Which comparison by timer: the open Tasks and the recent, or everything by counts."""
+
+    OPEN = "open"
+    FULL = "full"
+
+
+class Answer(StrEnum):
+    """What a scrape was given.
+
+    A poll of its own; a picture still young; the last one, since the poll still runs; the last one, since it failed.
+    """
+
+    FRESH = "fresh"
+    REUSED = "reused"
+    LATE = "late"
+    STALE = "stale"
+
+
+class RequestLog(Protocol):
+    """Told of each request to the FHIR server."""
+
+    def requested(self, operation: Operation, status: int | None, seconds: float) -> None:
+        """`status` is None when no answer came."""
+
+    def received(self, count: int) -> None:
+        """Count bytes on the wire."""
+
+
+class LedgerState(NamedTuple):
+    """Figures of the ledger after a commit. Instants are the server's, but for `last_complete`, which is ours."""
+
+    tracked: int
+    pairs: int
+    pairs_capped: int
+    bytes: int
+    watermark: Instant | None
+    last_complete: Instant | None
+    baseline_complete: bool
+
+
+class Telemetry(Protocol):
+    """The exporter's own life, as the worker tells it."""
+
+    def up(self, value: bool) -> None:
+        """Say whether the last page of a poll, baseline or catch-up succeeded and was committed."""
+
+    def polled(self, outcome: Outcome, seconds: float) -> None:
+        """Count a poll (a catch-up is one poll, and so is the baseline)."""
+
+    def erred(self, reason: ErrorReason) -> None:
+        """Count an error."""
+
+    def reconciled(self, sweep: Sweep, outcome: Outcome) -> None:
+        """Count a finished sweep."""
+
+    def corrected(self, sweep: Sweep, count: int) -> None:
+        """Count Tasks that a sweep found to differ."""
+
+    def progressed(self, ratio: float) -> None:
+        """Tell how far the baseline is, 0 to 1."""
+
+    def late(self, seconds: float) -> None:
+        """Tell how long after its stamp a version became visible; the largest is kept."""
+
+    def skewed(self, seconds: float) -> None:
+        """Tell the server's clock minus ours."""
+
+    def ledger(self, state: LedgerState) -> None:
+        """Show the ledger's figures."""
