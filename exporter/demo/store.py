@@ -1,0 +1,219 @@
+"""What the simulated FHIR server holds: versioned resources, ready to be sent, in the order of their stamps.
+
+Rule 1: the only time is that of `clock`, which the owner of the store moves.
+Rule 2: nothing here knows HTTP.
+
+A million Tasks fit: each is its bytes and a small tuple, and each *group* (status, tags, codes) has one
+sorted index, so that searches and counts over time are two bisections.
+"""
+
+import json
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import NamedTuple
+
+from ..task.model import Coding, Instant
+from .dates import EVER, Span, written
+from .query import Cursor, Group, Query
+
+Resource = Mapping[str, object]
+
+ELEMENTS = (*("status", "code", "authoredOn", "requester", "owner", "focus", "for", "note", "statusReason", "output"),)
+"""What the exporter asks for beside `meta`: written first, so that a SUBSETTED answer is a slice of the bytes."""
+
+SUBSETTED = b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}'
+
+Place = tuple[Instant, str]
+
+
+class Record(NamedTuple):
+    """One version of a resource: `tags_end` and `wanted_end` are offsets into `data`."""
+
+    version: str
+    stamp: Instant
+    group: Group
+    data: bytes
+    tags_end: int
+    wanted_end: int
+
+    def subsetted(self) -> bytes:
+        """Keep ELEMENTS only, and say so by a tag beside the others (as HAPI does)."""
+        mark = b"," + SUBSETTED if self.group.tags else b',"tag":[' + SUBSETTED + b"]"
+        return b"".join((self.data[: self.tags_end], mark, self.data[self.tags_end : self.wanted_end], b"}"))
+
+
+class Store:
+    """The resources of one server. `base` is its public address, without a slash at the end."""
+
+    def __init__(self, clock: Callable[[], Instant], base: str = "http://fhir.example/fhir") -> None:
+        self.clock = clock
+        self.base = base
+        self.page_limit = 200
+        self.cursors: dict[str, Cursor] = {}
+        self.searches = 0
+        self._records: dict[str, dict[str, Record]] = {}
+        self._indexes: dict[Group, list[Place]] = {}
+        self._deleted: dict[tuple[str, str], int] = {}
+
+    def put(self, resource: Resource, *, version: str | None = None, stamp: Instant | None = None) -> None:
+        """Create or update, whole: tags that are not given are gone. What changes nothing makes no version.
+
+        `version` and `stamp` are the server's own unless a test plays a server that lags or went back.
+        """
+        kind, identifier = str(resource["resourceType"]), str(resource["id"])
+        before = self.get(kind, identifier)
+        if before and version is None and encode(resource, before.version, before.stamp).data == before.data:
+            return
+        if version is None:
+            version = self._next_version(kind, identifier, before)
+        self._place(identifier, encode(resource, version, self.clock() if stamp is None else stamp))
+
+    def delete(self, identifier: str, kind: str = "Task") -> None:
+        """Delete logically: 410 from now on; a later put goes on three versions further (measured on HAPI)."""
+        record = self._remove(kind, identifier)
+        self._deleted[kind, identifier] = int(record.version) + 2 if record.version.isdecimal() else 0
+
+    def expunge(self, identifier: str, kind: str = "Task") -> None:
+        """Remove physically: 404 from now on; a later put starts at version 1."""
+        if identifier in self._records.get(kind, {}):
+            self._remove(kind, identifier)
+        self._deleted.pop((kind, identifier), None)
+
+    def meta_add(self, identifier: str, tag: Coding, kind: str = "Task") -> None:
+        """Add a tag as `$meta-add` does: neither version nor stamp move."""
+        self._retag(kind, identifier, lambda tags: [*tags, {"system": tag.system, "code": tag.code}])
+
+    def meta_delete(self, identifier: str, tag: Coding, kind: str = "Task") -> None:
+        """Take a tag away as `$meta-delete` does: neither version nor stamp move."""
+        gone = {"system": tag.system, "code": tag.code}
+        self._retag(kind, identifier, lambda tags: [each for each in tags if each != gone])
+
+    def get(self, kind: str, identifier: str) -> Record | None:
+        """Return the current version, None where there is none."""
+        return self._records.get(kind, {}).get(identifier)
+
+    def ids(self, kind: str = "Task") -> Iterable[str]:
+        """List what is there."""
+        return self._records.get(kind, {}).keys()
+
+    def was_deleted(self, kind: str, identifier: str) -> bool:
+        """Tell 410 from 404."""
+        return (kind, identifier) in self._deleted
+
+    def count(self, query: Query) -> int:
+        """Count what a search would find."""
+        if query.ids is not None:
+            return len(self.find(query, EVER))
+        return sum(high - low for _, low, high in self._slices(query))
+
+    def find(self, query: Query, limit: int) -> list[str]:
+        """List the ids that a search finds, in its order, at most `limit`."""
+        if query.ids is not None:
+            places = sorted(self._known(query.kind, query.ids, query))
+        elif query.newest_first:
+            places = sorted(chain.from_iterable(index[low:high] for index, low, high in self._slices(query)))
+        else:
+            parts = (index[low : min(high, low + limit)] for index, low, high in self._slices(query))
+            places = sorted(chain.from_iterable(parts))
+        if query.newest_first:
+            places.sort(key=lambda place: -place[0])
+        return [identifier for _, identifier in places[:limit]]
+
+    def _known(self, kind: str, identifiers: Iterable[str], query: Query) -> Iterable[Place]:
+        for identifier in identifiers:
+            record = self.get(kind, identifier)
+            if record and query.span.low <= record.stamp < query.span.high and query.wants(record.group):
+                yield record.stamp, identifier
+
+    def _slices(self, query: Query) -> Iterable[tuple[list[Place], int, int]]:
+        for group, index in self._indexes.items():
+            if query.wants(group):
+                low, high = _ends(index, query.span)
+                if low < high:
+                    yield index, low, high
+
+    def _next_version(self, kind: str, identifier: str, before: Record | None) -> str:
+        last = before.version if before else str(self._deleted.get((kind, identifier), 0))
+        return str(int(last) + 1) if last.isdecimal() else "1"
+
+    def _place(self, identifier: str, record: Record) -> None:
+        kind = record.group.kind
+        if self.get(kind, identifier):
+            self._remove(kind, identifier)
+        self._deleted.pop((kind, identifier), None)
+        self._records.setdefault(kind, {})[identifier] = record
+        index = self._indexes.setdefault(record.group, [])
+        place = (record.stamp, identifier)
+        if index and place < index[-1]:
+            insort(index, place)
+        else:
+            index.append(place)
+
+    def _remove(self, kind: str, identifier: str) -> Record:
+        record = self._records[kind].pop(identifier)
+        index = self._indexes[record.group]
+        del index[bisect_left(index, (record.stamp, identifier))]
+        return record
+
+    def _retag(self, kind: str, identifier: str, change: Callable[[list[object]], list[object]]) -> None:
+        record = self._records[kind][identifier]
+        resource = json.loads(record.data)
+        resource["meta"]["tag"] = change(resource["meta"].get("tag", []))
+        self._place(identifier, encode(resource, record.version, record.stamp))
+
+
+def encode(resource: Resource, version: str, stamp: Instant) -> Record:
+    """Write a version as it will be sent: meta first and its tags last, then ELEMENTS, then the rest."""
+    given = resource.get("meta")
+    meta = dict(given) if isinstance(given, Mapping) else {}
+    tags = meta.pop("tag", None) or []
+    meta |= {"versionId": version, "lastUpdated": written(stamp)} | ({"tag": tags} if tags else {})
+    head = _bytes({"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta})
+    wanted = _bytes({name: value for name, value in resource.items() if name.lstrip("_") in ELEMENTS})
+    rest = _bytes({name: value for name, value in resource.items() if name.lstrip("_") not in (*ELEMENTS, *_HEAD)})
+    opening = _joined(head, wanted)
+    return Record(
+        version=version,
+        stamp=stamp,
+        group=_group(resource, tags),
+        data=_joined(opening, rest),
+        tags_end=len(head) - (3 if tags else 2),
+        wanted_end=len(opening) - 1,
+    )
+
+
+_HEAD = ("resourceType", "id", "meta")
+
+
+def _group(resource: Resource, tags: object) -> Group:
+    status, code = resource.get("status"), resource.get("code")
+    codings = code.get("coding") if isinstance(code, Mapping) else None
+    return Group(
+        kind=str(resource["resourceType"]),
+        status=status if isinstance(status, str) else None,
+        tags=_tokens(tags),
+        codes=_tokens(codings),
+    )
+
+
+def _tokens(codings: object) -> frozenset[str]:
+    """Write codings as tokens; a resource of wrong shapes is stored all the same, it just matches less."""
+    if not isinstance(codings, list):
+        return frozenset()
+    return frozenset(
+        f"{each.get('system', '')}|{each.get('code', '')}" for each in codings if isinstance(each, Mapping)
+    )
+
+
+def _ends(index: list[Place], span: Span) -> tuple[int, int]:
+    return bisect_left(index, (span.low, "")), bisect_left(index, (span.high, ""))
+
+
+def _joined(head: bytes, tail: bytes) -> bytes:
+    """Join two JSON objects into one."""
+    return head if tail == b"{}" else head[:-1] + b"," + tail[1:]
+
+
+def _bytes(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
