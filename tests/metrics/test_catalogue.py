@@ -1,0 +1,98 @@
+"""The catalogue keeps the naming rules of Prometheus and OpenMetrics, and the contract's vocabularies."""
+
+import re
+from dataclasses import fields
+
+import pytest
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from exporter.metrics.catalogue import CATALOGUE, FACTS, GAUGES, OWN, PROCESS, TASKS, Definition, Kind
+from exporter.task.model import Fact, Gauges
+
+FORBIDDEN_LABELS = {"type", "owner", "customer", "stage", "service", "env", "job", "instance", "le", "quantile"}
+RESERVED_ENDS = ("_total", "_sum", "_count", "_bucket", "_created")
+NOT_YET = ("fhir_export_job", "probe_", "smilecdr_", "token_expiry", "config_last_reload")
+
+every_metric = pytest.mark.parametrize("metric", CATALOGUE, ids=lambda metric: metric.name)
+
+
+@every_metric
+def test_a_name_is_legal_and_short_enough_for_label_limits(metric: Definition) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9_]*[a-z0-9]", metric.name)
+    assert len(metric.name) <= 60
+
+
+@every_metric
+def test_only_counters_end_in_total(metric: Definition) -> None:
+    assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
+    if metric.kind is not Kind.COUNTER:
+        assert not metric.name.endswith(RESERVED_ENDS)
+
+
+@every_metric
+def test_a_unit_is_the_end_of_the_name_and_a_base_unit(metric: Definition) -> None:
+    named = metric.name.removesuffix("_total").rpartition("_")[2]
+    assert metric.unit == (named if named in {"seconds", "bytes", "ratio"} else "")
+
+
+@every_metric
+def test_a_help_text_is_one_line_that_ends_with_a_full_stop(metric: Definition) -> None:
+    assert metric.help.endswith(".")
+    assert "\n" not in metric.help
+
+
+@every_metric
+def test_labels_are_legal_and_say_nothing_that_prometheus_sets(metric: Definition) -> None:
+    assert not FORBIDDEN_LABELS & set(metric.label_names)
+    assert all(re.fullmatch(r"[a-z][a-z_]*", name) for name in metric.label_names)
+    assert len(set(metric.label_names)) == len(metric.label_names)
+
+
+@every_metric
+def test_a_closed_label_lists_words_once(metric: Definition) -> None:
+    for label in metric.labels:
+        assert bool(label.values) or not label.closed
+        assert len(set(label.values)) == len(label.values)
+
+
+@every_metric
+def test_buckets_rise_and_belong_to_histograms(metric: Definition) -> None:
+    assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
+    assert list(metric.buckets) == sorted(set(metric.buckets))
+
+
+def test_each_name_is_there_once() -> None:
+    assert len({metric.name for metric in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_every_fact_and_every_gauge_of_the_model_has_a_metric() -> None:
+    assert set(FACTS) == set(Fact)
+    assert set(GAUGES) == {field.name for field in fields(Gauges)}
+
+
+def test_own_metrics_have_our_prefix_and_task_metrics_another() -> None:
+    assert {m.name for m in OWN.values() if not m.name.startswith("fhir_task_exporter_")} == {"fhir_task_up"}
+    assert not [m.name for m in TASKS if m.name.startswith("fhir_task_exporter_")]
+
+
+def test_nothing_is_promised_that_is_not_built() -> None:
+    assert not [m.name for m in CATALOGUE if any(word in m.name for word in NOT_YET)]
+
+
+def test_task_counters_say_that_they_may_lag_and_gauges_how_old_they_are() -> None:
+    assert all("--series.hold" in metric.help for metric in FACTS.values())
+    assert all("as of the last complete poll" in metric.help for metric in GAUGES.values())
+
+
+def test_the_duration_says_that_it_is_an_upper_bound() -> None:
+    assert (
+        "authoredOn to lastUpdated of the version first seen in that status: an upper bound"
+        in FACTS[Fact.DURATION].help
+    )
+
+
+def test_process_metrics_are_those_of_the_library() -> None:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    told = {(f.name + "_total" * (f.type == "counter"), f.type, f.documentation) for f in registry.collect()}
+    assert told == {(m.name, m.kind.value, m.help) for m in PROCESS}
