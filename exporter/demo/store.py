@@ -24,6 +24,12 @@ ELEMENTS = (*("status", "code", "authoredOn", "requester", "owner", "focus", "fo
 
 SUBSETTED = b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}'
 
+_HEAD = ("resourceType", "id", "meta")
+_FIRST = frozenset({*ELEMENTS, *(f"_{name}" for name in ELEMENTS)})
+_REST_WITHOUT = _FIRST | frozenset(_HEAD)
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+"""Made once: `json.dumps` with arguments makes an encoder for each call."""
+
 Place = tuple[Instant, str]
 
 
@@ -53,6 +59,7 @@ class Store:
         self.cursors: dict[str, Cursor] = {}
         self.searches = 0
         self._records: dict[str, dict[str, Record]] = {}
+        self._groups: dict[Group, Group] = {}
         self._indexes: dict[Group, list[Place]] = {}
         self._deleted: dict[tuple[str, str], int] = {}
 
@@ -142,8 +149,9 @@ class Store:
         if self.get(kind, identifier):
             self._remove(kind, identifier)
         self._deleted.pop((kind, identifier), None)
-        self._records.setdefault(kind, {})[identifier] = record
-        index = self._indexes.setdefault(record.group, [])
+        group = self._groups.setdefault(record.group, record.group)  # one for all: a set each would be most of a record
+        self._records.setdefault(kind, {})[identifier] = record._replace(group=group)
+        index = self._indexes.setdefault(group, [])
         place = (record.stamp, identifier)
         if index and place < index[-1]:
             insort(index, place)
@@ -170,8 +178,8 @@ def encode(resource: Resource, version: str, stamp: Instant) -> Record:
     tags = meta.pop("tag", None) or []
     meta |= {"versionId": version, "lastUpdated": written(stamp)} | ({"tag": tags} if tags else {})
     head = _bytes({"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta})
-    wanted = _bytes({name: value for name, value in resource.items() if name.lstrip("_") in ELEMENTS})
-    rest = _bytes({name: value for name, value in resource.items() if name.lstrip("_") not in (*ELEMENTS, *_HEAD)})
+    wanted = _bytes({name: value for name, value in resource.items() if name in _FIRST})
+    rest = _bytes({name: value for name, value in resource.items() if name not in _REST_WITHOUT})
     opening = _joined(head, wanted)
     return Record(
         version=version,
@@ -181,9 +189,6 @@ def encode(resource: Resource, version: str, stamp: Instant) -> Record:
         tags_end=len(head) - (3 if tags else 2),
         wanted_end=len(opening) - 1,
     )
-
-
-_HEAD = ("resourceType", "id", "meta")
 
 
 def _group(resource: Resource, tags: object) -> Group:
@@ -216,4 +221,4 @@ def _joined(head: bytes, tail: bytes) -> bytes:
 
 
 def _bytes(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _write(value).encode()
