@@ -1,0 +1,6 @@
+"""`python -m exporter` is `fhir-task-exporter`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

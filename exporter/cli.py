@@ -1,0 +1,166 @@
+"""The command line: the only file that knows click, and the only place that exits.
+
+Options carry no type, default or envvar of click's: it would stop at the first fault and repeat the value. They are
+handed as text to `config`, which answers with Settings or with every fault at once.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import click
+
+from . import config, log
+from .config import LogSettings, Option
+from .errors import ConfigurationError, ExporterError
+
+TROUBLE, WRONG_USAGE = 1, 2
+_LOG = logging.getLogger(__name__)
+
+Given = str | bool | Sequence[str] | None
+Function = TypeVar("Function", bound=Callable[..., int])
+
+
+class _Command(click.Command):
+    """A command whose body returns its exit code, and whose failures become sentences."""
+
+    allow_extra_args = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what is left over without repeating it: it may be a secret that lost its option."""
+        left = super().parse_args(ctx, args)
+        if left and not ctx.resilient_parsing:
+            raise click.UsageError("there are arguments that belong to no option", ctx)
+        return left
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the body and exit: 0 it went well, 1 it ran and found trouble, 2 the configuration is wrong."""
+        try:
+            code = super().invoke(ctx)
+        except ConfigurationError as error:
+            _complain("The configuration cannot be used:", *(f"  {fault}" for fault in error.faults), error.remedy)
+            code = WRONG_USAGE
+        except ExporterError as error:
+            _complain(str(error), error.remedy)
+            code = TROUBLE
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort: a traceback would print the message, and what is in it
+            _complain(f"An error of the programme itself: {type(error).__name__} at {log.places(error)}.")
+            _complain(ExporterError.remedy)
+            code = TROUBLE
+        ctx.exit(code)
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        click.echo(log.masked(line), err=True)
+
+
+def _with(options: Sequence[Option]) -> Callable[[Function], Function]:
+    """Give a command one click option for each row."""
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = _click_option(option)(function)
+        return function
+
+    return decorate
+
+
+def _click_option(option: Option) -> Callable[[Function], Function]:
+    flags = f"{option.flag}/--no-{option.name}" if option.switch else option.flag
+    told = f"{option.help} [{_aside(option)}]"
+    if option.switch:
+        return click.option(flags, option.identifier, default=None, help=told)
+    return click.option(flags, option.identifier, multiple=option.repeatable, metavar=option.metavar, help=told)
+
+
+def _aside(option: Option) -> str:
+    if option.required:
+        return "required"
+    if option.repeatable:
+        return "may be repeated"
+    return f"default: {'off' if option.switch else option.default}" if option.default else "default: none"
+
+
+_ALL = (config.CONFIG_FILE, *config.OPTIONS)
+_NAMES = {option.identifier: option.name for option in (*_ALL, *config.DEMO_OPTIONS)}
+
+
+def _flags(given: Mapping[str, Given]) -> config.Flags:
+    """Hand on as text, by option name, what stood on the command line."""
+    flags: dict[str, Sequence[str]] = {}
+    for identifier, value in given.items():
+        name = _NAMES[identifier]
+        if isinstance(value, bool):
+            flags[name] = (str(value).lower(),)
+        elif isinstance(value, str):
+            flags[name] = (value,)
+        elif value is not None:
+            flags[name] = tuple(value)
+    return flags
+
+
+def _settings(given: Mapping[str, Given]) -> config.Settings:
+    settings = config.load(_flags(given), os.environ)
+    _start_log(settings.log)
+    return settings
+
+
+def _start_log(chosen: LogSettings) -> None:
+    log.configure(chosen.level, chosen.format)
+    for name in config.unknown_variables(os.environ):
+        log.event(_LOG, logging.WARNING, "no option is called like this variable; it is ignored", variable=name)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="fhir-task-exporter", message="%(package)s %(version)s")
+def main() -> None:
+    """Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.
+
+    Every option of serve, check and once may also stand in the environment (--fhir.url as FHIR_TASK_EXPORTER_FHIR_URL)
+    or in the YAML file of --config.file.
+    """
+
+
+@main.command(cls=_Command)
+@_with(_ALL)
+def serve(**given: Given) -> int:
+    """Answer Prometheus' scrapes until told to stop."""
+    settings = _settings(given)
+    from . import run
+
+    return run.serve(settings)
+
+
+@main.command(cls=_Command)
+@_with(_ALL)
+def check(**given: Given) -> int:
+    """Try configuration and connection; say in plain words what was found and what to mend."""
+    settings = _settings(given)
+    from . import run
+
+    return run.check(settings)
+
+
+@main.command(cls=_Command)
+@_with(_ALL)
+def once(**given: Given) -> int:
+    """Read everything once and write the metrics to standard output."""
+    settings = _settings(given)
+    from . import run
+
+    return run.once(settings)
+
+
+@main.command(cls=_Command)
+@_with(config.DEMO_OPTIONS)
+def demo(**given: Given) -> int:
+    """Run a simulated network of payers, and the exporter on it."""
+    settings = config.gather_demo(_flags(given), os.environ)
+    _start_log(settings.log)
+    from . import run
+
+    return run.demo(settings)
