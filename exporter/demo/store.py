@@ -45,7 +45,8 @@ class Record(NamedTuple):
 
     def subsetted(self) -> bytes:
         """Keep ELEMENTS only, and say so by a tag beside the others (as HAPI does)."""
-        mark = b"," + SUBSETTED if self.group.tags else b',"tag":[' + SUBSETTED + b"]"
+        others = self.data[self.tags_end : self.tags_end + 1] == b"]"
+        mark = b"," + SUBSETTED if others else b',"tag":[' + SUBSETTED + b"]"
         return b"".join((self.data[: self.tags_end], mark, self.data[self.tags_end : self.wanted_end], b"}"))
 
 
@@ -175,7 +176,8 @@ def encode(resource: Resource, version: str, stamp: Instant) -> Record:
     """Write a version as it will be sent: meta first and its tags last, then ELEMENTS, then the rest."""
     given = resource.get("meta")
     meta = dict(given) if isinstance(given, Mapping) else {}
-    tags = meta.pop("tag", None) or []
+    given_tags = meta.pop("tag", None)
+    tags = given_tags if isinstance(given_tags, list) else []
     meta |= {"versionId": version, "lastUpdated": written(stamp)} | ({"tag": tags} if tags else {})
     head = _bytes({"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta})
     wanted = _bytes({name: value for name, value in resource.items() if name in _FIRST})
