@@ -3,14 +3,17 @@
 Nothing here does anything. `edge/` keeps these promises for real, `tests/` with fakes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from .errors import ErrorReason
-from .task.model import Instant, Page
+from .task.deadline import Deadline
+from .task.lifecycle import Changes
+from .task.model import Instant, Page, Pair, Snapshot, Status
+from .task.rows import Row
 
 
 class Operation(StrEnum):
@@ -68,6 +71,106 @@ class Server(Protocol):
 
     def window(self) -> AbstractContextManager[Window]:
         """Open a connection and start its deadline."""
+
+
+class WalkState(NamedTuple):
+    """Where a baseline or catch-up stands: `began` is the server's clock at its first search."""
+
+    kind: str
+    began: Instant
+    cursor: Bound | None
+    walked: int
+    expected: int | None
+
+
+class Slice(NamedTuple):
+    """The Tasks of one status stamped from `start`, before `end`."""
+
+    status: Status
+    start: Instant
+    end: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a complete poll ends.
+
+    `now` is the server's clock; `baseline` marks the first complete walk. `show` is the number of the newest picture
+    whose series have been held long enough; None shows all.
+    """
+
+    now: Instant
+    deadline: Deadline
+    stalled_before: Instant
+    baseline: bool
+    show: int | None
+
+
+class Transaction(Protocol):
+    """What is written together."""
+
+    def slots(self, pairs: Iterable[Pair]) -> Mapping[Pair, Pair]:
+        """Tell in whose series each pair shows; a new one gets its slot, for good."""
+
+    def apply(self, changes: Changes) -> None:
+        """Write what a page changed."""
+
+    def remember(self, walk: WalkState | None) -> None:
+        """Keep where a background walk stands; None when it has ended."""
+
+    def note(self, name: str, at: Instant | None) -> None:
+        """Keep a time under a name."""
+
+    def forget(self, before: Instant) -> None:
+        """Drop Tasks gone since before then."""
+
+    def close(self, closing: Closing) -> Snapshot:
+        """End a complete poll and read the new picture."""
+
+
+class Ledger(Protocol):
+    """What the exporter remembers. Every method may raise a LedgerError."""
+
+    number: int
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Do all or nothing."""
+
+    def known(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Find what is remembered of these Tasks, gone ones included."""
+
+    @property
+    def walk(self) -> WalkState | None:
+        """The background walk that did not end."""
+
+    def instant(self, name: str) -> Instant | None:
+        """Read a time kept by `note`."""
+
+    @property
+    def baseline_complete(self) -> bool:
+        """Whether the first complete walk has ended."""
+
+    @property
+    def state(self) -> "LedgerState":
+        """Figures for our own metrics."""
+
+    def counters(self) -> Snapshot:
+        """Read the counters last shown, without gauges; empty before the baseline."""
+
+    def begin_sweep(self) -> None:
+        """Note from now on which Tasks are seen."""
+
+    def end_sweep(self) -> None:
+        """Stop noting."""
+
+    def miss(self, part: Slice | None, limit: int) -> Iterator[list[str]]:
+        """Tell which Tasks of a slice, or which open ones, the sweep has not seen."""
+
+    def count_between(self, part: Slice) -> int:
+        """Count the Tasks of a slice, flagged ones included."""
+
+    def middle_between(self, part: Slice, count: int) -> Instant | None:
+        """Find the stamp in the middle of a slice."""
 
 
 class Clock(Protocol):

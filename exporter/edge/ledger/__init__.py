@@ -1,0 +1,6 @@
+"""The ledger: what the exporter remembers, in one SQLite file. The only place with SQL."""
+
+from .files import Binding, open_ledger
+from .store import Ledger
+
+__all__ = ["Binding", "Ledger", "open_ledger"]

@@ -1,0 +1,41 @@
+"""The tables of the ledger, and how older ones become them.
+
+Rule 1: a migration that was released is never edited; a change is a new one at the end.
+Rule 2: `part` of a counter is 0 for a plain one; of a histogram it is the bucket's place, or SUM_PART for its sum.
+"""
+
+from ...task.model import DURATION_BUCKETS
+
+APPLICATION_ID = 0x46544558
+"""`FTEX`: tells our files from other SQLite files (SQLite, PRAGMA application_id)."""
+
+SUM_PART = len(DURATION_BUCKETS) + 1
+
+MIGRATIONS = (
+    """
+    CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE pair (
+        id INTEGER PRIMARY KEY, source TEXT NOT NULL, requesting TEXT NOT NULL,
+        slot INTEGER NOT NULL, -- the pair whose series it shows in: its own, or that of `other`, `other`
+        UNIQUE (source, requesting)
+    );
+    CREATE TABLE task (
+        id TEXT PRIMARY KEY, version TEXT NOT NULL, updated INTEGER NOT NULL, highest INTEGER NOT NULL,
+        status TEXT NOT NULL, pair INTEGER NOT NULL, authored INTEGER, seen INTEGER NOT NULL,
+        missed INTEGER NOT NULL, kinds INTEGER NOT NULL, gone TEXT, gone_at INTEGER NOT NULL, open INTEGER NOT NULL
+    );
+    CREATE INDEX task_authored ON task (pair, status, authored, seen) WHERE open = 1;
+    CREATE INDEX task_updated ON task (pair, status, updated) WHERE open = 1;
+    CREATE INDEX task_due ON task (coalesce(authored, seen)) WHERE open = 1 AND missed = 0;
+    CREATE INDEX task_stamp ON task (status, updated) WHERE gone IS NULL;
+    CREATE INDEX task_gone ON task (gone_at) WHERE gone IS NOT NULL;
+    CREATE TABLE tally (pair INTEGER, status TEXT, n INTEGER NOT NULL, PRIMARY KEY (pair, status));
+    CREATE TABLE latest (pair INTEGER, status TEXT, at INTEGER NOT NULL, PRIMARY KEY (pair, status));
+    CREATE TABLE anomalous (kind TEXT PRIMARY KEY, n INTEGER NOT NULL);
+    CREATE TABLE counter (
+        fact TEXT, pair INTEGER, label TEXT, part INTEGER, counted REAL NOT NULL, shown REAL NOT NULL,
+        born INTEGER NOT NULL, -- the number of the first picture of this process that shows it
+        PRIMARY KEY (fact, pair, label, part)
+    );
+    """,
+)

@@ -1,0 +1,98 @@
+"""Every statement the running ledger uses, by name. Portable SQL with named parameters.
+
+Times are Instants; `open`, `missed` are 0 or 1; `pair` is the id of a pair that has a slot.
+"""
+
+KNOWN = """
+    SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at
+    FROM task WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+WRITE = """
+    INSERT INTO task (id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, open)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        version = excluded.version, updated = excluded.updated, highest = excluded.highest, status = excluded.status,
+        pair = excluded.pair, authored = excluded.authored, seen = excluded.seen, missed = excluded.missed,
+        kinds = excluded.kinds, gone = excluded.gone, gone_at = excluded.gone_at, open = excluded.open
+"""
+FORGET = "DELETE FROM task WHERE gone IS NOT NULL AND gone_at < :before"
+
+TALLY = """
+    INSERT INTO tally (pair, status, n) VALUES (:pair, :status, :n)
+    ON CONFLICT (pair, status) DO UPDATE SET n = n + excluded.n
+"""
+ANOMALOUS = """
+    INSERT INTO anomalous (kind, n) VALUES (:kind, :n) ON CONFLICT (kind) DO UPDATE SET n = n + excluded.n
+"""
+LATEST = """
+    INSERT INTO latest (pair, status, at) VALUES (:pair, :status, :at)
+    ON CONFLICT (pair, status) DO UPDATE SET at = max(at, excluded.at)
+"""
+COUNT = """
+    INSERT INTO counter (fact, pair, label, part, counted, shown, born)
+    VALUES (:fact, :pair, :label, :part, :n, 0, :born)
+    ON CONFLICT (fact, pair, label, part) DO UPDATE SET counted = counted + excluded.counted
+"""
+SHOW = "UPDATE counter SET shown = counted WHERE shown <> counted AND born <= :upto"
+REBORN = "UPDATE counter SET born = 0 WHERE born <> 0"
+
+ADD_PAIR = "INSERT INTO pair (id, source, requesting, slot) VALUES (:id, :source, :requesting, :slot)"
+PAIRS = "SELECT id, source, requesting, slot FROM pair"
+
+SET_STATE = """
+    INSERT INTO state (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+DROP_STATE = "DELETE FROM state WHERE name = :name"
+STATES = "SELECT name, value FROM state"
+
+COUNTERS = "SELECT fact, pair, label, part, shown FROM counter ORDER BY fact, pair, label, part"
+TALLIES = "SELECT pair, status, n FROM tally WHERE n <> 0"
+LATESTS = "SELECT pair, status, at FROM latest"
+ANOMALIES = "SELECT kind, n FROM anomalous WHERE n <> 0"
+
+OLDEST_AUTHORED = """
+    SELECT authored FROM task WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NOT NULL
+    ORDER BY authored LIMIT 1
+"""
+OLDEST_UPDATED = """
+    SELECT updated FROM task WHERE open = 1 AND pair = :pair AND status = :status ORDER BY updated LIMIT 1
+"""
+STALLED = """
+    SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status AND updated < :before
+"""
+OVERDUE = """
+    SELECT
+        (SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status AND authored < :cutoff) +
+        (SELECT count(*) FROM task
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen < :cutoff)
+"""
+NEXT_DUE = """
+    SELECT min(began) FROM (
+        SELECT min(authored) AS began FROM task
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored >= :cutoff
+        UNION ALL SELECT min(seen) FROM task
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen >= :cutoff)
+"""
+MISSED = """
+    SELECT pair, count(*) FROM task WHERE open = 1 AND missed = 0 AND coalesce(authored, seen) < :cutoff GROUP BY pair
+"""
+MARK_MISSED = "UPDATE task SET missed = 1 WHERE open = 1 AND missed = 0 AND coalesce(authored, seen) < :cutoff"
+
+CLEAR_SIGHTED = "DELETE FROM sighted"
+SIGHTED = "INSERT OR IGNORE INTO sighted (id) VALUES (?)"
+CLEAR_MISSING = "DELETE FROM missing"
+MISS_OPEN = """
+    INSERT INTO missing (id) SELECT id FROM task WHERE open = 1 AND id NOT IN (SELECT id FROM sighted)
+"""
+MISS_BETWEEN = """
+    INSERT INTO missing (id) SELECT id FROM task WHERE gone IS NULL AND status = :status
+        AND updated >= :start AND updated < :end AND id NOT IN (SELECT id FROM sighted)
+"""
+MISSING = "SELECT place, id FROM missing WHERE place > :after ORDER BY place LIMIT :limit"
+COUNT_BETWEEN = """
+    SELECT count(*) FROM task WHERE gone IS NULL AND status = :status AND updated >= :start AND updated < :end
+"""
+MIDDLE_BETWEEN = """
+    SELECT updated FROM task WHERE gone IS NULL AND status = :status AND updated >= :start AND updated < :end
+    ORDER BY updated LIMIT 1 OFFSET :place
+"""

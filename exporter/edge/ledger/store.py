@@ -1,0 +1,155 @@
+"""The ledger at work: what is known, one transaction a page, and the figures that become a picture.
+
+Rule 1: all that a page changes is in one transaction: rows, gauges, counters and the cursor.
+Rule 2: what is cached in memory is only what a rolled-back transaction cannot have spoilt, or is read anew after one.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ...errors import LedgerFailed
+from ...ports import Bound, LedgerState, Slice, WalkState
+from ...task.model import Anomaly, Instant, Snapshot, Status
+from ...task.pairs import PairRule
+from ...task.rows import Gone, Row
+from . import statements as sql
+from .pairs import PairBook
+from .picture import Counts, read_counts
+from .transaction import Transaction
+
+
+class Ledger:
+    """An open ledger. Used by one thread at a time.
+
+    `number` is that of the last picture published from it in this process; 0 is the one of the start.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, rule: PairRule) -> None:
+        self._connection = connection
+        self._rule = rule
+        connection.execute(sql.REBORN)
+        self._reload()
+        self.number = 0
+        self.sweeping = False
+
+    def _reload(self) -> None:
+        """Read what is kept in memory."""
+        self.pairs = PairBook.read(self._connection, self._rule)
+        self._states: dict[str, str] = dict(self._connection.execute(sql.STATES).fetchall())
+        self._counts: Counts | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Do all or nothing. Raises LedgerFailed when the disk does; then nothing has changed."""
+        tx = Transaction(self._connection, self.pairs, self._states, self._counts)
+        tx.born, tx.sweeping = self.number + 1, self.sweeping
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield tx
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            if isinstance(error, sqlite3.Error):
+                raise LedgerFailed(f"the ledger cannot be written ({_name(error)})") from error
+            raise
+        self._counts = tx.counts
+        self.number += tx.closed
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._reload()
+
+    def known(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Find what is remembered of these Tasks, by id."""
+        rows = self._read(sql.KNOWN, {"ids": json.dumps(list(ids))})
+        return {row[0]: self._row(row) for row in rows}
+
+    def _row(self, row: tuple[str, str, int, int, str, int, int | None, int, int, int, str | None, int]) -> Row:
+        id_, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at = row
+        return Row(
+            *(id_, version, updated, highest, Status(status), self.pairs.pair(pair), authored, seen),
+            *(bool(missed), kinds, Gone(gone) if gone else None, gone_at),
+        )
+
+    def _read(self, statement: str, values: dict[str, object] | None = None) -> list[tuple]:  # type: ignore[type-arg]
+        try:
+            return self._connection.execute(statement, values or {}).fetchall()
+        except sqlite3.Error as error:
+            raise LedgerFailed(f"the ledger cannot be read ({_name(error)})") from error
+
+    @property
+    def walk(self) -> WalkState | None:
+        """Where a baseline or catch-up that did not end goes on."""
+        text = self._states.get("walk")
+        if text is None:
+            return None
+        kind, began, cursor, walked, expected = json.loads(text)
+        return WalkState(kind, began, Bound(*cursor) if cursor else None, walked, expected)
+
+    def instant(self, name: str) -> Instant | None:
+        """Read a remembered time: `watermark`, `last_complete`, `baseline_began`, `recent_from`."""
+        value = self._states.get(name)
+        return None if value is None else int(value)
+
+    @property
+    def baseline_complete(self) -> bool:
+        """Whether the first complete walk has ended."""
+        return self.instant("watermark") is not None
+
+    @property
+    def state(self) -> LedgerState:
+        """Figures for our own metrics."""
+        unusable = (Anomaly.FOREIGN.value, Anomaly.UNPARSABLE.value)
+        tracked = sum(n for *_, n in self._read(sql.TALLIES))
+        tracked += sum(n for kind, n in self._read(sql.ANOMALIES) if kind in unusable)
+        pages, size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
+        return LedgerState(
+            *(tracked, self.pairs.shown, self.pairs.capped, pages * size),
+            *(self.instant("watermark"), self.instant("last_complete"), self.baseline_complete),
+        )
+
+    def counters(self) -> Snapshot:
+        """Read what is known without asking the server: the counters last shown, once there was a baseline."""
+        self._counts = self._counts or read_counts(self._connection, self.pairs)
+        return Snapshot(*self._counts) if self.baseline_complete else Snapshot()
+
+    def begin_sweep(self) -> None:
+        """Note from now on which Tasks are seen."""
+        self._read(sql.CLEAR_SIGHTED)
+        self.sweeping = True
+
+    def end_sweep(self) -> None:
+        """Stop noting. What was noted is cleared when the next sweep begins, so that this cannot fail."""
+        self.sweeping = False
+
+    def miss(self, part: Slice | None, limit: int) -> Iterator[list[str]]:
+        """Tell which Tasks have not been seen since the sweep began, in lists of at most `limit` ids.
+
+        With a slice, all of it; without, the open ones. Between two lists the ledger may be written.
+        """
+        self._read(sql.CLEAR_MISSING)
+        self._read(*((sql.MISS_OPEN,) if part is None else (sql.MISS_BETWEEN, part._asdict())))
+        place = 0
+        while batch := self._read(sql.MISSING, {"after": place, "limit": limit}):
+            place = batch[-1][0]
+            yield [id_ for _, id_ in batch]
+
+    def count_between(self, part: Slice) -> int:
+        """Count the rows of a slice."""
+        return int(self._read(sql.COUNT_BETWEEN, part._asdict())[0][0])
+
+    def middle_between(self, part: Slice, count: int) -> Instant | None:
+        """Find the stamp in the middle of a slice of `count` rows."""
+        found = self._read(sql.MIDDLE_BETWEEN, {**part._asdict(), "place": count // 2})
+        return found[0][0] if found else None
+
+    def close(self) -> None:
+        """Close the file; what was committed stays."""
+        self._connection.close()
+
+
+def _name(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", type(error).__name__)

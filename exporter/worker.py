@@ -1,0 +1,307 @@
+"""When: a wanted poll first, else the next page of background work, else sleep until a sweep is due.
+
+Rule 1: one thread, and it alone touches the FHIR server and the ledger.
+Rule 2: what is to be asked and what an answer means is decided in `poll` and `sweeps`; here is only their turn.
+Rule 3: other threads get a Future, or the immutable picture; they never wait longer than an assignment takes.
+"""
+
+import logging
+import math
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from .errors import ErrorReason, ExporterError, Throttled
+from .exposure import Exposure
+from .poll import Desk, Kind, Turn, Walk
+from .ports import Answer, Outcome, Sweep
+from .sweeps import sweep_all, sweep_open
+from .task.model import Snapshot
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 60.0
+"""Seconds between two tries of background work; the pauses before it are 1, 2, 4, 8 … s, each with jitter."""
+
+LONGEST_WAIT = 300.0
+"""Seconds that we honour a Retry-After for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How often, in seconds; `lookback` in milliseconds, since stamps are."""
+
+    min_interval: float = 5.0
+    max_staleness: float = 300.0
+    open_interval: float = 300.0
+    full_interval: float = 3600.0
+    lookback: int = 900_000
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A Snapshot as published. `began` is our monotonic time at the start of its walk."""
+
+    snapshot: Snapshot
+    number: int = 0
+    began: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What a scrape gets: an answer at once, or a poll to wait for (its result: whether it was complete)."""
+
+    immediate: Answer | None = None
+    poll: "Future[bool] | None" = None
+
+
+@dataclass(slots=True)
+class Job:
+    """A walk or sweep under way."""
+
+    turns: Iterator[Turn]
+    began: float
+    future: "Future[bool] | None" = None
+    sweep: Sweep | None = None
+    pages: int = 0
+    corrections: int = 0
+
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+        return f"{self.sweep} sweep" if self.sweep else "poll"
+
+
+class Worker:
+    """The thread that works. `report` is told of each page of a baseline or catch-up."""
+
+    def __init__(self, desk: Desk, timing: Timing, exposure: Exposure, report: Callable[[Turn], None]) -> None:
+        self._desk = desk
+        self._timing = timing
+        self._exposure = exposure
+        self._report = report
+        self._turn = threading.Condition()
+        self._stopping = False
+        self._wanted: Future[bool] | None = None
+        self._poll: Job | None = None
+        self._walking = desk.ledger.walk is not None or not desk.ledger.baseline_complete
+        self._sweep: Job | None = None
+        self._failures = 0
+        self._quiet_until = -math.inf
+        self._trouble: ErrorReason | None = None
+        now = desk.clock.monotonic()
+        self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + timing.full_interval}
+        self._picture = Picture(desk.ledger.counters())
+        desk.publish, desk.shown = self._publish, lambda: exposure.shown(desk.clock.monotonic())
+        desk.telemetry.ledger(desk.ledger.state)
+
+    # What other threads may call.
+
+    def scrape(self) -> Scrape:
+        """Start a poll or join the one that runs; at once where the picture is young or no poll can start."""
+        with self._turn:
+            now = self._desk.clock.monotonic()
+            if now - self._picture.began < self._timing.min_interval:
+                return Scrape(Answer.REUSED)
+            if self._walking or now < self._quiet_until:
+                return Scrape(Answer.LATE if self._walking else Answer.STALE)
+            if self._poll is not None:
+                return Scrape(poll=self._poll.future)
+            if self._wanted is None:
+                self._wanted = Future()
+                self._turn.notify()
+            return Scrape(poll=self._wanted)
+
+    @property
+    def picture(self) -> Picture:
+        """The newest picture; its gauges are gone when it is too old."""
+        picture = self._picture
+        stale = self._desk.clock.monotonic() - picture.began > self._timing.max_staleness
+        if stale and picture.snapshot.gauges is not None:
+            aged = replace(picture, snapshot=replace(picture.snapshot, gauges=None))
+            with self._turn:
+                if self._picture is picture:
+                    self._picture = aged
+            return aged
+        return picture
+
+    def exposed(self, picture: Picture) -> None:
+        """Note that Prometheus was given a picture."""
+        self._exposure.scraped(picture.number, self._desk.clock.monotonic())
+
+    def stop(self) -> None:
+        """Ask the thread to end after the request that it is in."""
+        with self._turn:
+            self._stopping = True
+            self._turn.notify()
+
+    # What the thread does.
+
+    def run(self) -> None:
+        """Work until stopped."""
+        while not self._stopping:
+            self.step()
+
+    def step(self) -> None:
+        """Do the next piece of work, or sleep until there is one."""
+        with self._turn:
+            rest = self._rest()
+            if rest > 0:
+                self._turn.wait(min(rest, threading.TIMEOUT_MAX))
+                return
+            wanted, self._wanted = self._wanted, None
+            if wanted is not None:
+                self._poll = self._walk(wanted)
+        if wanted is not None:
+            self._run_poll()
+        elif self._walking:
+            self._poll = self._poll or self._walk(None)
+            self._advance(self._poll)
+        else:
+            self._sweep = self._sweep or self._start_sweep()
+            self._advance_sweep(self._sweep)
+
+    def _rest(self) -> float:
+        """Seconds until there is something to do; 0 or less when there is."""
+        now = self._desk.clock.monotonic()
+        if self._stopping or (self._wanted is not None and not self._walking):
+            return 0
+        if self._walking or self._sweep is not None:
+            return self._quiet_until - now
+        return max(min(self._due.values()), self._quiet_until) - now
+
+    def _walk(self, future: "Future[bool] | None") -> Job:
+        return Job(Walk(self._desk, self._desk.next_plan()).turns(), self._desk.clock.monotonic(), future)
+
+    def _run_poll(self) -> None:
+        """Poll at once; one that needs a second window goes on as a catch-up, in the background."""
+        while (job := self._poll) is not None:
+            turn = self._advance(job)
+            if turn is not None and turn.window > 1:
+                self._walking = True
+                return
+
+    def _advance(self, job: Job) -> Turn | None:
+        """Do one page of a poll, baseline or catch-up; None at its end."""
+        turn = self._next(job)
+        if turn is not None and self._walking:
+            self._desk.telemetry.up(True)
+            self._report(turn)
+        return turn
+
+    def _next(self, job: Job) -> Turn | None:
+        """Do one page of anything, and end it where it ends."""
+        try:
+            turn = next(job.turns, None)
+        except ExporterError as error:
+            self._end(job, error)
+            return None
+        except Exception as error:  # noqa: BLE001 - a bug must not end the monitoring; its text could hold anything
+            self._end(job, _internal(error))
+            return None
+        if turn is None:
+            self._end(job, None)
+        else:
+            job.pages += 1
+            job.corrections += turn.corrections
+        return turn
+
+    def _end(self, job: Job, error: ExporterError | None) -> None:
+        """Say how a job ended, and plan when to try again."""
+        outcome = Outcome.COMPLETE if error is None else Outcome.PARTIAL if job.pages else Outcome.FAILED
+        if error is not None:
+            self._desk.telemetry.erred(error.reason)
+            self._hold_back(job, error)
+        if job.sweep is not None:
+            self._end_sweep(job.sweep, job, outcome)
+        else:
+            self._end_walk(job, outcome)
+        self._say(job, error)
+
+    def _end_walk(self, job: Job, outcome: Outcome) -> None:
+        complete = outcome is Outcome.COMPLETE
+        self._desk.telemetry.up(complete)
+        self._desk.telemetry.polled(outcome, self._desk.clock.monotonic() - job.began)
+        with self._turn:
+            self._poll = None
+            self._walking = not complete and self._unfinished()
+        if complete:
+            self._failures = 0
+        if job.future is not None:
+            job.future.set_result(complete)
+
+    def _unfinished(self) -> bool:
+        ledger = self._desk.ledger
+        return ledger.walk is not None or not ledger.baseline_complete
+
+    def _hold_back(self, job: Job, error: ExporterError) -> None:
+        """Leave the server alone: as long as it asks for, or longer with each failure of background work."""
+        background = job.sweep is None and (self._walking or self._unfinished())
+        if not background and not isinstance(error, Throttled):
+            return
+        self._failures += 1
+        pause = min(LONGEST_PAUSE, 2.0 ** (self._failures - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        if isinstance(error, Throttled) and error.wait is not None:
+            pause = min(error.wait, LONGEST_WAIT)
+        self._quiet_until = self._desk.clock.monotonic() + pause
+
+    def _start_sweep(self) -> Job:
+        """Start the sweep that is due."""
+        kind = min(self._due, key=lambda each: self._due[each])
+        turns = sweep_all(self._desk) if kind is Sweep.FULL else sweep_open(self._desk, self._timing.lookback)
+        return Job(turns, self._desk.clock.monotonic(), sweep=kind)
+
+    def _advance_sweep(self, job: Job) -> None:
+        """Do one page of a sweep; it ends early where the poll that it asks for is not complete."""
+        turn = self._next(job)
+        if turn is not None and turn.wants_poll and not self._poll_for_sweep():
+            self._end_sweep(job.sweep or Sweep.OPEN, job, Outcome.PARTIAL)
+
+    def _poll_for_sweep(self) -> bool:
+        future: Future[bool] = Future()
+        with self._turn:
+            self._poll = self._walk(future)
+        self._run_poll()
+        return future.done() and future.result()
+
+    def _end_sweep(self, kind: Sweep, job: Job, outcome: Outcome) -> None:
+        job.turns = iter(())
+        self._sweep = None
+        self._desk.ledger.end_sweep()
+        interval = self._timing.full_interval if kind is Sweep.FULL else self._timing.open_interval
+        self._due[kind] = self._desk.clock.monotonic() + interval
+        self._desk.telemetry.reconciled(kind, outcome)
+        self._desk.telemetry.corrected(kind, job.corrections)
+
+    def _say(self, job: Job, error: ExporterError | None) -> None:
+        """Log a change for better or worse, once."""
+        if error is not None and (error.reason is not self._trouble or job.sweep):
+            log.warning("%s failed: %s", job.name, error, extra={"fields": {"reason": error.reason.value}})
+            log.info("what to do: %s", error.remedy)
+        if error is None and self._trouble is not None and job.sweep is None:
+            log.info("the FHIR server answers again")
+        if job.sweep is None:
+            self._trouble = None if error is None else error.reason
+
+    def _publish(self, snapshot: Snapshot, began: float) -> None:
+        """Swap the picture; an equal Snapshot stays the same object, so that its text need not be rendered again."""
+        with self._turn:
+            same = snapshot == self._picture.snapshot
+            kept = self._picture.snapshot if same else snapshot
+            self._picture = Picture(kept, self._desk.ledger.number, began)
+
+
+def _internal(error: Exception) -> ExporterError:
+    """Name a bug by its class and place: its message could hold anything."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "unknown place"
+    failure = ExporterError(f"internal error {type(error).__name__} at {place}")
+    failure.__cause__ = error
+    return failure
+
+
+__all__ = ["Kind", "Picture", "Scrape", "Timing", "Worker"]
