@@ -7,6 +7,7 @@ its class and its places in the code, never as its message, which may repeat wha
 
 import json
 import logging
+import math
 import re
 import sys
 import traceback
@@ -23,9 +24,9 @@ NOISY = ("httpx", "httpcore", "hpack", "hypercorn", "asyncio")
 MASK = "***"
 _CREDENTIALS = re.compile(
     r"(?i)"
-    r"\b(bearer|basic)\s+[^\s,;\"']+"
+    r"\b(bearer|basic)\s+(?!token\b|auth\b|authentication\b)[^\s,;\"']+"
     r"|\b((?:proxy-)?authorization|cookie|x-api-key)\b[\"']?\s*[:=]\s*[^\r\n]+"
-    r"|\b(password|passwd|token|secret|client_assertion|access_token)\b[\"']?\s*[:=]\s*[^\s,;&]+"
+    r"|\b(password|passwd|token|secret|access_token|client_assertion|client_secret)\b[\"']?\s*[:=]\s*[^\s,;&]+"
 )
 _JWT = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?")
 _QUERY = re.compile(r"\?[^\s\"'<>)]+")
@@ -75,7 +76,7 @@ def logfmt(fields: Fields) -> str:
 
 def as_json(fields: Fields) -> str:
     """Write one JSON object, ASCII only, so that no control character is left."""
-    return json.dumps(fields, ensure_ascii=True)
+    return _dumped(fields)
 
 
 FORMS: Mapping[str, Callable[[Fields], str]] = {"logfmt": logfmt, "json": as_json}
@@ -108,12 +109,15 @@ def places(error: BaseException) -> str:
 
 
 def _masked(name: str, value: Field) -> tuple[str, Field]:
-    if value is None or isinstance(value, int | float):
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return name, value
     return name, MASK if _SECRET_NAMES.search(name) else masked(str(value))
 
 
 def _logfmt_value(value: Field) -> str:
-    if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=True)
-    return json.dumps(value)
+    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else _dumped(value)
+
+
+def _dumped(value: object) -> str:
+    """Write JSON in printable ASCII; DEL is the one control character that JSON lets stand."""
+    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")

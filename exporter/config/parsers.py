@@ -5,7 +5,9 @@ it may be a secret in the wrong place.
 """
 
 import ipaddress
+import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -37,10 +39,10 @@ class Address(NamedTuple):
     port: int
 
 
-def text(given: str) -> str:
-    """Take any text without control characters."""
-    if not given.isprintable():
-        raise Refused("must not contain control characters")
+def user_name(given: str) -> str:
+    """Take a user name as basic authentication can carry it (RFC 7617 section 2)."""
+    if not given.isprintable() or ":" in given:
+        raise Refused("must not contain a colon or control characters")
     return given
 
 
@@ -171,18 +173,20 @@ def listen_address(given: str) -> Address:
 
 
 def readable_file(given: str) -> str:
-    """Read a path whose file can be read now; what is in it is for later, since files of secrets are replaced."""
+    """Read a path whose file may be read now. It is not opened: it may be a pipe, and secrets are replaced later."""
     if "\0" in given:
         raise Refused("must be the path of a file")
     try:
-        with Path(given).open("rb"):
-            return given
+        mode = Path(given).stat().st_mode
     except FileNotFoundError:
         raise Refused("names a file that does not exist") from None
-    except IsADirectoryError:
-        raise Refused("names a directory, not a file") from None
     except OSError as error:
         raise Refused(f"names a file that cannot be read ({type(error).__name__})") from None
+    if stat.S_ISDIR(mode):
+        raise Refused("names a directory, not a file")
+    if not os.access(given, os.R_OK):
+        raise Refused("names a file that this user may not read")
+    return given
 
 
 def ledger(given: str) -> str:

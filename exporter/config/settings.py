@@ -50,7 +50,9 @@ class FhirSettings:
     bearer_token_file: str | None = option(
         "fhir.bearer-token-file", _FILE, None, "File that holds a bearer token; read again when it changes.", "FILE"
     )
-    username: str | None = option("fhir.username", parsers.text, None, "User name for basic authentication.", "NAME")
+    username: str | None = option(
+        "fhir.username", parsers.user_name, None, "User name for basic authentication.", "NAME"
+    )
     password_file: str | None = option(
         "fhir.password-file", _FILE, None, "File that holds the password of --fhir.username.", "FILE"
     )

@@ -128,8 +128,8 @@ def _references(row: Mapping[str, Node], reader: Reader) -> Iterator[tuple[Node,
 def _identifiers(row: Mapping[str, Node], reader: Reader) -> Iterator[tuple[Node, str]]:
     for node in reader.rows(row["identifiers"], "payers.identifiers") if "identifiers" in row else ():
         given = reader.text(node, "payers.identifiers")
-        if given and not re.fullmatch(r"[^|]*\|[^|]+", given):
-            reader.fault(node, "payers.identifiers", "must be system|value")
+        if given and not re.fullmatch(r"([^|]*\|)?[^|]+", given):
+            reader.fault(node, "payers.identifiers", "must be system|value, or the value alone")
         elif given:
             yield node, given
 

@@ -1,0 +1,134 @@
+"""The command line says what is wrong, repeats no value, and exits with the code of the contract."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from exporter import cli
+from exporter.config import OPTIONS
+from exporter.errors import ConfigurationError, Unreachable
+
+CANARY = "hunter2canary"
+COMMANDS = ("serve", "check", "once")
+HEAVY = ("httpx", "hypercorn", "sqlite3", "prometheus_client", "msgspec", "exporter.demo")
+
+
+def invoke(*arguments: str, **variables: str) -> Result:
+    return CliRunner().invoke(cli.main, arguments, env=variables)
+
+
+def body(function: Callable[[], int]) -> Result:
+    """Run a command of ours whose body is this."""
+    return CliRunner().invoke(cli._Command("try", callback=function), [])
+
+
+def fail(error: Exception) -> Callable[[], int]:
+    def function() -> int:
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_configuration_exits_2_with_every_fault_on_stderr(command: str) -> None:
+    result = invoke(command, "--fhir.page-size=many", FHIR_TASK_EXPORTER_DEADLINE="1bd")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "The configuration cannot be used:",
+        "  --fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
+        "  --fhir.page-size: must be a whole number from 1 to 10000",
+        "  FHIR_TASK_EXPORTER_DEADLINE: cannot be in business days in this version; give hours, such as 24h",
+        ConfigurationError.remedy,
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", CANARY),
+        ("serve", f"--secret={CANARY}"),
+        ("serve", "--fhir.url", CANARY),
+        ("serve", f"--fhir.rewrite-links={CANARY}"),
+        ("serve", "--fhir.bearer-token-file", f"/{CANARY}"),
+        ("demo", "--speed", CANARY),
+        ("demo", "--", CANARY),
+    ],
+)
+def test_wrong_usage_exits_2_and_repeats_no_value(arguments: tuple[str, ...]) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert CANARY not in result.output
+    assert result.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_explained_in_the_help(command: str) -> None:
+    told = invoke(command, "--help")
+    assert told.exit_code == 0
+    for option in OPTIONS:
+        assert f"  {option.flag} " in told.stdout
+
+
+def test_the_help_names_the_four_commands() -> None:
+    told = invoke("--help").stdout
+    assert [name for name in (*COMMANDS, "demo") if f"\n  {name} " not in told] == []
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert invoke("--version").stdout == "fhir-task-exporter 0.1.0\n"
+
+
+def test_the_last_of_two_flags_counts_and_switches_have_a_no() -> None:
+    found = cli._flags({"fhir_rewrite_links": False, "fhir_search": ("a=b", "c=d"), "ledger": "x", "deadline": None})
+    assert found == {"fhir.rewrite-links": ("false",), "fhir.search": ("a=b", "c=d"), "ledger": ("x",)}
+    assert "page-size" not in invoke("serve", "--fhir.page-size=x", "--fhir.page-size=1").stderr
+
+
+def test_an_empty_flag_is_no_unset_flag() -> None:
+    assert "--fhir.username: must not be empty" in invoke("serve", "--fhir.username=").stderr
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_body_of_a_command_decides_the_exit_code(code: int) -> None:
+    assert body(lambda: code).exit_code == code
+
+
+def test_trouble_exits_1_with_what_happened_and_what_to_do() -> None:
+    result = body(fail(Unreachable("No connection to the FHIR server.")))
+    assert result.exit_code == 1
+    assert result.stderr == f"No connection to the FHIR server.\n{Unreachable.remedy}\n"
+
+
+def test_an_error_of_our_own_shows_its_place_and_not_its_message() -> None:
+    result = body(fail(KeyError(CANARY)))
+    assert result.exit_code == 1
+    assert "KeyError at " in result.stderr
+    assert "test_cli.py:" in result.stderr
+    assert CANARY not in result.output
+
+
+def test_click_itself_still_ends_a_command() -> None:
+    assert body(fail(click.exceptions.Exit(3))).exit_code == 3
+
+
+def test_a_wrong_configuration_is_told_before_anything_heavy_is_loaded() -> None:
+    code = f"import sys, exporter.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+def test_a_variable_of_kubernetes_only_warns() -> None:
+    variables = {"FHIR_TASK_EXPORTER_PORT": f"tcp://{CANARY}:9842"}
+    arguments = ["check", "--fhir.url", "http://127.0.0.1:1/fhir", "--ledger", ":memory:"]
+    found = subprocess.run(
+        [sys.executable, "-m", "exporter", *arguments], capture_output=True, text=True, check=False, env=variables
+    )
+    assert found.returncode == 1
+    assert "is ignored" in found.stderr
+    assert "variable=FHIR_TASK_EXPORTER_PORT" in found.stderr
+    assert CANARY not in found.stdout + found.stderr
