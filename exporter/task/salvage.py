@@ -104,7 +104,7 @@ def _matches(entry: _Entry, kind: str | None) -> bool:
     mode = peel(search.mode, _TEXT) if search else None
     if mode is not None:
         return mode == "match"
-    return kind == "Task" or (kind is None and entry.resource not in (b"", b"null"))
+    return kind == "Task" or (kind is None and bytes(entry.resource) not in (b"", b"null"))
 
 
 def _refuse_failure(outcome: _Resource) -> None:

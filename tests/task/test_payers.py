@@ -1,0 +1,130 @@
+"""How a payer comes by its label, step by step (fhir-facts 3.4)."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.task.model import Party
+from exporter.task.parties import PEOPLE
+from exporter.task.payers import Book, Unread, clean, name
+
+BASE = "https://cdr.example/fhir"
+OWN = "Organization/7"
+FULL = Party(OWN, "Organization", "npi|123", "Displayed", "Contained")
+ELSEWHERE = "https://other.example/fhir/Organization/7"
+
+
+@pytest.mark.parametrize(
+    ("party", "book", "label"),
+    [
+        (FULL, Book({OWN: "Mapped", "npi|123": "By token"}, BASE, {OWN: "Read"}), "Mapped"),
+        (FULL, Book({f"{BASE}/{OWN}": "Mapped"}, BASE), "Mapped"),
+        (FULL._replace(reference=f"{BASE}/{OWN}"), Book({OWN: "Mapped"}, BASE), "Mapped"),
+        (FULL, Book({"npi|123": "By token"}, BASE, {OWN: "Read"}), "Read"),
+        (FULL._replace(reference=f"{BASE}/{OWN}"), Book({}, BASE + "/", {OWN: "Read"}), "Read"),
+        (FULL, Book({"npi|123": "By token"}, BASE, {OWN: None}), "Contained"),
+        (
+            FULL._replace(contained=None),
+            Book({"npi|123": "By token", "123": "By value"}, BASE, {OWN: None}),
+            "By token",
+        ),
+        (FULL._replace(contained=None), Book({"123": "By value"}, BASE, {OWN: None}), "By value"),
+        (FULL._replace(contained=None), Book({}, BASE, {OWN: None}), "123"),
+        (FULL._replace(contained=None), Book({}, BASE, {OWN: "\u200b\u202e"}), "123"),
+        (Party(identifier="|123"), Book({"|123": "Without system"}, BASE), "Without system"),
+        (Party(identifier="urn:x|a|b"), Book({}, BASE), "a|b"),
+        (Party(display="Displayed"), Book({"Displayed": "no key"}, BASE), "Displayed"),
+        (Party(OWN, display="Displayed"), Book({}, BASE, {OWN: None}), "Displayed"),
+        (Party(OWN), Book({}, BASE, {OWN: None}), "unknown"),
+        (Party("#payer", contained="Contained"), Book({}, BASE), "Contained"),
+        (Party("#payer"), Book({}, BASE), "unknown"),
+        (Party(ELSEWHERE), Book({ELSEWHERE: "Mapped"}, BASE), "Mapped"),
+        (Party(ELSEWHERE, display="Displayed"), Book({}, BASE, {OWN: "Read"}), "Displayed"),
+        (Party(display="other"), Book({}, BASE), "other"),
+        (None, Book({"": "x"}, BASE), "unknown"),
+    ],
+)
+def test_the_first_step_that_tells_decides(party: Party | None, book: Book, label: str) -> None:
+    assert name(party, book) == label
+
+
+@pytest.mark.parametrize("reference", [OWN, f"{BASE}/{OWN}"])
+@pytest.mark.parametrize("base", [BASE, BASE + "/"])
+def test_our_own_organization_is_asked_for_once(reference: str, base: str) -> None:
+    read: dict[str, str | None] = {}
+    book = Book({}, base, read)
+    assert name(Party(reference, display="Displayed"), book) == Unread(OWN)
+    read[OWN] = "Read"
+    assert name(Party(reference, display="Displayed"), book) == "Read"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *(ELSEWHERE, "http://cdr.example/fhir/Organization/7", "https://cdr.example/fhirx/Organization/7"),
+        *(
+            "https://cdr.example/fhir/../Organization/7",
+            "//other.example/Organization/7",
+            "Organization/..",
+            "Organization/.",
+        ),
+        *("Organization/7/$purge", "Organization/7?x=1", "Organization/", "Organization/a b", "/Organization/7"),
+        *("Organization/" + "a" * 65, "HealthcareService/1", "#payer", "urn:uuid:7", "organization/7", "Endpoint/7"),
+        *("https://cdr.example/fhir@evil.example/Organization/7", "Organization/7\n", "Organization?identifier=7"),
+    ],
+)
+def test_nothing_else_is_ever_read(reference: str) -> None:
+    assert name(Party(reference), Book({}, BASE)) == "unknown"
+
+
+@pytest.mark.parametrize("kind", sorted(PEOPLE))
+def test_a_person_is_a_type_word_whatever_else_is_known(kind: str) -> None:
+    party = Party(f"{kind}/7", kind, "npi|123", "Dr Adam Careful", "Careful")
+    assert name(party, Book({f"{kind}/7": "Mapped", "npi|123": "Mapped"}, BASE)) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("  Old \t Payer\r\n Inc ", "Old Payer Inc"),
+        ("a\x00b\x1bc\x7f", "abc"),
+        ("pay\u202eer\u200b\ufeff", "payer"),
+        ("line\u2028break\u00a0here", "line break here"),
+        ("\ud800payer", "payer"),
+        ("e\u0301", "\u00e9"),
+        ("e\u200d\u0301", "\u00e9"),
+        ("x" * 200, "x" * 80),
+        ("x" * 79 + " yz", "x" * 79),
+        ('quote " backslash \\', 'quote " backslash \\'),
+        ("", "unknown"),
+        (" \u200b\n", "unknown"),
+    ],
+)
+def test_labels_are_cleaned(text: str, label: str) -> None:
+    assert clean(text) == label
+
+
+@given(st.text(st.characters(), max_size=200))
+def test_a_label_is_printable_short_never_empty_and_clean(text: str) -> None:
+    label = clean(text)
+    assert 1 <= len(label) <= 80
+    assert label.isprintable()
+    assert unicodedata.is_normalized("NFC", label)
+    assert label.encode()
+    assert clean(label) == label
+
+
+@given(
+    st.text(st.characters(), min_size=1), st.sampled_from(["configured", "read", "contained", "identifier", "display"])
+)
+def test_every_way_to_a_name_is_cleaned(text: str, way: str) -> None:
+    party = {
+        "configured": Party("#x"),
+        "read": Party(OWN),
+        "contained": Party("#y", contained=text),
+        "identifier": Party(identifier="s|" + text),
+        "display": Party(display=text),
+    }[way]
+    assert name(party, Book({"#x": text}, BASE, {OWN: text})) == clean(text)
