@@ -74,9 +74,9 @@ def logfmt(fields: Fields) -> str:
     return " ".join(f"{name}={_logfmt_value(value)}" for name, value in fields.items())
 
 
-def as_json(fields: Fields) -> str:
-    """Write one JSON object, ASCII only, so that no control character is left."""
-    return _dumped(fields)
+def as_json(value: Fields | Field) -> str:
+    """Write JSON, printable ASCII only, so that no control character is left."""
+    return json.dumps(value, ensure_ascii=True)
 
 
 FORMS: Mapping[str, Callable[[Fields], str]] = {"logfmt": logfmt, "json": as_json}
@@ -115,9 +115,4 @@ def _masked(name: str, value: Field) -> tuple[str, Field]:
 
 
 def _logfmt_value(value: Field) -> str:
-    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else _dumped(value)
-
-
-def _dumped(value: object) -> str:
-    """Write JSON in printable ASCII; DEL is the one control character that JSON lets stand."""
-    return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")
+    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else as_json(value)
