@@ -1,0 +1,112 @@
+"""What proves to the FHIR server who we are: headers for one request at a time.
+
+Secrets are read from files, and again when the files change; no repr, message or log line shows one.
+Where the headers may go is judged in `links`, before they are asked for.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import AuthFailed
+
+_LARGEST = 64 * 1024
+_TOKEN = re.compile(r"[!-~]+")
+"""Visible ASCII: all that may stand in a header, so that no token can break one in two."""
+
+
+class Auth(Protocol):
+    """A way to authenticate."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Give the headers for one request; raises AuthFailed where there is nothing to send."""
+
+    def refused(self) -> bool:
+        """Hear that the server answered 401; True when other headers can now be had, and one more try makes sense."""
+
+
+class Anonymous:
+    """No authentication."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Give none."""
+        return {}
+
+    def refused(self) -> bool:
+        """Have nothing else to send."""
+        return False
+
+
+class SecretFile:
+    """A secret in a file, read anew when the file's time, size or inode changes (Kubernetes swaps a link)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._text = ""
+
+    def read(self) -> str:
+        """Return the secret without the blanks around it; raises AuthFailed, naming the file."""
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp != self._stamp:
+                self._text = self._load()
+                self._stamp = stamp
+        except OSError as error:
+            raise AuthFailed(f"The secret file {self._path} cannot be read ({error.strerror}).") from error
+        return self._text
+
+    def changed(self) -> bool:
+        """Read the file whatever its time says; True when the secret is another one."""
+        before, self._stamp = self._text, None
+        return self.read() != before
+
+    def _load(self) -> str:
+        with self._path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        try:
+            text = data.decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            text = ""
+        if not text or len(data) > _LARGEST:
+            raise AuthFailed(f"The secret file {self._path} is empty, too large, or no text.")
+        return text
+
+
+class BearerFile:
+    """A bearer token in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = SecretFile(path)
+
+    def headers(self) -> Mapping[str, str]:
+        """Give the token as it stands in the file now."""
+        token = self._file.read()
+        if not _TOKEN.fullmatch(token):
+            raise AuthFailed(f"The token file {self._path} holds characters that no token has.")
+        return {"Authorization": f"Bearer {token}"}
+
+    def refused(self) -> bool:
+        """Look whether the file holds another token by now."""
+        return self._file.changed()
+
+
+class Basic:
+    """A user name, and a password in a file (RFC 7617, in UTF-8)."""
+
+    def __init__(self, username: str, path: Path) -> None:
+        self._username = username
+        self._file = SecretFile(path)
+
+    def headers(self) -> Mapping[str, str]:
+        """Give name and password as they are now."""
+        pair = f"{self._username}:{self._file.read()}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
+
+    def refused(self) -> bool:
+        """Look whether the file holds another password by now."""
+        return self._file.changed()

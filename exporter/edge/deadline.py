@@ -1,0 +1,92 @@
+"""An end to waiting that no server can put off.
+
+httpx's time-outs are for one read each: slow headers, endless `103` answers or a body of one byte a second pass them
+for ever (measured). So every socket is held by a second handle, and when time is up it is shut under httpx's feet.
+Name resolution is not covered, since it blocks inside the C library.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+
+class Deadline:
+    """Ends a window after `seconds`, and each request in it after `each`. Once it is `over` it stays so.
+
+    One thread a window. It need never be woken for a new request: while none runs it looks at the clock every `each`
+    seconds, and a request that begins meanwhile ends later than that.
+    """
+
+    def __init__(self, seconds: float, each: float) -> None:
+        self._each = each
+        self._end = monotonic() + seconds
+        self._due: float | None = None
+        self._over = False
+        self._sockets: list[socket.socket] = []
+        self._change = threading.Condition()
+        self._left = False
+
+    def __enter__(self) -> Self:
+        """Start to watch the time."""
+        threading.Thread(target=self._wait, name="deadline", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the second handles back."""
+        with self._change:
+            self._left = True
+            self._change.notify()
+            for held in self._sockets:
+                held.close()
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is up. To be asked after every answer: a cut one can look like a short one."""
+        return self._over or monotonic() >= self._next(monotonic())
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Limit what is done inside to `each` seconds."""
+        self._due = monotonic() + self._each
+        try:
+            yield
+        finally:
+            self._due = None
+
+    def watch(self, event: str, info: Mapping[str, object]) -> None:
+        """Take a second handle of each new connection: httpx's `trace` extension calls this."""
+        if event != "connection.connect_tcp.complete":
+            return
+        stream = info["return_value"]
+        held = stream.get_extra_info("socket").dup()  # type: ignore[attr-defined] # httpcore's NetworkStream
+        with self._change:
+            self._sockets.append(held)
+            if self._over:
+                self._cut()
+
+    def _next(self, now: float) -> float:
+        """Say when to look at the clock again."""
+        due = self._due
+        return min(self._end, now + self._each if due is None else due)
+
+    def _wait(self) -> None:
+        with self._change:
+            while not self._left:
+                now = monotonic()
+                left = self._next(now) - now
+                if left <= 0:
+                    self._over = True
+                    self._cut()
+                    return
+                self._change.wait(left)
+
+    def _cut(self) -> None:
+        for held in self._sockets:
+            with contextlib.suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)

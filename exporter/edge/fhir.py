@@ -1,0 +1,196 @@
+"""What we ask a FHIR server, as design.md section 4 says it: search, page, read, count, Organization.
+
+Every address that is fetched is made here; how it is fetched is `http`'s business, what the bytes mean `task`'s.
+Sources: FHIR R4 search.html; HAPI 8.8.0, measured.
+"""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from urllib.parse import quote, urlencode
+
+from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, WrongResource
+from ..ports import Bound, Operation, Search
+from ..task.capability import Capability, decode_capability
+from ..task.dates import format_instant
+from ..task.decode import decode_count, decode_organization, decode_page
+from ..task.entries import Classify
+from ..task.model import Page, Selection
+from . import links
+from .http import Http, Reply, Session
+
+ELEMENTS = "status,code,meta,authoredOn,requester,owner,focus,for,note,statusReason,output"
+READ_AT_ONCE = 50
+"""Ids in one search: some 3,300 characters at FHIR's longest ids, below every proxy's limit."""
+
+_ORGANIZATION = re.compile(r"(Organization/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_NAMELESS = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.GONE,
+    }
+)
+"""Answers to the read of an Organization that will not change soon. Not 401: then a token ended, and a retry helps."""
+
+_LOG = logging.getLogger(__name__)
+
+Parameters = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How we ask. `classify` gives a failed Task's reason; `seconds` and `pages` are what one window may take.
+
+    One instant that many Tasks share is read by `next` to its end, so `pages` is no small number.
+    """
+
+    classify: Classify
+    page_size: int = 200
+    seconds: float = 60.0
+    pages: int = 10_000
+
+
+class FhirServer:
+    """A `ports.Server`. It remembers whether the server refuses to search by `_tag`."""
+
+    def __init__(self, http: Http, selection: Selection, habits: Habits) -> None:
+        self.http = http
+        self.selection = selection
+        self.habits = habits
+        self.tag_refused = False
+
+    @contextmanager
+    def window(self) -> Iterator["FhirWindow"]:
+        """Open a connection and start its deadline."""
+        with self.http.session(self.habits.seconds) as session:
+            yield FhirWindow(self, session)
+
+    def refuse_tag(self) -> None:
+        """Go on without `_tag`: the decoder checks it anyway."""
+        self.tag_refused = True
+        _LOG.warning("The server refuses to search by _tag: every Task is read, and its tag checked here.")
+
+    def ask_tag_again(self) -> None:
+        """Try `_tag` with the next search: its search parameter may have been activated."""
+        self.tag_refused = False
+
+    @property
+    def tag(self) -> Parameters:
+        """The criterion that the server is asked to apply; none where there is none, or it refuses."""
+        tag = self.selection.tag
+        return () if tag is None or self.tag_refused else (("_tag", f"{tag.system}|{tag.code}"),)
+
+
+class FhirWindow:
+    """A `ports.Window`: requests that share a connection and a deadline."""
+
+    def __init__(self, server: FhirServer, session: Session) -> None:
+        self._server = server
+        self._session = session
+        self._base = server.http.base
+        self._seen: set[int] = set()
+        self._pages = 0
+
+    def first(self, search: Search) -> Page:
+        """Ask anew. A 400 may be about `_tag`: it is asked once more without, and if that works, from then on."""
+        self._seen.clear()
+        tag = self._server.tag
+        try:
+            return self._search(tag, search)
+        except ClientFault as refusal:
+            if not tag or refusal.status != HTTPStatus.BAD_REQUEST:
+                raise
+            page = self._search((), search)
+        self._server.refuse_tag()
+        return page
+
+    def follow(self, link: str) -> Page:
+        """Fetch the page behind `link`, verbatim; raises LinkRefused, LinkCycle or CursorExpired."""
+        return self._follow(link, self._seen)
+
+    def read(self, ids: Sequence[str]) -> Page:
+        """Fetch Tasks by id, tagged or not, in one Page; its clock is that of the first answer."""
+        starts = range(0, len(ids), READ_AT_ONCE)
+        pages = [page for start in starts for page in self._read(ids[start : start + READ_AT_ONCE])]
+        return Page(
+            tasks=tuple(task for page in pages for task in page.tasks),
+            clock=pages[0].clock if pages else None,
+            matches=sum(page.matches for page in pages),
+        )
+
+    def count(self, search: Search) -> int:
+        """Ask the server's own count; raises WrongResource where it gives none, or none by tag."""
+        if self._server.tag_refused:
+            raise WrongResource("The server does not count by _tag.")
+        parameters = (*self._server.tag, *self._asked(search), ("_summary", "count"))
+        total = decode_count(self._fresh(parameters, Operation.COUNT).body)
+        if total is None:
+            raise WrongResource("The server was asked for a count and gave none.")
+        return total
+
+    def organization(self, reference: str) -> str | None:
+        """Read a name. Only a relative reference, or one on our own base, is fetched; None for any other."""
+        found = _ORGANIZATION.fullmatch(reference.removeprefix(f"{self._base}/"))
+        if found is None:
+            return None
+        try:
+            address = links.resolve(self._base, f"{self._base}/{found[1]}?_elements=name")
+        except LinkRefused:
+            return None
+        reply = self._session.get(address, Operation.ORGANIZATION, accept=_NAMELESS)
+        return decode_organization(reply.body) if reply.status == HTTPStatus.OK else None
+
+    def capability(self) -> Capability:
+        """Read what the server says of itself."""
+        return decode_capability(self._session.get(f"{self._base}/metadata", Operation.METADATA).body)
+
+    def _search(self, tag: Parameters, search: Search) -> Page:
+        return self._page(self._fresh((*tag, *self._asked(search), *self._form()), Operation.SEARCH))
+
+    def _read(self, ids: Sequence[str]) -> Iterator[Page]:
+        """Walk the answer to one list of ids: a server may give smaller pages than the list is long."""
+        page, seen = self._page(self._fresh((("_id", ",".join(ids)), *self._form()), Operation.READ)), set[int]()
+        yield page
+        while page.next is not None:
+            page = self._follow(page.next, seen)
+            yield page
+
+    def _follow(self, link: str, seen: set[int]) -> Page:
+        """Fetch a page once: `seen` holds hashes, so that ten thousand long links cost little."""
+        address = links.resolve(self._base, link, self._server.http.connection.rewrite_links)
+        self._pages += 1
+        if hash(address) in seen or self._pages > self._server.habits.pages:
+            raise LinkCycle("The links to further pages come back, or do not end.")
+        seen.add(hash(address))
+        return self._page(self._session.get(address, Operation.PAGE))
+
+    def _asked(self, search: Search) -> Parameters:
+        until = () if search.until is None else (("_lastUpdated", f"lt{format_instant(search.until)}"),)
+        return (*_since(search.since), *until, *search.filters, *self._server.selection.search)
+
+    def _form(self) -> Parameters:
+        """Say how the answer should look."""
+        size = self._server.habits.page_size
+        return (("_sort", "_lastUpdated,_id"), ("_count", str(size)), ("_elements", ELEMENTS))
+
+    def _fresh(self, parameters: Parameters, operation: Operation) -> Reply:
+        """Ask a question anew; an answer out of a cache is refused."""
+        query = urlencode(parameters, quote_via=quote, safe=":,/")
+        reply = self._session.get(f"{self._base}/Task?{query}", operation)
+        if reply.cached:
+            raise Cached("The answer came out of a cache, though we sent no-cache.")
+        return reply
+
+    def _page(self, reply: Reply) -> Page:
+        page = decode_page(reply.body, self._server.selection, self._server.habits.classify)
+        return page if page.clock is not None else replace(page, clock=reply.date)
+
+
+def _since(since: Bound | None) -> Parameters:
+    return () if since is None else (("_lastUpdated", f"{since.prefix}{format_instant(since.at)}"),)
