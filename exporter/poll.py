@@ -20,6 +20,9 @@ from .task.versions import Verdict, verdict
 WINDOW = 2_000
 """Matches in one search. HAPI loads every id for the page that starts here: 2.8 s of 160,000 (measured on 8.8.0)."""
 
+DOUBTFUL = frozenset({Verdict.BACK, Verdict.REMADE})
+"""What a lagging replica can look like: the older of two versions may have the newer stamp."""
+
 
 class Kind(StrEnum):
     """What a walk is for. A poll of more than one window is a catch-up."""
@@ -43,8 +46,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one page did. `wants_poll` asks for a complete poll before the walk goes on."""
+    """What one page did. `wants_poll` asks for a complete poll before the walk goes on.
 
+    `expected` is the server's own count at the start, 0 where it gave none.
+    """
+
+    kind: Kind = Kind.SWEEP
+    ended: bool = False
     window: int = 0
     walked: int = 0
     expected: int | None = None
@@ -74,8 +82,8 @@ class Desk:
     telemetry: Telemetry
     namer: Namer
     rules: Rules
-    publish: Callable[[Snapshot, float], None]
-    shown: Callable[[], int | None]
+    publish: Callable[[Snapshot, float], None] = lambda _snapshot, _began: None
+    shown: Callable[[], int | None] = lambda: None
     marked: float | None = None
     resync: bool = False
 
@@ -161,7 +169,14 @@ class Walk:
 
         changes = absorb(self._desk, window, page.tasks, self._occasion(), finish)
         self._tell(changes.earliest, snapshot)
-        return Turn(self._window, self._walked, self._expected, len(changes.rows))
+        return Turn(
+            kind=self._plan.kind,
+            ended=self._ended,
+            window=self._window,
+            walked=self._walked,
+            expected=self._expected,
+            corrections=len(changes.rows),
+        )
 
     def _occasion(self) -> Occasion:
         joining = self._desk.ledger.instant("baseline_began") if self._plan.joining else None
@@ -232,9 +247,9 @@ def absorb(
 ) -> Changes:
     """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
     known = desk.ledger.known([task.id for task in tasks])
-    behind = {task.id for task in tasks if verdict(known.get(task.id), task) is Verdict.BACK}
-    if behind:
-        tasks = _read_again(window, tasks, behind)
+    doubtful = {task.id for task in tasks if verdict(known.get(task.id), task) in DOUBTFUL}
+    if doubtful:
+        tasks = _read_again(window, tasks, doubtful)
     pairs = desk.namer.pairs(tasks, window)
     with desk.ledger.transaction() as tx:
         slots = tx.slots(pair for pair in pairs if pair != NO_PAIR)
@@ -245,10 +260,10 @@ def absorb(
     return changes
 
 
-def _read_again(window: Window, tasks: Sequence[Task], behind: set[str]) -> list[Task]:
-    """Read once more what seems to have gone back: a lagging replica may have answered. What is gone is left out."""
-    again = {task.id: task for task in window.read(sorted(behind)).tasks}
-    return [again.get(task.id, task) for task in tasks if task.id in again or task.id not in behind]
+def _read_again(window: Window, tasks: Sequence[Task], doubtful: set[str]) -> list[Task]:
+    """Read doubtful Tasks once more: a lagging replica may have answered. What is gone by now is left out."""
+    again = {task.id: task for task in window.read(sorted(doubtful)).tasks}
+    return [again.get(task.id, task) for task in tasks if task.id in again or task.id not in doubtful]
 
 
 def _expected(window: Window, search: Search) -> int:

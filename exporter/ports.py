@@ -72,6 +72,9 @@ class Server(Protocol):
     def window(self) -> AbstractContextManager[Window]:
         """Open a connection and start its deadline."""
 
+    def ask_tag_again(self) -> None:
+        """Search by tag from now on, though the server may have refused it before."""
+
 
 class WalkState(NamedTuple):
     """Where a baseline or catch-up stands: `began` is the server's clock at its first search."""

@@ -48,6 +48,7 @@ def sweep_open(desk: Desk, lookback: int) -> Iterator[Turn]:
 def sweep_all(desk: Desk) -> Iterator[Turn]:
     """Compare everything: by counts where the server counts, else by walking."""
     desk.ledger.begin_sweep()
+    desk.server.ask_tag_again()
     try:
         slices: list[Slice] | None = yield from _differing(desk)
     except (ClientFault, WrongResource):

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 from .errors import ErrorReason, ExporterError, Throttled
 from .exposure import Exposure
-from .poll import Desk, Kind, Turn, Walk
+from .log import event, places
+from .poll import Desk, Turn, Walk
 from .ports import Answer, Outcome, Sweep
 from .sweeps import sweep_all, sweep_open
 from .task.model import Snapshot
@@ -130,6 +131,11 @@ class Worker:
     def exposed(self, picture: Picture) -> None:
         """Note that Prometheus was given a picture."""
         self._exposure.scraped(picture.number, self._desk.clock.monotonic())
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is work under way or waiting."""
+        return self._walking or self._wanted is not None or self._poll is not None or self._sweep is not None
 
     def stop(self) -> None:
         """Ask the thread to end after the request that it is in."""
@@ -278,10 +284,10 @@ class Worker:
     def _say(self, job: Job, error: ExporterError | None) -> None:
         """Log a change for better or worse, once."""
         if error is not None and (error.reason is not self._trouble or job.sweep):
-            log.warning("%s failed: %s", job.name, error, extra={"fields": {"reason": error.reason.value}})
-            log.info("what to do: %s", error.remedy)
+            told = {"what": job.name, "reason": error.reason.value, "error": str(error), "remedy": error.remedy}
+            event(log, logging.WARNING, "asking the FHIR server failed", **told)
         if error is None and self._trouble is not None and job.sweep is None:
-            log.info("the FHIR server answers again")
+            event(log, logging.INFO, "the FHIR server answers again")
         if job.sweep is None:
             self._trouble = None if error is None else error.reason
 
@@ -294,14 +300,7 @@ class Worker:
 
 
 def _internal(error: Exception) -> ExporterError:
-    """Name a bug by its class and place: its message could hold anything."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "unknown place"
-    failure = ExporterError(f"internal error {type(error).__name__} at {place}")
+    """Name a bug by its class and places: its message could hold anything."""
+    failure = ExporterError(f"internal error {type(error).__name__} at {places(error)}")
     failure.__cause__ = error
     return failure
-
-
-__all__ = ["Kind", "Picture", "Scrape", "Timing", "Worker"]
