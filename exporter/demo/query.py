@@ -143,7 +143,7 @@ def _summary(value: str | None) -> bool:
 
 def _number(value: str) -> int:
     if not value.isdecimal():
-        raise Refused(400, "HAPI-0448: Not a number")
+        raise Refused(400, "Not a number")
     return int(value)
 
 
@@ -163,7 +163,7 @@ def _bound(prefix: str, value: str) -> Span:
     try:
         low, high = meant(value)
     except (ValueError, TypeError) as error:
-        raise Refused(400, "HAPI-1882: Invalid date/time format") from error
+        raise Refused(400, "Invalid date/time format") from error
     bounds = {
         "eq": Span(low, high),
         "ge": Span(low=low),
@@ -172,5 +172,5 @@ def _bound(prefix: str, value: str) -> Span:
         "le": Span(high=high),
     }
     if prefix not in bounds:
-        raise Refused(400, "HAPI-1941: Unknown prefix")
+        raise Refused(400, "Unknown prefix")
     return bounds[prefix]

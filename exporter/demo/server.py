@@ -61,9 +61,9 @@ def outcome(diagnostics: str) -> bytes:
 def _routed(store: Store, request: Request) -> Response:
     base = urlsplit(store.base).path
     if request.method not in {"GET", "HEAD"}:
-        raise Refused(405, "HAPI-0285: this server is read only")
+        raise Refused(405, "This server is read only")
     if request.path != base and not request.path.startswith(base + "/"):
-        raise Refused(404, "HAPI-0302: unknown path")
+        raise Refused(404, "Unknown path")
     match request.path[len(base) :].strip("/").split("/"):
         case [""] if any(name == "_getpages" for name, _ in request.query):
             return _next_page(store, dict(request.query))
@@ -73,7 +73,7 @@ def _routed(store: Store, request: Request) -> Response:
             return _search(store, kind, request.query)
         case ["Task" | "Organization" as kind, identifier]:
             return _read(store, kind, identifier)
-    raise Refused(404, "HAPI-0302: unknown path")
+    raise Refused(404, "Unknown path")
 
 
 def _respond(store: Store, status: int, body: bytes, *headers: tuple[str, str]) -> Response:
@@ -86,7 +86,7 @@ def _read(store: Store, kind: str, identifier: str) -> Response:
     if record:
         return _respond(store, 200, record.data, ("etag", f'W/"{record.version}"'))
     if store.was_deleted(kind, identifier):
-        raise Refused(410, "HAPI-0436: Resource was deleted")
+        raise Refused(410, "Resource was deleted")
     raise Refused(404, "HAPI-2001: Resource is not known")
 
 
@@ -110,7 +110,7 @@ def _next_page(store: Store, parameters: dict[str, str]) -> Response:
         raise Refused(410, "HAPI-0417: Search ID does not exist and may have expired")
     offset, count = parameters.get("_getpagesoffset", "0"), parameters.get("_count", "")
     if not offset.isdecimal():
-        raise Refused(400, "HAPI-0448: _getpagesoffset is not a number")
+        raise Refused(400, "_getpagesoffset is not a number")
     size = _clamped(store, int(count) if count.isdecimal() else None)
     return _respond(store, 200, _page(store, name, cursor, int(offset), size))
 

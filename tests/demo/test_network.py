@@ -2,6 +2,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from tests.fake import START
 DAY = 24 * HOUR
 
 
-def lived(speed: float = 60.0, until: Instant = START + HOUR, seed: int = 1) -> list[Change]:
+@cache
+def lived(speed: float = 60.0, until: Instant = START + HOUR, seed: int = 1) -> tuple[Change, ...]:
     _, changes = advance(begin(seed, START, speed), until)
-    return list(changes)
+    return changes
 
 
 def latest(changes: Iterable[Change]) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def owner(resource: Mapping[str, Any]) -> str:
 
 
 def test_the_same_seed_gives_the_same_lives_and_another_seed_others() -> None:
-    assert lived() == lived()
+    assert lived() == advance(begin(1, START, 60.0), START + HOUR)[1]
     assert lived(seed=2) != lived()
 
 
@@ -46,7 +48,15 @@ def test_small_steps_and_one_long_step_give_the_same_changes() -> None:
     for minutes in range(0, 61, 7):
         network, changes = advance(network, START + minutes * 60_000)
         steps += changes
-    assert steps == lived(until=network.at)
+    assert tuple(steps) == lived(until=network.at)
+
+
+def test_what_happens_at_the_very_end_of_a_step_does_not_happen_again_in_the_next() -> None:
+    at = next(change.at for change in lived() if change.at > START and change.resource["status"] == "requested")
+    network, first = advance(begin(1, START, 60.0), at)
+    _, second = advance(network, START + HOUR)
+    assert first[-1].at == at
+    assert (*first, *second) == lived()
 
 
 def test_nothing_happens_when_no_time_passes() -> None:

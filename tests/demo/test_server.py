@@ -149,6 +149,8 @@ def test_a_version_with_an_old_stamp_stands_at_its_old_place() -> None:
     made = stamped((0, "a"), (2, "b"))
     made.put(task("c"), stamp=START + 1000)
     assert ids(search(made)) == ["a", "c", "b"]
+    assert ids(search(made, ("_lastUpdated", "ge" + written(START + 1500)))) == ["b"]
+    assert ids(search(made, ("_lastUpdated", "lt" + written(START + 1500)))) == ["a", "c"]
 
 
 def test_pages_hold_every_task_once_and_the_last_has_no_next() -> None:
