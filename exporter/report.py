@@ -4,16 +4,26 @@ Rule: one reporter a process; it is told of each page and decides itself when to
 """
 
 import logging
+import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from click import progressbar
 
 from .log import event
 from .poll import Kind, Turn
 from .ports import Clock
 
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
 log = logging.getLogger(__name__)
 
 PERIOD = 10.0
 """Seconds between two lines of progress."""
+
+
+Reporter = Callable[[Turn], None]
 
 
 class Lines:
@@ -34,4 +44,21 @@ class Lines:
         event(log, logging.INFO, f"{name} {state}", tasks=turn.walked, expected=turn.expected or None)
 
 
-Reporter = Callable[[Turn], None]
+class Bar:
+    """Progress as a bar on a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: ProgressBar[int] | None = None
+        self._walked = 0
+
+    def __call__(self, turn: Turn) -> None:
+        """Draw; a walk of unknown length has a bar that only moves."""
+        if self._bar is None:
+            label = "Baseline" if turn.kind is Kind.BASELINE else "Catch-up"
+            self._bar = progressbar(length=turn.expected or None, label=label, file=sys.stderr, show_pos=True)
+            self._walked = 0
+        self._bar.update(turn.walked - self._walked)
+        self._walked = turn.walked
+        if turn.ended:
+            self._bar.render_finish()
+            self._bar = None

@@ -19,7 +19,7 @@ from .log import event, places
 from .poll import Desk, Turn, Walk
 from .ports import Answer, Outcome, Sweep
 from .sweeps import sweep_all, sweep_open
-from .task.model import Snapshot
+from .task.model import Instant, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,10 @@ class Job:
 
 
 class Worker:
-    """The thread that works. `report` is told of each page of a baseline or catch-up."""
+    """The thread that works. `report` is told of each page of a baseline or catch-up.
+
+    `up` and `latest`, the last page of a walk under way, are for people to look at.
+    """
 
     def __init__(self, desk: Desk, timing: Timing, exposure: Exposure, report: Callable[[Turn], None]) -> None:
         self._desk = desk
@@ -92,6 +95,8 @@ class Worker:
         self._failures = 0
         self._quiet_until = -math.inf
         self._trouble: ErrorReason | None = None
+        self.up = False
+        self.latest: Turn | None = None
         now = desk.clock.monotonic()
         self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + timing.full_interval}
         self._picture = Picture(desk.ledger.counters())
@@ -114,6 +119,11 @@ class Worker:
                 self._wanted = Future()
                 self._turn.notify()
             return Scrape(poll=self._wanted)
+
+    @property
+    def last_complete(self) -> Instant | None:
+        """Our wall time at the end of the last complete poll, be it of an earlier process."""
+        return self._desk.ledger.instant("last_complete")
 
     @property
     def picture(self) -> Picture:
@@ -144,6 +154,15 @@ class Worker:
             self._turn.notify()
 
     # What the thread does.
+
+    def once(self) -> bool:
+        """Walk to the end, or to the first failure; says whether the walk was complete."""
+        future: Future[bool] = Future()
+        self._walking = True
+        self._poll = job = self._walk(future)
+        while self._poll is job:
+            self._advance(job)
+        return future.result()
 
     def run(self) -> None:
         """Work until stopped."""
@@ -193,8 +212,9 @@ class Worker:
         """Do one page of a poll, baseline or catch-up; None at its end."""
         turn = self._next(job)
         if turn is not None and self._walking:
-            self._desk.telemetry.up(True)
+            self._tell_up(True)
             self._report(turn)
+        self.latest = turn
         return turn
 
     def _next(self, job: Job) -> Turn | None:
@@ -228,7 +248,7 @@ class Worker:
 
     def _end_walk(self, job: Job, outcome: Outcome) -> None:
         complete = outcome is Outcome.COMPLETE
-        self._desk.telemetry.up(complete)
+        self._tell_up(complete)
         self._desk.telemetry.polled(outcome, self._desk.clock.monotonic() - job.began)
         with self._turn:
             self._poll = None
@@ -237,6 +257,10 @@ class Worker:
             self._failures = 0
         if job.future is not None:
             job.future.set_result(complete)
+
+    def _tell_up(self, value: bool) -> None:
+        self.up = value
+        self._desk.telemetry.up(value)
 
     def _unfinished(self) -> bool:
         ledger = self._desk.ledger
