@@ -4,6 +4,7 @@ Nothing here does anything. `edge/` keeps these promises for real, `tests/` with
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -211,6 +212,13 @@ class Answer(StrEnum):
     REUSED = "reused"
     LATE = "late"
     STALE = "stale"
+
+
+class Scrape(NamedTuple):
+    """What a scrape gets: an answer at once, or a poll to wait for (its result: whether it was complete)."""
+
+    immediate: Answer | None = None
+    poll: "Future[bool] | None" = None
 
 
 class RequestLog(Protocol):

@@ -10,7 +10,7 @@ from .errors import ClientFault, WrongResource
 from .poll import Desk, Kind, Plan, Turn, Walk, absorb
 from .ports import Bound, Search, Slice, Window
 from .task.lifecycle import Occasion, vanish
-from .task.model import TERMINAL, Instant, Status
+from .task.model import DIGEST, TERMINAL, Instant, Status
 
 BATCH = 50
 """Ids in one look-up: 64 characters each make a URL that every server takes."""
@@ -143,7 +143,7 @@ def _look_up_missing(desk: Desk, part: Slice | None) -> Iterator[Turn]:
 
 def _look_up(desk: Desk, window: Window, ids: Sequence[str]) -> int:
     """Look up a batch and commit what is found; returns how many Tasks were corrected."""
-    page = window.read(ids)
+    page = window.read([id_ for id_ in ids if not id_.startswith(DIGEST)])
     now = desk.clock.wall() if page.clock is None else page.clock
     found = {task.id for task in page.tasks}
     known = desk.ledger.known(ids)

@@ -6,73 +6,21 @@ Rule 3: other threads get a Future, or the immutable picture; they never wait lo
 """
 
 import logging
-import math
-import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from .errors import ErrorReason, ExporterError, Throttled
+from .errors import ErrorReason, ExporterError
 from .exposure import Exposure
+from .jobs import Job, Pause, Picture, Timing
 from .log import event, places
 from .poll import Desk, Turn, Walk
-from .ports import Answer, Outcome, Sweep
+from .ports import Answer, Outcome, Scrape, Sweep
 from .sweeps import sweep_all, sweep_open
 from .task.model import Instant, Snapshot
 
 log = logging.getLogger(__name__)
-
-LONGEST_PAUSE = 60.0
-"""Seconds between two tries of background work; the pauses before it are 1, 2, 4, 8 … s, each with jitter."""
-
-LONGEST_WAIT = 300.0
-"""Seconds that we honour a Retry-After for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How often, in seconds; `lookback` in milliseconds, since stamps are."""
-
-    min_interval: float = 5.0
-    max_staleness: float = 300.0
-    open_interval: float = 300.0
-    full_interval: float = 3600.0
-    lookback: int = 900_000
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A Snapshot as published. `began` is our monotonic time at the start of its walk."""
-
-    snapshot: Snapshot
-    number: int = 0
-    began: float = -math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Scrape:
-    """What a scrape gets: an answer at once, or a poll to wait for (its result: whether it was complete)."""
-
-    immediate: Answer | None = None
-    poll: "Future[bool] | None" = None
-
-
-@dataclass(slots=True)
-class Job:
-    """A walk or sweep under way."""
-
-    turns: Iterator[Turn]
-    began: float
-    future: "Future[bool] | None" = None
-    sweep: Sweep | None = None
-    pages: int = 0
-    corrections: int = 0
-
-    @property
-    def name(self) -> str:
-        """What it is, for people."""
-        return f"{self.sweep} sweep" if self.sweep else "poll"
 
 
 class Worker:
@@ -92,8 +40,7 @@ class Worker:
         self._poll: Job | None = None
         self._walking = desk.ledger.walk is not None or not desk.ledger.baseline_complete
         self._sweep: Job | None = None
-        self._failures = 0
-        self._quiet_until = -math.inf
+        self._pause = Pause()
         self._trouble: ErrorReason | None = None
         self.up = False
         self.latest: Turn | None = None
@@ -111,14 +58,14 @@ class Worker:
             now = self._desk.clock.monotonic()
             if now - self._picture.began < self._timing.min_interval:
                 return Scrape(Answer.REUSED)
-            if self._walking or now < self._quiet_until:
+            if self._walking or now < self._pause.until:
                 return Scrape(Answer.LATE if self._walking else Answer.STALE)
             if self._poll is not None:
-                return Scrape(poll=self._poll.future)
+                return Scrape(None, self._poll.future)
             if self._wanted is None:
                 self._wanted = Future()
                 self._turn.notify()
-            return Scrape(poll=self._wanted)
+            return Scrape(None, self._wanted)
 
     @property
     def last_complete(self) -> Instant | None:
@@ -194,8 +141,8 @@ class Worker:
         if self._stopping or (self._wanted is not None and not self._walking):
             return 0
         if self._walking or self._sweep is not None:
-            return self._quiet_until - now
-        return max(min(self._due.values()), self._quiet_until) - now
+            return self._pause.until - now
+        return max(min(self._due.values()), self._pause.until) - now
 
     def _walk(self, future: "Future[bool] | None") -> Job:
         return Job(Walk(self._desk, self._desk.next_plan()).turns(), self._desk.clock.monotonic(), future)
@@ -236,10 +183,11 @@ class Worker:
 
     def _end(self, job: Job, error: ExporterError | None) -> None:
         """Say how a job ended, and plan when to try again."""
-        outcome = Outcome.COMPLETE if error is None else Outcome.PARTIAL if job.pages else Outcome.FAILED
+        outcome = job.outcome(error)
         if error is not None:
             self._desk.telemetry.erred(error.reason)
-            self._hold_back(job, error)
+            background = job.sweep is None and (self._walking or self._unfinished())
+            self._pause.after(error, self._desk.clock.monotonic(), background=background)
         if job.sweep is not None:
             self._end_sweep(job.sweep, job, outcome)
         else:
@@ -254,7 +202,7 @@ class Worker:
             self._poll = None
             self._walking = not complete and self._unfinished()
         if complete:
-            self._failures = 0
+            self._pause.over()
         if job.future is not None:
             job.future.set_result(complete)
 
@@ -265,17 +213,6 @@ class Worker:
     def _unfinished(self) -> bool:
         ledger = self._desk.ledger
         return ledger.walk is not None or not ledger.baseline_complete
-
-    def _hold_back(self, job: Job, error: ExporterError) -> None:
-        """Leave the server alone: as long as it asks for, or longer with each failure of background work."""
-        background = job.sweep is None and (self._walking or self._unfinished())
-        if not background and not isinstance(error, Throttled):
-            return
-        self._failures += 1
-        pause = min(LONGEST_PAUSE, 2.0 ** (self._failures - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        if isinstance(error, Throttled) and error.wait is not None:
-            pause = min(error.wait, LONGEST_WAIT)
-        self._quiet_until = self._desk.clock.monotonic() + pause
 
     def _start_sweep(self) -> Job:
         """Start the sweep that is due."""

@@ -6,6 +6,7 @@ from exporter.edge.fhir import FhirServer, Habits
 from exporter.edge.http import Connection, Http
 from exporter.edge.ledger import Binding, Ledger, open_ledger
 from exporter.exposure import Exposure
+from exporter.jobs import Timing
 from exporter.metrics.exposition import Format
 from exporter.metrics.families import TaskText
 from exporter.metrics.own import Own
@@ -16,7 +17,7 @@ from exporter.task.deadline import Deadline
 from exporter.task.model import Selection
 from exporter.task.pairs import PairRule
 from exporter.task.reasons import classifier
-from exporter.worker import Timing, Worker
+from exporter.worker import Worker
 
 from . import fake
 from .builders import CODE, HOUR, TAG
@@ -91,7 +92,9 @@ class Rig:
         self.settle()
         picture = self.worker.picture
         self.worker.exposed(picture)
-        self.last = answer.immediate or (Answer.FRESH if answer.poll and answer.poll.result(timeout=0) else Answer.STALE)
+        self.last = answer.immediate or (
+            Answer.FRESH if answer.poll and answer.poll.result(timeout=0) else Answer.STALE
+        )
         return self.text.render(picture.snapshot, Format.TEXT).decode()
 
     def sweep(self, full: bool = False) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.server import Request, Response
+from exporter.jobs import Timing
 from exporter.poll import onward
 from exporter.ports import Answer, Bound
 from exporter.task.model import Anomaly, Fact
-from exporter.worker import Timing
 
 from . import fake
 from .builders import TAG, completed, failed, meta, task

@@ -99,6 +99,8 @@ class Pair(NamedTuple):
 
 
 OTHER_PAIR = Pair(OTHER_PAYER, OTHER_PAYER)
+NO_PAIR = Pair("", "")
+"""Of Tasks that are no exchange, and of counters that belong to no pair; never a label."""
 
 
 class Coding(NamedTuple):
@@ -129,6 +131,10 @@ class Party(NamedTuple):
     """The name of the contained Organization that a `#id` reference means."""
 
 
+DIGEST = "?"
+"""With what the id of a Task begins whose own could not be read; no FHIR id can."""
+
+
 class Task(NamedTuple):
     """One version of one Task, as the server told it.
 
@@ -149,6 +155,11 @@ class Task(NamedTuple):
     documents: int = 0
     outputs: int = 0
     anomalies: frozenset[Anomaly] = frozenset()
+
+    @property
+    def named(self) -> bool:
+        """Whether `id` is the server's: that of an unreadable Task is a digest of its bytes, no FHIR id."""
+        return not self.id.startswith(DIGEST)
 
     @property
     def usable(self) -> bool:

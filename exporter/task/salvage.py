@@ -13,7 +13,7 @@ from msgspec.json import Decoder
 
 from ..errors import WrongResource
 from .dates import parse_instant
-from .model import Anomaly, Coding, Instant, Status, Task
+from .model import DIGEST, Anomaly, Coding, Instant, Status, Task
 from .wire import NOTHING, Token, Wire, peel
 
 ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
@@ -72,7 +72,7 @@ def unparsable(raw: Raw, remains: Remains, clock: Instant | None) -> Task:
     """
     digest = sha256(raw).hexdigest()[:32]
     return Task(
-        id=remains.id or "?" + digest,
+        id=remains.id or DIGEST + digest,
         version=remains.version or digest,
         updated=remains.updated if remains.updated is not None else clock or 0,
         status=Status.UNKNOWN,

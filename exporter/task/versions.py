@@ -64,8 +64,8 @@ def verdict(row: Row | None, task: Task) -> Verdict:
     """Say what a sighting is."""
     if row is None:
         return Verdict.NEW
-    if task.version == row.version and task.updated == row.updated:
-        return Verdict.KNOWN
+    if task.version == row.version and (task.updated == row.updated or not task.usable):
+        return Verdict.KNOWN  # an unreadable stamp is replaced by the page's clock, which moves
     return VERDICTS[_version_move(row.version, task.version), _move(row.updated, task.updated)]
 
 

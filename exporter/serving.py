@@ -1,0 +1,69 @@
+"""What a scrape is answered with: the worker's picture and our own metrics, as bytes.
+
+Rule: nothing here waits, and nothing here touches the network or the ledger; the web thread calls it.
+"""
+
+import threading
+from collections import Counter
+from importlib.metadata import version
+
+from .edge.page import Landing
+from .jobs import Picture
+from .metrics.exposition import Format, join
+from .metrics.families import TaskText
+from .metrics.own import Own
+from .poll import Kind, Turn
+from .ports import Answer, Scrape
+from .worker import Worker
+
+
+class Serving:
+    """The web server's source of everything."""
+
+    def __init__(self, worker: Worker, own: Own, thread: threading.Thread) -> None:
+        self._worker = worker
+        self._own = own
+        self._thread = thread
+        self._text = TaskText()
+
+    def scrape(self, counts: bool) -> Scrape:  # noqa: ARG002 - every request may start a poll; only what it is given counts
+        """Start or join a poll."""
+        return self._worker.scrape()
+
+    def picture(self) -> Picture:
+        """Give the newest picture."""
+        return self._worker.picture
+
+    def answered(self, answer: Answer, picture: Picture, counts: bool) -> None:
+        """Count a scrape, and, where Prometheus made it, what it has seen."""
+        self._own.scraped(answer)
+        if counts:
+            self._worker.exposed(picture)
+
+    def render(self, picture: Picture, form: Format) -> bytes:
+        """Write the exposition; the Tasks' part is written once for each picture."""
+        return join((self._text.render(picture.snapshot, form), self._own.render(form)), form)
+
+    def ready(self) -> str | None:
+        """Say what is missing; the FHIR server does not count."""
+        return None if self._thread.is_alive() else "The worker has ended."
+
+    def landing(self) -> Landing:
+        """Give the figures of the page for people."""
+        snapshot, turn = self._worker.picture.snapshot, self._worker.latest
+        tasks: Counter[str] = Counter()
+        for key, count in (snapshot.gauges.tasks if snapshot.gauges else {}).items():
+            tasks[key.status] += count
+        return Landing(
+            version=version("fhir-task-exporter"),
+            last_complete=self._worker.last_complete,
+            up=self._worker.up,
+            baseline=_progress(turn) if turn is not None and turn.kind is Kind.BASELINE else None,
+            tasks=dict(tasks),
+            payers=len({series.pair.source for series in snapshot.counts if series.pair is not None}),
+        )
+
+
+def _progress(turn: Turn) -> float | None:
+    """How far a walk is, 0 to 1; None where the server does not count."""
+    return min(1.0, turn.walked / turn.expected) if turn.expected else None
