@@ -35,5 +35,14 @@ fix: setup                         ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: setup                        ## write docs/metrics.md and docs/configuration.md from the tables
+	$(BIN)/python -m exporter.docs
+
+golden: setup                      ## rewrite the golden texts; then read the difference
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/metrics tests/test_golden.py
+
+bench: setup                       ## the figures of docs/performance.md
+	$(BIN)/python -m benchmarks
+
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,124 @@
+"""The tree shows the architecture; this keeps it so."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "exporter"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+HOMES = {
+    "httpx": ("edge/http.py",),
+    "sqlite3": ("edge/ledger/",),
+    "click": ("cli.py", "check.py", "findings.py", "report.py", "run.py"),
+    "hypercorn": ("edge/web.py", "edge/loopback.py"),
+    "msgspec": ("task/", "config/"),
+    "yaml": ("config/",),
+    "prometheus_client": ("metrics/", "run.py"),
+}
+"""One library, one home: what replaces it is one folder's business."""
+
+MAY_IMPORT = {
+    "task": {"task", "errors"},
+    "metrics": {"metrics", "task", "ports", "errors"},
+    "edge": {"edge", "task", "metrics", "ports", "errors", "log"},
+    "demo": {"demo", "task"},
+    "poll": {"names", "ports", "task", "errors"},
+    "sweeps": {"poll", "ports", "task", "errors"},
+    "worker": {"poll", "sweeps", "jobs", "exposure", "ports", "task", "errors", "log"},
+    "config": {"config", "task", "errors"},
+}
+"""Who may know whom, by folder or module of the package; those not named here are the outermost ring."""
+
+IO = {
+    "os",
+    "io",
+    "time",
+    "socket",
+    "ssl",
+    "logging",
+    "pathlib",
+    "sqlite3",
+    "httpx",
+    "subprocess",
+    "threading",
+    "asyncio",
+}
+PURE = ("task/", "metrics/")
+LOCKS = ("metrics/own.py", "metrics/families.py")
+"""Instruments are told by several threads and read by another: a lock is no I/O."""
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Absolute name and line of everything a module imports; our own begin with `exporter.`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if not node.level:
+                yield node.module or "", node.lineno
+                continue
+            parts = ("exporter", *path.relative_to(PACKAGE).parts[:-1])
+            home = parts[: len(parts) - node.level + 1]
+            if node.module:
+                yield ".".join((*home, node.module)), node.lineno
+            else:
+                yield from ((".".join((*home, alias.name)), node.lineno) for alias in node.names)
+
+
+def place(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def ring(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_a_library_is_imported_at_its_home_only(path: Path) -> None:
+    for name, line in imports(path):
+        homes = HOMES.get(name.partition(".")[0])
+        assert homes is None or place(path).startswith(homes), f"{place(path)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_a_module_knows_only_whom_it_may_know(path: Path) -> None:
+    allowed = MAY_IMPORT.get(ring(path))
+    for name, line in imports(path):
+        if allowed is not None and name.startswith("exporter."):
+            assert name.split(".")[1] in allowed, f"{place(path)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if place(path).startswith(PURE)], ids=place)
+def test_the_pure_part_does_no_io(path: Path) -> None:
+    for name, line in imports(path):
+        top = name.partition(".")[0]
+        if top == "threading" and place(path) in LOCKS:
+            continue
+        assert top not in IO, f"{place(path)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_a_module_says_what_it_holds(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), place(path)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_only_the_command_line_exits_and_only_run_puts_the_parts_together(path: Path) -> None:
+    text = path.read_text()
+    assert "sys.exit" not in text
+    assert "os._exit" not in text
+    if place(path) not in {"cli.py", "__main__.py", "docs.py"}:
+        assert all(name != "exporter.run" for name, _ in imports(path))
+
+
+def test_every_third_party_import_is_a_declared_dependency() -> None:
+    declared = {"prometheus_client", "httpx", "click", "msgspec", "hypercorn", "yaml"}
+    for path in MODULES:
+        for name, line in imports(path):
+            top = name.partition(".")[0]
+            known = top in sys.stdlib_module_names or top == "exporter" or top in declared
+            assert known, f"{place(path)}:{line} imports {name}"
