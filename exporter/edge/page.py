@@ -1,0 +1,176 @@
+"""The page for people at `/`: HTML from a few figures. Pure: no clock, no I/O; no script, and nothing from elsewhere.
+
+Rule: whatever is not a constant here passes `escape` or is a number.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from html import escape
+
+from ..task.model import DOCUMENTED, Instant, Status
+
+REFRESH_SECONDS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """What the page shows. `baseline` is how far the first walk is, 0 to 1, and None when none runs.
+
+    `tasks` is empty while unknown; its keys are statuses.
+    """
+
+    version: str
+    last_complete: Instant | None = None
+    up: bool = False
+    baseline: float | None = None
+    tasks: Mapping[str, int] = field(default_factory=dict)
+    payers: int = 0
+
+
+ORDER: tuple[str, ...] = tuple(dict.fromkeys([*DOCUMENTED, *Status]))
+COLOURS: Mapping[str, str] = {
+    Status.COMPLETED: "var(--good)",
+    Status.FAILED: "var(--bad)",
+    Status.REJECTED: "var(--bad)",
+    Status.CANCELLED: "var(--dim)",
+    Status.ENTERED_IN_ERROR: "var(--dim)",
+}
+LINKS = (
+    ("/metrics", "what Prometheus reads; reading it asks the FHIR server what changed"),
+    ("/-/healthy", "whether this process answers"),
+    ("/-/ready", "whether it can do its work"),
+)
+UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --dim: #687385; --paper: #f4f6f8; --card: #fff; --line: #e1e6ec;
+  --accent: #2f6fde; --good: #1a8754; --bad: #c8352b; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e9f0; --dim: #929eae; --paper: #12161c; --card: #1b2129;
+  --line: #2c3541; --accent: #6c9ff2; --good: #45b97c; --bad: #ef6f64; } }
+* { box-sizing: border-box; }
+body { margin: 0; padding: 3rem 1.25rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+main { max-width: 44rem; margin: 0 auto; }
+h1 { font-size: 1.6rem; margin: 0; letter-spacing: -.01em; }
+h1 small { font-size: .9rem; font-weight: 400; color: var(--dim); letter-spacing: 0; }
+h2 { font-size: .8rem; margin: 0 0 .9rem; color: var(--dim); text-transform: uppercase; letter-spacing: .07em; }
+p.lead { margin: .2rem 0 1.8rem; color: var(--dim); }
+section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1.25rem 1.4rem;
+  margin-bottom: 1rem; }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1.1rem; margin: 0; }
+dt { color: var(--dim); font-size: .85rem; }
+dd { margin: 0; font-size: 1.15rem; font-weight: 600; }
+dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--dim); }
+.dot { display: inline-block; width: .65em; height: .65em; border-radius: 50%; margin-right: .45em; }
+.bar { height: .55rem; border-radius: 4px; background: var(--line); overflow: hidden; }
+.bar i { display: block; height: 100%; border-radius: 4px; }
+.walk { margin-top: 1.2rem; } .walk p { margin: 0 0 .4rem; font-size: .9rem; }
+table { width: 100%; border-collapse: collapse; }
+td, th { padding: .32rem 0; text-align: left; font-weight: 400; }
+td.n { text-align: right; width: 6.5rem; padding-right: 1.1rem; font-variant-numeric: tabular-nums; font-weight: 600; }
+th { width: 9.5rem; } tr.none { color: var(--dim); } tr.none td.n { font-weight: 400; }
+p.empty { margin: 0; color: var(--dim); }
+ul { list-style: none; margin: 0; padding: 0; } li { padding: .2rem 0; color: var(--dim); }
+li a { display: inline-block; min-width: 8rem; font-family: ui-monospace, Menlo, Consolas, monospace; }
+a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
+code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .95em; }
+"""
+
+
+def render(landing: Landing, now: Instant) -> bytes:
+    """Write the page; `now` is our own clock's."""
+    text = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="refresh" content="{REFRESH_SECONDS}">
+<title>fhir-task-exporter</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<h1>fhir-task-exporter <small>{escape(landing.version)}</small></h1>
+<p class="lead">Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.</p>
+<section><h2>State</h2>
+{_state(landing, now)}{_baseline(landing.baseline)}</section>
+<section><h2>Tasks by status</h2>
+{_tasks(landing.tasks)}</section>
+<section><h2>Here</h2>
+<ul>{"".join(f'<li><a href="{path}">{path}</a> {meaning}</li>' for path, meaning in LINKS)}</ul>
+</section>
+<p class="empty">What each metric means stands in <code>docs/metrics.md</code>, every option in
+<code>docs/configuration.md</code>; <code>fhir-task-exporter check</code> says what is amiss.</p>
+</main>
+</body>
+</html>
+"""
+    return text.encode()
+
+
+def _state(landing: Landing, now: Instant) -> str:
+    colour, word = ("var(--good)", "up") if landing.up else ("var(--bad)", "down")
+    if not landing.up and landing.last_complete is None and landing.baseline is None:
+        colour, word = "var(--dim)", "not known yet"
+    return f"""<dl>
+<div><dt>FHIR server</dt><dd><span class="dot" style="background:{colour}"></span>{word}</dd></div>
+<div><dt>Last complete poll</dt><dd>{_when(landing.last_complete, now)}</dd></div>
+<div><dt>Source payers</dt><dd>{landing.payers:,}</dd></div>
+</dl>
+"""
+
+
+def _when(instant: Instant | None, now: Instant) -> str:
+    if instant is None:
+        return "none yet"
+    return f"{_age((now - instant) // 1000)}<small>{_utc(instant)}</small>"
+
+
+def _age(seconds: int) -> str:
+    """Say how long ago in the largest unit that fits; a clock that went back is no reason for a negative age."""
+    for size, unit in UNITS:
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def _utc(instant: Instant) -> str:
+    try:
+        return f"{datetime.fromtimestamp(instant // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
+def _baseline(progress: float | None) -> str:
+    if progress is None:
+        return ""
+    percent = min(max(progress, 0.0), 1.0) * 100
+    return f"""<div class="walk"><p>Reading every Task for the first time: {percent:.0f} %.
+Task metrics appear when all are read.</p>
+{_bar(percent, "var(--accent)")}</div>
+"""
+
+
+def _tasks(tasks: Mapping[str, int]) -> str:
+    if not tasks:
+        return '<p class="empty">Not known: no complete poll, or the last one is too old to be shown.</p>\n'
+    return f"<table>{''.join(_rows(tasks))}</table>\n"
+
+
+def _rows(tasks: Mapping[str, int]) -> Iterator[str]:
+    """One row for each status, the documented ones first; bars are relative to the longest."""
+    longest = max(*tasks.values(), 1)
+    for status in sorted(tasks, key=lambda each: ORDER.index(each) if each in ORDER else len(ORDER)):
+        count = tasks[status]
+        colour = COLOURS.get(status, "var(--accent)")
+        yield (
+            f'<tr{"" if count else " class=none"}><th scope="row">{escape(status)}</th><td class="n">{count:,}</td>'
+            f"<td>{_bar(100 * count / longest, colour)}</td></tr>\n"
+        )
+
+
+def _bar(percent: float, colour: str) -> str:
+    return f'<div class="bar"><i style="width:{percent:.1f}%;background:{colour}"></i></div>'
