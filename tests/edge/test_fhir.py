@@ -21,7 +21,7 @@ from exporter.errors import (
     ServerFault,
     WrongResource,
 )
-from exporter.ports import Bound, Search
+from exporter.ports import Bound, Search, Server
 from exporter.task.capability import Capability
 from exporter.task.model import UNCLASSIFIED, Coding, Page, Selection
 from tests import fake
@@ -400,7 +400,7 @@ def test_the_simulated_server_is_walked_to_its_end() -> None:
     for number in range(7):
         store.put(task(f"t-{number}"))
     http = Http(Connection(BASE), transport=fake.transport(store))
-    server = FhirServer(http, Selection(Coding(TAG.system, TAG.code), CODE), Habits(unclassified, page_size=3))
+    server: Server = FhirServer(http, Selection(Coding(TAG.system, TAG.code), CODE), Habits(unclassified, page_size=3))
     with server.window() as window:
         page = window.first(Search(Bound("ge", fake.START - 1)))
         found = [each.id for each in page.tasks]
