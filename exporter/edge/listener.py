@@ -173,6 +173,8 @@ def listen(host: str, port: int, crowd: Crowd) -> Listener:
 
 def _open(listener: Listener, address: tuple[Any, ...]) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted sockets inherit it. Head and body are written apart: without it a kept connection waits 40 ms between.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.bind(address)
     listener.listen(BACKLOG)
     listener.setblocking(False)

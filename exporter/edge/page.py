@@ -64,15 +64,15 @@ dd { margin: 0; font-size: 1.15rem; font-weight: 600; }
 dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--dim); }
 .dot { display: inline-block; width: .65em; height: .65em; border-radius: 50%; margin-right: .45em; }
 .bar { height: .55rem; border-radius: 4px; background: var(--line); overflow: hidden; }
-.bar i { display: block; height: 100%; border-radius: 4px; }
+.bar i { display: block; height: 100%; min-width: 3px; border-radius: 4px; }
 .walk { margin-top: 1.2rem; } .walk p { margin: 0 0 .4rem; font-size: .9rem; }
 table { width: 100%; border-collapse: collapse; }
 td, th { padding: .32rem 0; text-align: left; font-weight: 400; }
 td.n { text-align: right; width: 6.5rem; padding-right: 1.1rem; font-variant-numeric: tabular-nums; font-weight: 600; }
 th { width: 9.5rem; } tr.none { color: var(--dim); } tr.none td.n { font-weight: 400; }
 p.empty { margin: 0; color: var(--dim); }
-ul { list-style: none; margin: 0; padding: 0; } li { padding: .2rem 0; color: var(--dim); }
-li a { display: inline-block; min-width: 8rem; font-family: ui-monospace, Menlo, Consolas, monospace; }
+ul { list-style: none; margin: 0; padding: 0; } li { display: flex; padding: .2rem 0; color: var(--dim); }
+li a { flex: 0 0 8rem; font-family: ui-monospace, Menlo, Consolas, monospace; }
 a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .95em; }
 """
@@ -99,7 +99,7 @@ def render(landing: Landing, now: Instant) -> bytes:
 <section><h2>Tasks by status</h2>
 {_tasks(landing.tasks)}</section>
 <section><h2>Here</h2>
-<ul>{"".join(f'<li><a href="{path}">{path}</a> {meaning}</li>' for path, meaning in LINKS)}</ul>
+<ul>{"".join(f'<li><a href="{path}">{path}</a><span>{meaning}</span></li>' for path, meaning in LINKS)}</ul>
 </section>
 <p class="empty">What each metric means stands in <code>docs/metrics.md</code>, every option in
 <code>docs/configuration.md</code>; <code>fhir-task-exporter check</code> says what is amiss.</p>
@@ -117,7 +117,7 @@ def _state(landing: Landing, now: Instant) -> str:
     return f"""<dl>
 <div><dt>FHIR server</dt><dd><span class="dot" style="background:{colour}"></span>{word}</dd></div>
 <div><dt>Last complete poll</dt><dd>{_when(landing.last_complete, now)}</dd></div>
-<div><dt>Source payers</dt><dd>{landing.payers:,}</dd></div>
+<div><dt>Source payers</dt><dd>{landing.payers or "none yet"}</dd></div>
 </dl>
 """
 
@@ -173,4 +173,5 @@ def _rows(tasks: Mapping[str, int]) -> Iterator[str]:
 
 
 def _bar(percent: float, colour: str) -> str:
-    return f'<div class="bar"><i style="width:{percent:.1f}%;background:{colour}"></i></div>'
+    inner = f'<i style="width:{percent:.1f}%;background:{colour}"></i>' if percent else ""
+    return f'<div class="bar">{inner}</div>'

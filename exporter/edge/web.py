@@ -253,6 +253,7 @@ class Web(Generic[P]):
 
     async def _until_stopped(self) -> None:
         await asyncio.wrap_future(self._stopped)
+        # From Python 3.12 on, asyncio waits for every connection before Hypercorn's graceful time-out begins.
         asyncio.get_running_loop().call_later(GRACE_SECONDS, self._crowd.drop_all)
 
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from exporter.edge.listener import Crowd, Limits
+from exporter.edge.listener import STANDARD, Crowd, Limits, listen
 
 SMALL = Limits(connections=3, readers=2, silence=8.0)
 
@@ -112,3 +112,20 @@ def test_dropping_twice_or_a_stranger_is_no_error(room: Room) -> None:
         room.crowd.drop(("peer", 1))
     room.crowd.drop(("peer", 2))
     assert room.dropped() == [1]
+
+
+def test_what_it_accepts_does_not_wait_to_fill_packets() -> None:
+    with listen("127.0.0.1", 0, Crowd(STANDARD)) as listener, socket.create_connection(listener.getsockname()):
+        listener.setblocking(True)
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_refused_client_is_closed_and_passed_over() -> None:
+    nobody = Crowd(Limits(connections=0))
+    with listen("127.0.0.1", 0, nobody) as listener, socket.create_connection(listener.getsockname(), 30) as client:
+        listener.setblocking(True)
+        with pytest.raises(ConnectionAbortedError):
+            listener.accept()
+        assert client.recv(1) == b""

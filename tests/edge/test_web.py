@@ -1,7 +1,9 @@
 """Real sockets on loopback against a server that serves made-up figures."""
 
+import asyncio
 import gzip
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -331,6 +333,18 @@ def test_good_bytes_are_not_served_for_ever() -> None:
         app._render("two", Format.TEXT)
 
 
+def test_broken_connections_are_not_logged_and_anything_else_is_without_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with closing(asyncio.new_event_loop()) as loop:
+        web_module._note(loop, {"message": "x", "exception": ConnectionResetError("canary")})
+        web_module._note(loop, {"message": "x", "exception": ssl.SSLError("canary")})
+        assert caplog.records == []
+        web_module._note(loop, {"message": "x", "exception": ValueError("canary")})
+    assert len(caplog.records) == 1
+    assert "canary" not in caplog.text
+
+
 def test_an_address_in_use_is_told_in_a_sentence_before_anything_runs() -> None:
     with serving(Figures()) as (host, port), pytest.raises(AddressUnusable, match=rf"{host}:{port}.*in use"):
         Web(Figures(), 1.0).start(host, port)
@@ -447,6 +461,18 @@ def test_whatever_a_client_begins_with_its_silence_is_ended(first: bytes) -> Non
     with serving(Figures(), limits) as address, socket.create_connection(address, HANGS) as client:
         client.sendall(first)
         assert ended(client)
+
+
+def test_a_client_that_does_not_read_is_ended_and_not_left_to_take_its_time() -> None:
+    server = Web(Figures(body=b"x" * 20_000_000), 1.0, Limits(piece=0.5, head=1000.0, silence=1000.0))
+    address = server.start("127.0.0.1", 0)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(address)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: server._crowd._open)
+        until(lambda: not server._crowd._open)
+    server.stop(HANGS)
 
 
 def test_clients_that_do_not_read_lose_their_place_to_those_who_do() -> None:
