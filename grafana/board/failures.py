@@ -1,0 +1,99 @@
+"""The row about failures, and the one about time taken."""
+
+from .kinds import Column, Label, Measure, Query, Ready, Size, Words, bars, bars_now, lines, rows, warmth
+from .limits import EXCHANGE, OBJECTIVE, ORANGE, RED, above
+from .links import PAIR_LABELS
+from .queries import COMPLETED, FAILED, ONE_SERVER, ended, events, once, pairs, quantile, total, transitions
+
+REASONS = "{{reason}} {{fhir_source}}"
+
+
+def panels() -> tuple[Ready, ...]:
+    """List them from left to right."""
+    return (_table(), _reasons(), _ratio(), _ratio_by_payer())
+
+
+def latency() -> tuple[Ready, ...]:
+    """List the panels about time taken."""
+    return (_quantiles(), _heatmap())
+
+
+def _table() -> Ready:
+    words = Words(
+        "Failures by payer and reason (range)",
+        "Exchanges seen to fail within the time range, by the reason that the exporter read from the Task. Click a "
+        "payer to see it alone.",
+        "many with one payer and one reason: speak to it. One reason with many payers: look at our side. "
+        "unclassified: add a rule for it to the configuration file.",
+        "no failures in this range",
+        ("P2PExchangeFailed",),
+    )
+    failed = f"{once(events(pairs('fhir_task_failures_total'), '$__range'), 'reason')} > 0"
+    labels = (*PAIR_LABELS, Label("reason", "Reason"))
+    return rows(words, labels, (Column("Failed", failed),), Size(12, 9))
+
+
+def _reasons() -> Ready:
+    words = Words(
+        "Failures by reason per hour",
+        "Exchanges seen to fail, by classified reason, stacked.",
+        "auth and kickoff come at once when a credential or an address is wrong; timeout and export build up slowly.",
+        "none known yet",
+        ("P2PExchangeFailed",),
+    )
+    expr = total(once(events(pairs("fhir_task_failures_total"), "1h"), "reason"), "reason")
+    return bars(words, Query(expr, REASONS), size=Size(12, 9))
+
+
+def _ratio() -> Ready:
+    floor = EXCHANGE["failure_ratio_floor"]
+    words = Words(
+        "Failure ratio over time (last 6 h)",
+        f"Failed exchanges of those that ended in the 6 hours before, from {floor} ended on. The line is the limit.",
+        "when several payers fail at once, the fault is most likely ours: credentials, network, certificate.",
+        f"fewer than {floor} ended",
+        ("P2PExchangeFailureRatioHigh",),
+    )
+    expr = f"{transitions('6h', FAILED)} / ({ended('6h')} >= {floor})"
+    measure = Measure("percentunit", above(EXCHANGE["failure_ratio"], RED), 0, (0, 1))
+    return lines(words, (Query(expr),), measure)
+
+
+def _ratio_by_payer() -> Ready:
+    floor = EXCHANGE["all_failing_floor"]
+    words = Words(
+        "Failure ratio by payer (last 6 h)",
+        f"The same for each payer that has to answer, from {floor} ended on. Orange when all fail.",
+        "speak to the payer, unless the failures began with a change of ours.",
+        f"no payer ended {floor} or more",
+        ("P2PSourcePayerAllFailing",),
+    )
+    ratio = f"{transitions('6h', FAILED, 'source_payer')} / ({ended('6h', 'source_payer')} >= {floor})"
+    measure = Measure("percentunit", above(1, ORANGE), 0, (0, 1))
+    return bars_now(words, Query(f"sort_desc({ratio})", "{{source_payer}} {{fhir_source}}"), measure)
+
+
+def _quantiles() -> Ready:
+    words = Words(
+        "Duration of completed exchanges (last 1 d)",
+        "Half of them (p50) and 95 of 100 (p95) took at most so long, from authoredOn to the version first seen "
+        "completed: an upper bound, estimated from buckets. The line is at 24 h.",
+        "p95 alone high: a slow payer, see the table Payers. Both high: our queue or the network.",
+        "none completed in a day",
+        ("P2PExchangeSlowBudgetBurn",),
+    )
+    shares = (0.5, "p50"), (0.95, "p95")
+    queries = tuple(Query(quantile(share, "1d"), f"{name} {{{{fhir_source}}}}") for share, name in shares)
+    return lines(words, queries, Measure("s", above(OBJECTIVE["slow_seconds"], RED), 1))
+
+
+def _heatmap() -> Ready:
+    words = Words(
+        "Durations of completed exchanges (heat map)",
+        "How many completed exchanges took how long; each cell is an hour or more. With several FHIR servers it stays "
+        "empty: choose one above, since they are never mixed.",
+        "a second band far above the first is usually one slow payer: see the table Payers.",
+        "none completed, or several FHIR servers chosen",
+    )
+    buckets = once(f"increase({pairs('fhir_task_duration_seconds_bucket', COMPLETED)}[$__rate_interval])", "le")
+    return warmth(words, Query(f"{total(buckets, 'le')} and on () ({ONE_SERVER})", "{{le}}"), Measure("s"))

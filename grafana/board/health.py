@@ -1,0 +1,142 @@
+"""The row about the exporter itself, folded: it is opened when the numbers above cannot be trusted."""
+
+from . import upkeep
+from .kinds import COUNT, Measure, Query, Ready, Words, bars, lines, number
+from .limits import EXPORTER, ORANGE, RED, above, below, more_than
+from .queries import own, replica, server
+from .upkeep import EACH, SILENT, SMALL, hourly
+
+INCOMPLETE = 'outcome!="complete"'
+
+
+def panels() -> tuple[Ready, ...]:
+    """List them from left to right."""
+    return (
+        *(_replicas(), _answers(), _baseline(), _capped()),
+        *(_age(), _polls(), _poll_errors()),
+        *(_poll_time(), _requests(), _request_time()),
+        *upkeep.panels(),
+    )
+
+
+def _replicas() -> Ready:
+    words = Words(
+        "Replicas that answer",
+        "Exporters that Prometheus could scrape, of one FHIR server.",
+        "none: look after the process or the pod. No value at all: Prometheus has no target of this job.",
+        "no target",
+        ("P2PExporterDown", "P2PExporterAbsent", "P2PReplicaDown"),
+    )
+    return number(words, Query(f"sum by (job, fhir_source) ({own('up')})"), COUNT._replace(steps=below(1, RED)))
+
+
+def _answers() -> Ready:
+    words = Words(
+        "FHIR server answers",
+        "1 when the last page of a poll was read and committed, by the best replica, else 0.",
+        "see Errors by reason; `fhir-task-exporter check` says the same in plain words.",
+        SILENT,
+        ("P2PSourceDown",),
+    )
+    return number(words, Query(server(own("fhir_task_up"))), COUNT._replace(steps=below(1, RED)))
+
+
+def _baseline() -> Ready:
+    words = Words(
+        "Baseline",
+        "Share of all Tasks that the first reading has read. There are no numbers about exchanges before it is whole.",
+        "wait while it moves; if it does not for 15 min, see Errors by reason.",
+        SILENT,
+        ("P2PNeverPolled",),
+    )
+    expr = server(own("fhir_task_exporter_baseline_progress_ratio"))
+    return number(words, Query(expr), Measure("percentunit", decimals=0, bounds=(0, 1)))
+
+
+def _capped() -> Ready:
+    words = Words(
+        "Pairs past --pairs.max",
+        "Pairs of payers that are shown as other, other, since all slots are taken.",
+        "raise --pairs.max, or name the payers in the configuration file; then slots are free for them.",
+        SILENT,
+        ("P2PPairsCapped",),
+    )
+    measure = COUNT._replace(steps=more_than(EXPORTER["pairs_capped_count"], ORANGE))
+    return number(words, Query(server(own("fhir_task_exporter_pairs_capped"))), measure)
+
+
+def _age() -> Ready:
+    words = Words(
+        "Age of the data by replica",
+        "Time since each replica's last complete poll. The line is the limit.",
+        "one replica alone: its network or its ledger. All: the FHIR server.",
+        "never polled",
+        ("P2PPollStale", "P2PReplicaDown"),
+    )
+    expr = f"time() - {replica('max', own('fhir_task_exporter_last_complete_poll_timestamp_seconds'))}"
+    return lines(words, (Query(expr, EACH),), Measure("s", above(EXPORTER["stale_seconds"], RED)), SMALL)
+
+
+def _polls() -> Ready:
+    words = Words(
+        "Polls by outcome per hour",
+        "partial kept some pages, failed none. Each scrape starts a poll or joins one.",
+        "see Errors by reason.",
+        SILENT,
+        ("P2PPollErrors",),
+    )
+    return bars(words, hourly("fhir_task_exporter_polls_total", "outcome"), size=SMALL)
+
+
+def _poll_errors() -> Ready:
+    words = Words(
+        "Polls not complete (last 30 min)",
+        "Share of each replica's polls that were partial or failed. The line is the limit.",
+        "see Errors by reason and Requests by code.",
+        "no polls",
+        ("P2PPollErrors",),
+    )
+    polls = "fhir_task_exporter_polls_total"
+    bad = replica("sum", f"increase({own(polls, INCOMPLETE)}[30m])")
+    every = replica("sum", f"increase({own(polls)}[30m])")
+    measure = Measure("percentunit", above(EXPORTER["poll_error_ratio"], ORANGE), 0, (0, 1))
+    return lines(words, (Query(f"{bad} / ({every} > 0)", EACH),), measure, SMALL)
+
+
+def _poll_time() -> Ready:
+    words = Words(
+        "Duration of polls, p95",
+        "95 of 100 polls took at most so long, baseline and catch-ups included.",
+        "longer than the scrape time-out: scrapes get the last picture. Look at the load of the FHIR server.",
+        "no polls",
+    )
+    return lines(words, (_slowest("fhir_task_exporter_poll_duration_seconds_bucket"),), Measure("s"), SMALL)
+
+
+def _requests() -> Ready:
+    words = Words(
+        "Requests by code",
+        "Requests to the FHIR server in a second, by class of the HTTP status; none where no answer came.",
+        "4xx: credentials or address. 5xx and none: the server, or what stands before it.",
+        SILENT,
+    )
+    rate = replica("sum", f"rate({own('fhir_task_exporter_requests_total')}[$__rate_interval])", "code")
+    return lines(words, (Query(f"{rate} > 0", f"{{{{code}}}} {EACH}"),), Measure("reqps"), SMALL)
+
+
+def _request_time() -> Ready:
+    words = Words(
+        "Duration of requests, p95",
+        "95 of 100 requests to the FHIR server took at most so long, by what they were for.",
+        "search high: the server lacks an index or is busy. token high: the authorization server.",
+        "no requests",
+    )
+    query = _slowest("fhir_task_exporter_request_duration_seconds_bucket", "operation")
+    return lines(words, (query,), Measure("s"), SMALL)
+
+
+def _slowest(name: str, *labels: str) -> Query:
+    """Estimate a p95; the comparison drops NaN, which is what a time without requests gives."""
+    buckets = replica("sum", f"rate({own(name)}[$__rate_interval])", *labels, "le")
+    said = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return Query(f"histogram_quantile(0.95, {buckets}) >= 0", f"{said} {EACH}".strip())

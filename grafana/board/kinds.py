@@ -1,0 +1,232 @@
+"""The kinds of panel that the dashboard is made of, dressed alike. No metric is named here.
+
+grafana-foundation-sdk leaves some things to us: it shows no legend, leaves `calcs` empty, and gives no ids.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from grafana_foundation_sdk.builders import bargauge, heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import common as parts
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import common, dashboard
+from grafana_foundation_sdk.models import heatmap as heat
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from .limits import NONE, Steps
+
+PROMETHEUS = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
+RUNBOOKS = "${runbook_url:raw}"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a panel says for itself. `none` stands where there is no data; `alerts` look at the same numbers."""
+
+    title: str
+    counts: str
+    act: str
+    none: str
+    alerts: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        """Say it in Markdown, as Grafana shows it."""
+        used = f"Alert: {', '.join(self.alerts)}." if self.alerts else "No alert uses it."
+        return f"{self.counts}\n\nWhat to do: {self.act}\n\n{used}"
+
+
+class Measure(NamedTuple):
+    """How values are written and coloured. `unit` is an id of Grafana's own."""
+
+    unit: str = "short"
+    steps: Steps = NONE
+    decimals: int | None = None
+    bounds: tuple[float | None, float | None] = (None, None)
+
+
+class Size(NamedTuple):
+    """Of the 24 columns, and of rows of 30 pixels."""
+
+    width: int
+    height: int
+
+
+class Query(NamedTuple):
+    """A question, and how to call the answers. A label that is absent leaves nothing behind in a legend."""
+
+    expr: str
+    legend: str = "{{job}} {{fhir_source}}"
+
+
+class Ready(Builder[dashboard.Panel]):
+    """A finished panel, for a dashboard that accepts builders only."""
+
+    def __init__(self, panel: dashboard.Panel) -> None:
+        self._panel = panel
+
+    def build(self) -> dashboard.Panel:
+        """Hand it over."""
+        return self._panel
+
+
+COUNT = Measure(decimals=0)
+QUARTER = Size(6, 4)
+THIRD, HALF, WHOLE = Size(8, 8), Size(12, 8), Size(24, 9)
+
+
+def number(words: Words, query: Query, measure: Measure = COUNT, size: Size = QUARTER) -> Ready:
+    """Show one number for each FHIR server, as of the end of the range."""
+    panel = (
+        stat.Panel()
+        .with_target(ask(query, 0).instant())
+        .reduce_options(parts.ReduceDataOptions().calcs(["lastNotNull"]))
+        .graph_mode(common.BigValueGraphMode.NONE)
+        .color_mode(common.BigValueColorMode.VALUE if measure.steps == NONE else common.BigValueColorMode.BACKGROUND)
+    )
+    return dress(panel.build(), words, measure, size)
+
+
+def bars_now(words: Words, query: Query, measure: Measure, size: Size = HALF) -> Ready:
+    """Show one bar for each series, as of the end of the range."""
+    panel = (
+        bargauge.Panel()
+        .with_target(ask(query, 0).instant())
+        .reduce_options(parts.ReduceDataOptions().calcs(["lastNotNull"]))
+        .orientation(common.VizOrientation.HORIZONTAL)
+        .display_mode(common.BarGaugeDisplayMode.BASIC)
+    )
+    return dress(panel.build(), words, measure, size)
+
+
+def lines(words: Words, queries: tuple[Query, ...], measure: Measure = COUNT, size: Size = HALF) -> Ready:
+    """Show values over time; a limit is a dashed line."""
+    style = common.GraphThresholdsStyleMode.OFF if measure.steps == NONE else common.GraphThresholdsStyleMode.DASHED
+    panel = _over_time(queries).thresholds_style(parts.GraphThresholdsStyleConfig().mode(style))
+    return dress(panel.show_points(common.VisibilityMode.AUTO).build(), words, measure, size)
+
+
+def areas(words: Words, query: Query, size: Size = HALF) -> Ready:
+    """Show parts of a whole over time."""
+    return dress(_stacked(query).fill_opacity(30).build(), words, COUNT, size)
+
+
+def bars(words: Words, query: Query, step: str = "1h", size: Size = HALF) -> Ready:
+    """Show counts for each step of time: the window of the query must be as long."""
+    panel = _stacked(query).draw_style(common.GraphDrawStyle.BARS).bar_alignment(common.BarAlignment.BEFORE)
+    return dress(panel.fill_opacity(80).line_width(0).build(), words, COUNT, size, step)
+
+
+def warmth(words: Words, query: Query, measure: Measure, size: Size = HALF) -> Ready:
+    """Show a classic histogram over time, in cells of an hour or more."""
+    panel = (
+        heatmap.Panel()
+        .with_target(ask(query, 0).range().format(PromQueryFormat.HEATMAP))
+        .calculate(False)
+        .color(heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Blues").steps(32).exponent(0.5))
+        .filter_values(heatmap.FilterValueRange().le(1e-9))
+        .rows_frame(heatmap.RowsHeatmapOptions().layout(common.HeatmapCellLayout.AUTO))
+        .y_axis(heatmap.YAxisConfig().unit(measure.unit))
+        .tooltip(heatmap.HeatmapTooltip().mode(common.TooltipDisplayMode.SINGLE))
+        .show_legend()
+    )
+    return dress(panel.build(), words, measure, size, "1h")
+
+
+class Column(NamedTuple):
+    """One query of a table, shown as one column."""
+
+    title: str
+    expr: str
+    measure: Measure = COUNT
+
+
+class Label(NamedTuple):
+    """A label shown as a column, perhaps with a link."""
+
+    name: str
+    title: str
+    link: str = ""
+
+
+def rows(words: Words, labels: tuple[Label, ...], columns: tuple[Column, ...], size: Size = WHOLE) -> Ready:
+    """Show a table with a line for each set of labels, sorted by the first column."""
+    panel = table.Panel().sort_by([parts.TableSortByFieldState().display_name(columns[0].title).desc(True)])
+    for place, column in enumerate(columns):
+        target = ask(Query(column.expr, ""), place).instant().format(PromQueryFormat.TABLE)
+        panel = panel.with_target(target).override_by_name(_value(place, columns), _column(column))
+    for label in labels:
+        panel = panel.override_by_name(label.name, _label(label))
+    order = {label.name: place for place, label in enumerate(labels)}
+    panel = panel.with_transformation(dashboard.DataTransformerConfig("merge", options={}))
+    tidy = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": {}}
+    panel = panel.with_transformation(dashboard.DataTransformerConfig("organize", options=tidy))
+    return dress(panel.build(), words, COUNT, size)
+
+
+def ask(query: Query, place: int) -> prometheus.Dataquery:
+    """Make a target; its letter follows from its place."""
+    target = prometheus.Dataquery().datasource(PROMETHEUS).expr(query.expr).ref_id("ABCDEFGHIJKL"[place])
+    return target.legend_format(query.legend).exemplar(False)
+
+
+def dress(panel: dashboard.Panel, words: Words, measure: Measure, size: Size, interval: str = "1m") -> Ready:
+    """Give a panel what every panel has."""
+    panel.title, panel.description, panel.datasource = words.title, words.description, PROMETHEUS
+    panel.interval, panel.grid_pos = interval, dashboard.GridPos(w=size.width, h=size.height)
+    panel.links = [_runbook(alert) for alert in words.alerts] or None
+    panel.field_config = panel.field_config or dashboard.FieldConfigSource(overrides=[])
+    settings = panel.field_config.defaults
+    settings.unit, settings.decimals, settings.no_value = measure.unit, measure.decimals, words.none
+    settings.min_val, settings.max_val = measure.bounds
+    settings.thresholds = _thresholds(measure.steps)
+    palette = panel.type_val in {"timeseries", "heatmap"}
+    settings.color = dashboard.FieldColor(
+        dashboard.FieldColorModeId.PALETTE_CLASSIC if palette else dashboard.FieldColorModeId.THRESHOLDS
+    )
+    return Ready(panel)
+
+
+def _over_time(queries: tuple[Query, ...]) -> timeseries.Panel:
+    panel = timeseries.Panel().axis_soft_min(0).fill_opacity(0).span_nulls(False)
+    for place, query in enumerate(queries):
+        panel = panel.with_target(ask(query, place).range())
+    legend = parts.VizLegendOptions().show_legend(True).display_mode(common.LegendDisplayMode.LIST).calcs([])
+    tooltip = parts.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
+    return panel.legend(legend.placement(common.LegendPlacement.BOTTOM)).tooltip(tooltip)
+
+
+def _stacked(query: Query) -> timeseries.Panel:
+    return _over_time((query,)).stacking(parts.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
+
+
+def _value(place: int, columns: tuple[Column, ...]) -> str:
+    """Tell what Grafana calls the values of a query: a letter stands behind it only where there are several."""
+    return f"Value #{'ABCDEFGHIJKL'[place]}" if len(columns) > 1 else "Value"
+
+
+def _column(column: Column) -> list[dashboard.DynamicConfigValue]:
+    said: dict[str, object] = {"displayName": column.title, "unit": column.measure.unit}
+    if column.measure.decimals is not None:
+        said["decimals"] = column.measure.decimals
+    if column.measure.steps != NONE:
+        said["thresholds"] = _thresholds(column.measure.steps)
+        said["custom.cellOptions"] = {"type": "color-text"}
+    return [dashboard.DynamicConfigValue(name, value) for name, value in said.items()]
+
+
+def _label(label: Label) -> list[dashboard.DynamicConfigValue]:
+    link = {"title": "Show only this", "url": label.link, "targetBlank": False}
+    said: dict[str, object] = {"displayName": label.title} | ({"links": [link]} if label.link else {})
+    return [dashboard.DynamicConfigValue(name, value) for name, value in said.items()]
+
+
+def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+    marks = [dashboard.Threshold(value, colour) for value, colour in steps]
+    return dashboard.ThresholdsConfig(dashboard.ThresholdsMode.ABSOLUTE, marks)
+
+
+def _runbook(alert: str) -> dashboard.DashboardLink:
+    return dashboard.DashboardLink(
+        f"Runbook {alert}", dashboard.DashboardLinkType.LINK, url=f"{RUNBOOKS}/{alert}.md", target_blank=True
+    )

@@ -1,0 +1,38 @@
+"""The limits of ../thresholds.yaml as colours: orange is a warning, red pages, blue is a note, as with the alerts.
+
+An alert fires above its limit, while Grafana colours from a step on. For counts the step is therefore one more; for
+times and ratios both are the same, but for the one value between.
+"""
+
+from pathlib import Path
+
+import yaml
+
+Limits = dict[str, dict[str, float]]
+Steps = tuple[tuple[float | None, str], ...]
+
+GREEN, BLUE, ORANGE, RED, PLAIN = "green", "blue", "orange", "red", "text"
+
+LIMITS: Limits = yaml.safe_load((Path(__file__).parent.parent / "thresholds.yaml").read_text(encoding="utf-8"))
+EXCHANGE, OBJECTIVE, EXPORTER = LIMITS["exchange"], LIMITS["slo"], LIMITS["exporter"]
+
+NONE: Steps = ((None, PLAIN),)
+"""Without a step of its own Grafana would put its default: red from 80 on."""
+
+LABELLED: Steps = ((None, BLUE),)
+"""Bars without a limit."""
+
+
+def above(limit: float, colour: str) -> Steps:
+    """Colour times and ratios that pass a limit."""
+    return ((None, GREEN), (limit, colour))
+
+
+def more_than(limit: float, colour: str) -> Steps:
+    """Colour counts that pass a limit."""
+    return ((None, GREEN), (limit + 1, colour))
+
+
+def below(limit: float, colour: str) -> Steps:
+    """Colour what falls under a limit."""
+    return ((None, colour), (limit, GREEN))

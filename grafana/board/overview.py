@@ -1,0 +1,113 @@
+"""The row that answers: "Is anything wrong now?"."""
+
+from .kinds import COUNT, Measure, Query, Ready, Words, number
+from .limits import EXCHANGE, EXPORTER, GREEN, ORANGE, RED, above, more_than
+from .queries import COMPLETED, FAILED, OPEN, ended, events, once, own, pairs, server, total, transitions
+
+STALE = "unknown: no fresh data"
+
+
+def panels() -> tuple[Ready, ...]:
+    """List them from left to right."""
+    return (_in_flight(), _overdue(), _oldest(), _stalled(), _failed(), _ratio(), _success(), _age())
+
+
+def _in_flight() -> Ready:
+    words = Words(
+        "In flight",
+        "Exchanges that are requested, in progress or in another open status, as of the last complete poll.",
+        "nothing by itself. If it only grows, look at Outcomes per hour: nothing may be completing.",
+        STALE,
+        ("P2PNothingCompletes",),
+    )
+    return number(words, Query(total(once(pairs("fhir_tasks", OPEN), "status"))))
+
+
+def _overdue() -> Ready:
+    words = Words(
+        "Overdue",
+        "Open exchanges past their deadline (--deadline, 24 h unless set otherwise). The request is ours: either the "
+        "other payer is late, or our own job stands still. By itself it is not a breach of ours.",
+        "find the payer in the table Payers; ask whether the others have overdue exchanges too.",
+        STALE,
+        ("P2PExchangeOverdue",),
+    )
+    expr = total(once(pairs("fhir_tasks_overdue")))
+    return number(words, Query(expr), COUNT._replace(steps=more_than(EXCHANGE["overdue_count"], RED)))
+
+
+def _oldest() -> Ready:
+    words = Words(
+        "Oldest in flight",
+        "Time since the oldest open exchange was requested (authoredOn). Orange after 18 h, red after 24 h.",
+        "find the payer in the table Payers, and see in Longest wait for a start whether our batch queue drains.",
+        "none in flight",
+    )
+    oldest = once(pairs("fhir_task_oldest_authored_timestamp_seconds"), "status")
+    steps = (
+        (None, GREEN),
+        (EXCHANGE["oldest_warning_seconds"], ORANGE),
+        (EXCHANGE["oldest_critical_seconds"], RED),
+    )
+    return number(words, Query(f"time() - min by (job, fhir_source) ({oldest})"), Measure("s", steps, 1))
+
+
+def _stalled() -> Ready:
+    words = Words(
+        "Stalled",
+        "Open exchanges that have not changed for --stalled-after (4 h unless set otherwise).",
+        "look at the batch jobs of our own server, then at the other payer's export.",
+        STALE,
+        ("P2PExchangeStalled",),
+    )
+    expr = total(once(pairs("fhir_tasks_stalled"), "status"))
+    return number(words, Query(expr), COUNT._replace(steps=more_than(EXCHANGE["stalled_count"], ORANGE)))
+
+
+def _failed() -> Ready:
+    words = Words(
+        "Failed (last 1 h)",
+        "Exchanges seen to fail in the hour before the end of the range. No member data came, and nobody tries again.",
+        "read the reason in Failures by payer and reason, then the note of the Task in Smile CDR.",
+        "none known yet",
+        ("P2PExchangeFailed",),
+    )
+    expr = total(once(events(pairs("fhir_task_failures_total"), "1h"), "reason"))
+    return number(words, Query(expr), COUNT._replace(steps=more_than(EXCHANGE["failed_count"], ORANGE)))
+
+
+def _ratio() -> Ready:
+    floor = EXCHANGE["failure_ratio_floor"]
+    words = Words(
+        "Failure ratio (last 6 h)",
+        f"Failed exchanges of those that ended, over the payers chosen above. Shown from {floor} ended on.",
+        "see in Failure ratio by payer whether one payer fails, or several: then the fault is most likely ours.",
+        f"fewer than {floor} ended",
+        ("P2PExchangeFailureRatioHigh",),
+    )
+    expr = f"{transitions('6h', FAILED)} / ({ended('6h')} >= {floor})"
+    return number(words, Query(expr), Measure("percentunit", above(EXCHANGE["failure_ratio"], RED), 1, (0, 1)))
+
+
+def _success() -> Ready:
+    words = Words(
+        "Success share (range)",
+        "Completed exchanges of those that ended within the time range of the dashboard.",
+        "nothing by itself; Failure ratio has the limit. Compare with last week by the time range.",
+        "none ended",
+    )
+    expr = f"{transitions('$__range', COMPLETED)} / ({ended('$__range')} > 0)"
+    return number(words, Query(expr), Measure("percentunit", decimals=1, bounds=(0, 1)))
+
+
+def _age() -> Ready:
+    words = Words(
+        "Age of the data",
+        "Time since the last complete poll of the FHIR server, by the freshest replica. All that this board says of "
+        "exchanges is so old; after --poll.max-staleness (5 min) the numbers disappear.",
+        "open the row Exporter health: does the exporter run, and does the FHIR server answer it?",
+        "never polled",
+        ("P2PPollStale", "P2PSourceDown"),
+    )
+    expr = f"time() - {server(own('fhir_task_exporter_last_complete_poll_timestamp_seconds'))}"
+    return number(words, Query(expr), Measure("s", above(EXPORTER["stale_seconds"], RED)))

@@ -1,0 +1,49 @@
+"""The row with one line for each pair of payers."""
+
+from .kinds import COUNT, Column, Measure, Ready, Words, rows
+from .limits import EXCHANGE, GREEN, OBJECTIVE, ORANGE, RED, above, more_than
+from .links import PAIR_LABELS
+from .queries import COMPLETED, FAILED, OPEN, PAIR, events, once, pairs, quantile
+
+BY_PAIR = ", ".join(PAIR)
+
+
+def panels() -> tuple[Ready, ...]:
+    """Give the one table."""
+    words = Words(
+        "Payers (counts and p95 over the range)",
+        "One line for each pair: who has to answer, and for whom. In flight, overdue, oldest and last completed are as "
+        "of the last complete poll; the others cover the time range. Click a payer to see it alone.",
+        "red in Overdue or Oldest: speak to the source payer. Failed: read the reason in the table above.",
+        "none",
+        ("P2PExchangeOverdue", "P2PExchangeFailed"),
+    )
+    return (rows(words, PAIR_LABELS, (*_now(), *_in_range())),)
+
+
+def _now() -> tuple[Column, ...]:
+    oldest = once(pairs("fhir_task_oldest_authored_timestamp_seconds"), "status")
+    ages = (
+        (None, GREEN),
+        (EXCHANGE["oldest_warning_seconds"], ORANGE),
+        (EXCHANGE["oldest_critical_seconds"], RED),
+    )
+    overdue = COUNT._replace(steps=more_than(EXCHANGE["overdue_count"], RED))
+    return (
+        Column("In flight", f"sum by ({BY_PAIR}) ({once(pairs('fhir_tasks', OPEN), 'status')})"),
+        Column("Overdue", once(pairs("fhir_tasks_overdue")), overdue),
+        Column("Oldest in flight", f"time() - min by ({BY_PAIR}) ({oldest})", Measure("s", ages, 1)),
+    )
+
+
+def _in_range() -> tuple[Column, ...]:
+    ended = "fhir_task_transitions_total"
+    last = pairs("fhir_task_last_transition_timestamp_seconds", COMPLETED)
+    slow = Measure("s", above(OBJECTIVE["slow_seconds"], RED), 1)
+    return (
+        Column("Completed", once(events(pairs(ended, COMPLETED), "$__range"))),
+        Column("Failed", once(events(pairs(ended, FAILED), "$__range"))),
+        Column("Documents", once(events(pairs("fhir_task_archived_documents_total"), "$__range"))),
+        Column("p95 of completed", quantile(0.95, "$__range", "source_payer", "requesting_payer"), slow),
+        Column("Last completed", f"1000 * {once(last)}", Measure("dateTimeFromNow")),
+    )

@@ -1,0 +1,120 @@
+"""Write the dashboard: `python -m grafana.build` (with `--check`: only say whether the file is as it should be).
+
+What is read by others is the JSON in dashboards/; this code is for us, and needs grafana-foundation-sdk 0.0.21. What
+that library leaves undone or does otherwise than Grafana 10 to 13 want is mended here, after it.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard
+
+from .board import deadlines, failures, flow, health, overview, payers, variables
+from .board.kinds import Ready
+
+PATH = Path(__file__).parent / "dashboards" / "p2p-exchanges.json"
+SCHEMA = 39
+"""Grafana migrates upwards by itself, and refuses what claims to be newer than it knows: 39 suits 10 to 13."""
+
+ROWS: tuple[tuple[str, tuple[Ready, ...]], ...] = (
+    ("Overview", overview.panels()),
+    ("Deadlines", deadlines.panels()),
+    ("Flow", flow.panels()),
+    ("Failures", failures.panels()),
+    ("Latency", failures.latency()),
+    ("Payers", payers.panels()),
+)
+FOLDED = ("Exporter health", health.panels())
+
+
+def board() -> build.Dashboard:
+    """Put the dashboard together."""
+    made = _head()
+    for variable in variables.variables():
+        made = made.with_variable(variable)
+    for note in variables.annotations():
+        made = made.annotation(note)
+    for link in variables.links():
+        made = made.link(link)
+    for title, panels in ROWS:
+        made = made.with_row(build.Row(title))
+        for panel in panels:
+            made = made.with_panel(panel)
+    title, panels = FOLDED
+    row = build.Row(title).collapsed(True)
+    for panel in panels:
+        row = row.with_panel(panel)
+    return made.with_row(row)
+
+
+def _head() -> build.Dashboard:
+    return (
+        build.Dashboard("Payer-to-payer exchanges")
+        .uid("p2p-exchanges")
+        .description(
+            "Exchanges between payers as fhir-task-exporter sees them: Tasks of a FHIR server, never a member. "
+            "Each panel says what it counts, what to do, and which alert looks at the same numbers."
+        )
+        .tags([variables.TAG, "fhir", "prometheus"])
+        .readonly()
+        .tooltip(dashboard.DashboardCursorSync.CROSSHAIR)
+        .refresh("1m")
+        .time("now-24h", "now")
+        .timezone("browser")
+    )
+
+
+def model() -> dict[str, Any]:
+    """Make the JSON model that Grafana reads."""
+    made: dict[str, Any] = json.loads(JSONEncoder().encode(board().build()))
+    made["schemaVersion"] = SCHEMA
+    for number, panel in enumerate(_panels(made), start=1):
+        panel["id"] = number
+        _mend(panel)
+    for thing in (*made["links"], *made["annotations"]["list"], *made["templating"]["list"]):
+        _drop(thing, "placement", "auto", "auto_count", "auto_min")
+    return made
+
+
+def _mend(panel: dict[str, Any]) -> None:
+    """Drop what the library adds of its own and Grafana's own files do not hold there."""
+    _drop(panel, "repeatDirection")
+    _drop(panel.get("options", {}), "footer" if panel["type"] == "table" else "")
+    for link in panel.get("links", ()):
+        _drop(link, "placement")
+
+
+def _drop(thing: dict[str, Any], *names: str) -> None:
+    for name in names:
+        thing.pop(name, None)
+
+
+def _panels(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for panel in made["panels"]:
+        yield panel
+        yield from panel.get("panels", ())
+
+
+def text() -> str:
+    """Write it so that a difference between two versions can be read."""
+    return json.dumps(model(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file; or with `--check` tell by the exit code whether it is up to date."""
+    if arguments != ["--check"]:
+        PATH.write_text(text(), encoding="utf-8")
+        return 0
+    if PATH.read_text(encoding="utf-8") == text():
+        return 0
+    sys.stderr.write(f"{PATH.name} is not what the code writes: run python -m grafana.build and commit it.\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
