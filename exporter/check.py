@@ -158,7 +158,8 @@ class Check:
 
     def _follow_link(self, _: FhirWindow) -> Iterator[Finding]:
         """Ask for pages of one Task, so that there is a link to follow wherever there are two."""
-        small = FhirServer(self._server.http, self._server.selection, replace(self._server.habits, page_size=1))
+        habits = replace(self._server.habits, page_size=1)
+        small = FhirServer(self._server.http, self._server.selection, habits)
         small.tag_refused = self._server.tag_refused
         with small.window() as window:
             link = window.first(Search()).next
@@ -171,7 +172,9 @@ class Check:
         size = self._server.habits.page_size
         page = self._newest(window, size)
         yield findings.paged(size, page.matches if page.next else None)
-        yield findings.sorted_by([task.updated for task in page.tasks if Anomaly.UNPARSABLE not in task.anomalies])
+        stamps = [task.updated for task in page.tasks if Anomaly.UNPARSABLE not in task.anomalies]
+        if len(set(stamps)) > 1:
+            yield findings.sorted_by(stamps)
         tasks = [*page.tasks]
         try:
             for _ in range(PAGES - 1):
@@ -201,6 +204,9 @@ class Check:
         except (ClientFault, WrongResource):
             yield findings.UNCOUNTED
             return
+        if not total:
+            yield findings.nothing(self._count_untagged())
+            return
         try:
             counts = {status: window.count(findings.having(status)) for status in Status}
         except ClientFault:  # the probes will tell which
@@ -209,6 +215,11 @@ class Check:
         counted = [status for status in counts if status is not Status.UNKNOWN]
         self._busiest = max(counted, key=counts.__getitem__, default=Status.COMPLETED)
         yield from findings.counted(total, counts)
+
+    def _count_untagged(self) -> int:
+        selection = replace(self._server.selection, tag=None)
+        with FhirServer(self._server.http, selection, self._server.habits).window() as window:
+            return window.count(Search())
 
     def _probe(self, window: FhirWindow) -> Iterator[Finding]:
         """Ask what must be answered by 0, where there is something to be counted by mistake."""

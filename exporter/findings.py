@@ -179,11 +179,14 @@ UNCOUNTED = note(
 UNCOUNTED_BY_TAG = note("counts: none, since the server refuses _tag", "As for _tag; until then everything is walked.")
 
 
+def nothing(others: int) -> Finding:
+    """Say that no Task fits; `others` are those without regard to the tag."""
+    remedy = "Check --fhir.tag and --fhir.search, and whether an exchange has ever been started."
+    return note(f"Tasks: none fits the search; without the tag it would be {others:,}", remedy)
+
+
 def counted(total: int, counts: Mapping[Status, int]) -> list[Finding]:
     """Say how many Tasks there are, by the server's own count, and how long the baseline takes."""
-    if not total:
-        remedy = "Check --fhir.tag and --fhir.search, and whether an exchange has ever been started."
-        return [note("Tasks: none fits the search", remedy)]
     shown = [*DOCUMENTED, *(status for status in Status if status not in DOCUMENTED and counts.get(status))]
     each = ", ".join(f"{status} {counts[status]:,}" for status in shown) if counts else "by status unknown"
     seconds = max(1.0, total / RATE)

@@ -240,7 +240,13 @@ def run(capsys: pytest.CaptureFixture[str], *resources: Resource, settings: Sett
 def test_an_empty_server_is_no_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     code, told = Case(capsys, ()).run()
     assert code == 0
-    assert "note     Tasks: none fits the search" in told
+    assert "note     Tasks: none fits the search; without the tag it would be 0" in told
+    assert "_sort" not in told
+
+
+def test_a_wrong_tag_is_recognised_by_the_tasks_that_do_not_carry_it(capsys: pytest.CaptureFixture[str]) -> None:
+    told = run(capsys, task("a", meta=meta()), task("b", meta=meta(CODE)))
+    assert "Check --fhir.tag" in below(told, "note     Tasks: none fits the search; without the tag it would be 2")
 
 
 def test_tasks_with_our_tag_and_another_code_are_told(capsys: pytest.CaptureFixture[str]) -> None:
