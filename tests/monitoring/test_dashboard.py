@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from . import promql
+from . import grouped
 from .board import BOARD, PATH, ROOT, SERIES, panels, shown
 
 UNITS = frozenset({"short", "s", "percentunit", "bytes", "reqps", "dateTimeFromNow"})
@@ -99,7 +99,7 @@ def test_a_variable_offers_all_and_asks_again_when_the_range_changes(variable: d
     assert variable["query"]["query"] == variable["definition"]
     asks = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
     assert asks, variable["definition"]
-    (selector,) = promql.read(asks[1]).selectors
+    (selector,) = grouped.read(asks[1]).selectors
     assert asks[2] == variable["name"]
     assert asks[2] in SERIES[selector.metric].labels
 
@@ -151,7 +151,7 @@ def test_columns_of_a_table_are_the_answers_of_its_queries() -> None:
         letters = [target["refId"] for target in panel["targets"]]
         values = {f"Value #{letter}" for letter in letters} if len(letters) > 1 else {"Value"}
         labels = {
-            name for target in panel["targets"] for name in (promql.read(target["expr"]).labels - {"le", "status"})
+            name for target in panel["targets"] for name in (grouped.read(target["expr"]).labels - {"le", "status"})
         }
         assert held == values | labels
         assert [change["id"] for change in panel["transformations"]] == ["merge", "organize"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from . import promql
+from . import grouped
 from .board import SERIES, Asked, asked, filled, shown
 
 PANELS = pytest.mark.parametrize("panel", shown(), ids=lambda panel: panel["title"])
@@ -21,7 +21,7 @@ SHOWN = pytest.mark.parametrize("query", PANEL_QUERIES, ids=lambda query: query.
 
 @QUERIES
 def test_a_query_names_series_and_labels_that_the_exporter_has(query: Asked) -> None:
-    read = promql.read(query.expr)
+    read = grouped.read(query.expr)
     known: frozenset[str] = frozenset()
     for selector in read.selectors:
         assert selector.metric in SERIES, f"{query.where}: no metric is called {selector.metric}"
@@ -37,7 +37,7 @@ def test_a_query_names_series_and_labels_that_the_exporter_has(query: Asked) -> 
 
 @QUERIES
 def test_a_query_names_values_that_a_closed_label_can_have(query: Asked) -> None:
-    for selector in promql.read(query.expr).selectors:
+    for selector in grouped.read(query.expr).selectors:
         definition = SERIES[selector.metric].definition
         closed = {label.name: label.values for label in definition.labels if label.closed} if definition else {}
         for matcher in selector.matchers:
@@ -47,8 +47,8 @@ def test_a_query_names_values_that_a_closed_label_can_have(query: Asked) -> None
 
 @QUERIES
 def test_counters_are_counted_and_gauges_are_read(query: Asked) -> None:
-    for selector in promql.read(query.expr).selectors:
-        counted = bool(selector.inside & promql.RATES)
+    for selector in grouped.read(query.expr).selectors:
+        counted = bool(selector.inside & grouped.RATES)
         assert counted == SERIES[selector.metric].counter, f"{query.where}: {selector.metric}"
         if selector.inside & {"rate", "irate"}:
             assert selector.window == "$__rate_interval", f"{query.where}: {selector.metric}"
@@ -56,33 +56,33 @@ def test_counters_are_counted_and_gauges_are_read(query: Asked) -> None:
             assert "round" in selector.inside or _divided(query, selector), f"{query.where}: {selector.metric}"
 
 
-def _divided(query: Asked, selector: promql.Selector) -> bool:
+def _divided(query: Asked, selector: grouped.Selector) -> bool:
     """Shares and quantiles are no counts."""
     return " / " in query.expr or selector.metric.endswith("_bucket")
 
 
 @QUERIES
 def test_every_selector_follows_the_variables(query: Asked) -> None:
-    for selector in promql.read(query.expr).selectors:
+    for selector in grouped.read(query.expr).selectors:
         labels = SERIES[selector.metric].labels
         wanted = ["job", "instance", "fhir_source", "source_payer", "requesting_payer"]
         if selector.metric == "ALERTS":  # alerts over replicas have no instance, and those of one payer only its own
             wanted = ["job", "fhir_source"]
         for label in wanted:
-            held = promql.Matcher(label, "=~", f"${label}") in selector.matchers
+            held = grouped.Matcher(label, "=~", f"${label}") in selector.matchers
             assert held == (label in labels), f"{query.where}: {selector.metric}, {label}"
 
 
 @SHOWN
 def test_replicas_are_taken_once_and_servers_never_added(query: Asked) -> None:
-    for selector in promql.read(query.expr).selectors:
-        grouped = [call for call in selector.calls if call.name in promql.AGGREGATIONS]
+    for selector in grouped.read(query.expr).selectors:
+        groups = [call for call in selector.calls if call.name in grouped.AGGREGATIONS]
         if selector.metric == "fhir_task_exporter_build_info":
             continue  # counts the servers themselves, to show the heat map for one only
         where = f"{query.where}: {selector.metric}"
-        assert grouped, where
-        assert all({"job", "fhir_source"} <= set(call.labels or ()) for call in grouped), where
-        inner, pinned = grouped[-1], {matcher.label for matcher in selector.matchers if matcher.operator == "="}
+        assert groups, where
+        assert all({"job", "fhir_source"} <= set(call.labels or ()) for call in groups), where
+        inner, pinned = groups[-1], {matcher.label for matcher in selector.matchers if matcher.operator == "="}
         if "source_payer" in SERIES[selector.metric].labels:
             free = SERIES[selector.metric].labels - {"instance"} - pinned
             assert inner.name == "max", where
@@ -100,7 +100,7 @@ def test_the_heat_map_is_empty_rather_than_mixed() -> None:
 
 @PANELS
 def test_bars_cover_the_window_that_the_title_tells(panel: dict[str, Any]) -> None:
-    windows = {s.window for target in panel["targets"] for s in promql.read(target["expr"]).selectors if s.window}
+    windows = {s.window for target in panel["targets"] for s in grouped.read(target["expr"]).selectors if s.window}
     if panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle") == "bars":
         assert windows == {panel["interval"]}
         assert f"per {'hour' if windows == {'1h'} else 'day'}" in panel["title"]
