@@ -30,7 +30,8 @@ def tasks(rig: Rig) -> dict[str, int]:
     assert gauges is not None
     found: dict[str, int] = {}
     for key, n in gauges.tasks.items():
-        found[key.status] = found.get(key.status, 0) + n
+        if n:
+            found[key.status] = found.get(key.status, 0) + n
     return found
 
 

@@ -46,7 +46,8 @@ DROP_STATE = "DELETE FROM state WHERE name = :name"
 STATES = "SELECT name, value FROM state"
 
 COUNTERS = "SELECT fact, pair, label, part, shown FROM counter ORDER BY fact, pair, label, part"
-TALLIES = "SELECT pair, status, n FROM tally WHERE n <> 0"
+TALLIES = "SELECT pair, status, n FROM tally"
+"""A status once met stays, at 0 where there is none: zero is known, and a series that ends would read as unknown."""
 LATESTS = "SELECT pair, status, at FROM latest"
 ANOMALIES = "SELECT kind, n FROM anomalous WHERE n <> 0"
 

@@ -1,0 +1,47 @@
+"""Reading the numbers of a rig: what a test says of counters and gauges in one short line each."""
+
+from exporter.metrics.exposition import Format
+from exporter.task.model import Fact
+
+from .rig import Rig, value
+
+
+def totals(rig: Rig, fact: Fact) -> dict[str, int]:
+    """What a fact counts by label, over all pairs, as shown; what is 0 is left out."""
+    found: dict[str, int] = {}
+    for series, n in rig.worker.picture.snapshot.counts.items():
+        if series.fact is fact and n:
+            found[series.label] = found.get(series.label, 0) + n
+    return found
+
+
+def tasks(rig: Rig) -> dict[str, int]:
+    """The gauge of Tasks by status, over all pairs; what is 0 is left out."""
+    gauges = rig.worker.picture.snapshot.gauges
+    assert gauges is not None
+    found: dict[str, int] = {}
+    for key, n in gauges.tasks.items():
+        if n:
+            found[key.status] = found.get(key.status, 0) + n
+    return found
+
+
+def errors(rig: Rig) -> dict[str, int]:
+    """`fhir_task_exporter_errors_total` by reason; what is 0 is left out."""
+    found = {}
+    for line in own(rig).splitlines():
+        if line.startswith("fhir_task_exporter_errors_total{"):
+            label, n = line.rsplit(" ", 1)
+            if float(n):
+                found[label.split('"')[1]] = int(float(n))
+    return found
+
+
+def own(rig: Rig) -> str:
+    """The exposition of our own metrics."""
+    return rig.own.render(Format.TEXT).decode()
+
+
+def up(rig: Rig) -> bool:
+    """What `fhir_task_up` says."""
+    return value(own(rig), "fhir_task_up") == 1
