@@ -19,11 +19,12 @@
     │   ├── LinkRefused         a page link that leads away from the server's own base
     │   ├── LinkCycle           page links without end
     │   └── Cached              an old answer to a first page, in spite of no-cache
-    └── LedgerError             the ledger cannot be used
-        ├── LedgerInUse         another process holds it
-        ├── LedgerForeign       it belongs to another source, or is no ledger
-        ├── LedgerTooNew        a later version of this programme wrote it
-        └── LedgerFailed        the disk or the file failed while running
+    ├── LedgerError             the ledger cannot be used
+    │   ├── LedgerInUse         another process holds it
+    │   ├── LedgerForeign       it belongs to another source, or is no ledger
+    │   ├── LedgerTooNew        a later version of this programme wrote it
+    │   └── LedgerFailed        the disk or the file failed while running
+    └── AddressUnusable         we cannot listen where we were told to
 
 Each class says why (`reason`, a closed word that becomes a label) and what to do (`remedy`).
 A message holds our own words only: never a URL with a query, a body, a header or an identifier.
@@ -224,3 +225,9 @@ class LedgerTooNew(LedgerError):
 
 class LedgerFailed(LedgerError):
     """Reading or writing failed while running: disk full, I/O error, damage."""
+
+
+class AddressUnusable(ExporterError):
+    """We cannot listen where we were told to."""
+
+    remedy = "Stop what already listens there, or set --web.listen-address to an address of this machine."

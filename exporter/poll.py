@@ -247,7 +247,9 @@ def absorb(
 ) -> Changes:
     """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
     known = desk.ledger.known([task.id for task in tasks])
-    doubtful = {task.id for task in tasks if task.named and verdict(known.get(task.id), task) in DOUBTFUL}
+    doubtful = {
+        task.id for task in tasks if task.id in known and task.named and verdict(known[task.id], task) in DOUBTFUL
+    }
     if doubtful:
         tasks = _read_again(window, tasks, doubtful)
     pairs = desk.namer.pairs(tasks, window)

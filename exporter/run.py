@@ -26,7 +26,7 @@ from .edge.loopback import host
 from .edge.web import Web
 from .errors import ErrorReason
 from .exposure import Exposure
-from .jobs import Timing
+from .jobs import Picture, Timing
 from .log import event
 from .metrics.exposition import Format, join
 from .metrics.families import TaskText
@@ -55,24 +55,23 @@ class Exporter:
     ledger: Ledger
 
 
-def serve(settings: Settings) -> int:
-    """Answer scrapes until told to stop; 1 when the worker ends by itself."""
+def serve(settings: Settings, *, lively: bool = False) -> int:
+    """Answer scrapes until told to stop; 1 when one of its threads ends by itself, so that it is started again."""
     with _assembled(settings, settings.hold) as exporter:
-        return _answer_until_stopped(exporter, settings)
+        worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
+        source = Serving(exporter.worker, exporter.own, worker, lively=lively)
+        return _answer_until_stopped(exporter, worker, Web(source, settings.web.scrape_timeout_offset), settings)
 
 
-def _answer_until_stopped(exporter: Exporter, settings: Settings) -> int:
+def _answer_until_stopped(exporter: Exporter, worker: threading.Thread, web: Web[Picture], settings: Settings) -> int:
     stopped = _on_signals()
-    worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    web = Web(Serving(exporter.worker, exporter.own, worker), settings.web.scrape_timeout_offset)
     host, port = web.start(settings.web.host, settings.web.port)
     worker.start()
     event(log, logging.INFO, "listening", address=f"{host}:{port}", version=version("fhir-task-exporter"))
     if host not in {"127.0.0.1", "::1"}:
         event(log, logging.WARNING, "whoever reaches this address can read the metrics", address=f"{host}:{port}")
-    while worker.is_alive() and not stopped.wait(1.0):
+    while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
         pass
-    alive = worker.is_alive()
     event(log, logging.INFO, "stopping")
     exporter.worker.stop()
     web.stop(PATIENCE)
@@ -113,7 +112,7 @@ def demo(settings: DemoSettings) -> int:
     url = f"{host(simulate)}/fhir"
     event(log, logging.INFO, "a simulated FHIR server is at", url=url)
     shown = Settings(fhir=FhirSettings(url=url), ledger=":memory:", hold=0.0, web=settings.web, log=settings.log)
-    return serve(shown)
+    return serve(shown, lively=True)
 
 
 @contextmanager

@@ -18,10 +18,11 @@ from .worker import Worker
 
 
 class Serving:
-    """The web server's source of everything."""
+    """The web server's source of everything. `lively`: a look at the page starts a poll too, as the demo wants it."""
 
-    def __init__(self, worker: Worker, own: Own, thread: threading.Thread) -> None:
+    def __init__(self, worker: Worker, own: Own, thread: threading.Thread, *, lively: bool = False) -> None:
         self._worker = worker
+        self._lively = lively
         self._own = own
         self._thread = thread
         self._text = TaskText()
@@ -50,6 +51,8 @@ class Serving:
 
     def landing(self) -> Landing:
         """Give the figures of the page for people."""
+        if self._lively:
+            self._worker.scrape()
         snapshot, turn = self._worker.picture.snapshot, self._worker.latest
         tasks: Counter[str] = Counter()
         for key, count in (snapshot.gauges.tasks if snapshot.gauges else {}).items():

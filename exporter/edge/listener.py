@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NamedTuple
 
-from ..errors import ExporterError
+from ..errors import AddressUnusable
 
 Peer = tuple[str, int]
 """Address and port of a client."""
@@ -47,12 +47,6 @@ class Guest(NamedTuple):
 
     connection: socket.socket
     since: float
-
-
-class AddressUnusable(ExporterError):
-    """We cannot listen where we were told to."""
-
-    remedy = "Stop what already listens there, or set --web.listen-address to an address of this machine."
 
 
 class Crowd:

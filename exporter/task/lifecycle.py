@@ -141,7 +141,7 @@ def _meet(task: Task, pair: Pair, occasion: Occasion, changes: Changes) -> Row:
     missed = _missed(task, occasion.now, occasion)
     if not counting:  # overdue already: overdue, but not counted as missed later
         missed |= occasion.deadline.due(task.authored or occasion.now) < occasion.now
-    row = _row(task, pair, occasion)._replace(missed=missed)
+    row = _row(task, pair, occasion, missed=missed)
     if counting:
         _count_anomalies(task, row, changes)
         if row.usable:
@@ -176,13 +176,13 @@ def _recall(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:
     return _row(task, pair, occasion)._replace(highest=row.highest, seen=row.seen, missed=row.missed)
 
 
-def _row(task: Task, pair: Pair, occasion: Occasion) -> Row:
+def _row(task: Task, pair: Pair, occasion: Occasion, *, missed: bool = False) -> Row:
     kinds = mask(task.anomalies) if task.anomalies else 0
     if task.updated > occasion.now + FUTURE_TOLERANCE:
         kinds |= BITS[Anomaly.FUTURE_STAMP]
     return Row(
         *(task.id, task.version, task.updated, rank(task.version, task.updated), task.status, pair),
-        *(task.authored, occasion.now, False, kinds),
+        *(task.authored, occasion.now, missed, kinds),
     )
 
 

@@ -15,9 +15,10 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from exporter.edge import web as web_module
-from exporter.edge.listener import STANDARD, AddressUnusable, Crowd, Limits
+from exporter.edge.listener import STANDARD, Crowd, Limits
 from exporter.edge.page import Landing
 from exporter.edge.web import App, Web
+from exporter.errors import AddressUnusable
 from exporter.metrics.exposition import Format
 from exporter.ports import Answer, Scrape
 
