@@ -176,6 +176,9 @@ class Ledger(Protocol):
     def middle_between(self, part: Slice, count: int) -> Instant | None:
         """Find the stamp in the middle of a slice."""
 
+    def close(self) -> None:
+        """Let go of the file."""
+
 
 class Clock(Protocol):
     """Our own time: never used to judge Tasks where the server tells its own."""

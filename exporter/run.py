@@ -7,8 +7,6 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -57,10 +55,10 @@ class Exporter:
 
 def serve(settings: Settings, *, lively: bool = False) -> int:
     """Answer scrapes until told to stop; 1 when one of its threads ends by itself, so that it is started again."""
-    with _assembled(settings, settings.hold) as exporter:
-        worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-        source = Serving(exporter.worker, exporter.own, worker, lively=lively)
-        return _answer_until_stopped(exporter, worker, Web(source, settings.web.scrape_timeout_offset), settings)
+    exporter = _assembled(settings, settings.hold)
+    worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
+    source = Serving(exporter.worker, exporter.own, worker, lively=lively)
+    return _answer_until_stopped(exporter, worker, Web(source, settings.web.scrape_timeout_offset), settings)
 
 
 def _answer_until_stopped(exporter: Exporter, worker: threading.Thread, web: Web[Picture], settings: Settings) -> int:
@@ -88,10 +86,11 @@ def _on_signals() -> threading.Event:
 
 def once(settings: Settings) -> int:
     """Walk once and write the metrics to stdout; 1 when the walk was not complete."""
-    with _assembled(settings, hold=0.0) as exporter:
-        complete = exporter.worker.once()
-        text = TaskText().render(exporter.worker.picture.snapshot, Format.TEXT)
-        sys.stdout.buffer.write(join((text, exporter.own.render(Format.TEXT)), Format.TEXT))
+    exporter = _assembled(settings, hold=0.0)
+    complete = exporter.worker.once()
+    exporter.ledger.close()
+    text = TaskText().render(exporter.worker.picture.snapshot, Format.TEXT)
+    sys.stdout.buffer.write(join((text, exporter.own.render(Format.TEXT)), Format.TEXT))
     return 0 if complete else 1
 
 
@@ -115,28 +114,22 @@ def demo(settings: DemoSettings) -> int:
     return serve(shown, lively=True)
 
 
-@contextmanager
-def _assembled(settings: Settings, hold: float) -> Iterator[Exporter]:
-    """Put an exporter together; its ledger is closed at the end."""
+def _assembled(settings: Settings, hold: float) -> Exporter:
+    """Put an exporter together."""
     own = Own()
     ProcessCollector(registry=own.registry)
     own.built(version("fhir-task-exporter"), sys.version.split()[0])
-    ledger = _ledger(settings, own)
-    clock = SystemClock()
-    try:
-        desk = Desk(
-            server=fhir_server(settings, own),
-            ledger=ledger,
-            clock=clock,
-            telemetry=own,
-            namer=Namer(settings.payers, settings.fhir.url),
-            rules=_rules(settings),
-        )
-        yield Exporter(
-            Worker(desk, _timing(settings), Exposure(hold, clock.monotonic()), _reporter(clock)), own, ledger
-        )
-    finally:
-        ledger.close()
+    ledger, clock = _ledger(settings, own), SystemClock()
+    desk = Desk(
+        server=fhir_server(settings, own),
+        ledger=ledger,
+        clock=clock,
+        telemetry=own,
+        namer=Namer(settings.payers, settings.fhir.url),
+        rules=_rules(settings),
+    )
+    exposure = Exposure(hold, clock.monotonic())
+    return Exporter(Worker(desk, _timing(settings), exposure, _reporter(clock)), own, ledger)
 
 
 def fhir_server(settings: Settings, own: Own) -> FhirServer:

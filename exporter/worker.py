@@ -112,13 +112,16 @@ class Worker:
         return future.result()
 
     def run(self) -> None:
-        """Work until stopped."""
+        """Work until stopped; then the ledger is closed, by the thread that alone uses it."""
         while not self._stopping:
             self.step()
+        self._desk.ledger.close()
 
     def step(self) -> None:
         """Do the next piece of work, or sleep until there is one."""
         with self._turn:
+            if self._stopping:
+                return
             rest = self._rest()
             if rest > 0:
                 self._turn.wait(min(rest, threading.TIMEOUT_MAX))
@@ -138,7 +141,7 @@ class Worker:
     def _rest(self) -> float:
         """Seconds until there is something to do; 0 or less when there is."""
         now = self._desk.clock.monotonic()
-        if self._stopping or (self._wanted is not None and not self._walking):
+        if self._wanted is not None and not self._walking:
             return 0
         if self._walking or self._sweep is not None:
             return self._pause.until - now

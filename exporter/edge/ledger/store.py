@@ -7,7 +7,7 @@ Rule 2: what is cached in memory is only what a rolled-back transaction cannot h
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ...errors import LedgerFailed
 from ...ports import Bound, LedgerState, Slice, WalkState
@@ -31,6 +31,7 @@ class Ledger:
         self._rule = rule
         connection.execute(sql.REBORN)
         self._reload()
+        self._spoilt = False
         self.number = 0
         self.sweeping = False
 
@@ -43,10 +44,12 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Do all or nothing. Raises LedgerFailed when the disk does; then nothing has changed."""
-        tx = Transaction(self._connection, self.pairs, self._states, self._counts)
-        tx.born, tx.sweeping = self.number + 1, self.sweeping
         try:
+            self._mend()
+            tx = Transaction(self._connection, self.pairs, self._states, self._counts)
+            tx.born, tx.sweeping = self.number + 1, self.sweeping
             self._connection.execute("BEGIN IMMEDIATE")
+            self._spoilt = True
             yield tx
             self._connection.execute("COMMIT")
         except BaseException as error:
@@ -54,13 +57,22 @@ class Ledger:
             if isinstance(error, sqlite3.Error):
                 raise LedgerFailed(f"the ledger cannot be written ({_name(error)})") from error
             raise
+        self._spoilt = False
         self._counts = tx.counts
         self.number += tx.closed
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        self._reload()
+        """Undo; a disk that fails may fail here too, and SQLite then undoes when the file is next read."""
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._mend()
+
+    def _mend(self) -> None:
+        """Read again what a transaction that was not committed has left in memory."""
+        if self._spoilt:
+            self._reload()
+            self._spoilt = False
 
     def known(self, ids: Sequence[str]) -> dict[str, Row]:
         """Find what is remembered of these Tasks, by id."""
