@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from . import config, log
+from . import bundle, config, log
 from .config import LogSettings, Option
 from .errors import ConfigurationError, ExporterError
 
@@ -164,3 +164,20 @@ def demo(**given: Given) -> int:
     from . import run
 
     return run.demo(settings)
+
+
+@main.command(cls=_Command)
+def dashboard() -> int:
+    """Print the bundled Grafana dashboard."""
+    click.echo(bundle.dashboard(), nl=False)
+    return 0
+
+
+@main.command(cls=_Command)
+@click.option("--job", default=bundle.JOB, show_default=True, help="Name of the scrape job in your Prometheus.")
+@click.option("--runbook-url", default=bundle.RUNBOOKS, show_default=True, help="Where your runbooks are.")
+@click.option("--grafana-url", default=bundle.GRAFANA, show_default=True, help="Where your Grafana is.")
+def rules(job: str, runbook_url: str, grafana_url: str) -> int:
+    """Print the bundled recording and alert rules of Prometheus, as one file."""
+    click.echo(bundle.rules(job, runbook_url, grafana_url), nl=False)
+    return 0
