@@ -159,8 +159,11 @@ TROUBLES = {
     "no lower bound": ((quirks.bound_ignored("ge"),), "search by _lastUpdated from: ignored", "Activate the search"),
     "no status:not": ((quirks.ignoring("status:not"),), "search by status:not: ignored", "Let the modifier :not"),
     "another order": ((BACKWARDS,), "_sort: Tasks do not come in the order", "proxy that drops it"),
-    "links elsewhere": ((quirks.next_at("http://evil.example/fhir"),), "page links: ", "--fhir.rewrite-links"),
-    "links that end": ((quirks.expired_pages,), "page links: ", "Nothing: the walk goes on"),
+    "links elsewhere": (
+        (quirks.clamped(2), quirks.next_at("http://evil.example/fhir")),
+        *("page links: ", "--fhir.rewrite-links"),
+    ),
+    "links that end": ((quirks.clamped(2), quirks.expired_pages), "page links: ", "Nothing: the walk goes on"),
     "links to themselves": ((quirks.clamped(2), quirks.next_to_itself), "page links: ", "a cache or proxy"),
     "a stubborn cache": (
         (quirks.result_cache(HandClock(), obedient=False),),
@@ -311,6 +314,13 @@ def test_the_printed_table_is_one_that_the_configuration_takes(capsys: pytest.Ca
     }
     settings = dataclasses.replace(SETTINGS, payers=found)
     assert "payers: some have no name" not in run(capsys, *tasks, settings=settings)
+
+
+def test_a_number_that_the_operator_chose_as_a_name_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = dataclasses.replace(SETTINGS, payers={"9941339108": "9941339108"})
+    told = run(capsys, task("a", requester=None, owner=by_identifier("9941339108")), settings=settings)
+    assert "payer 9941339108 (source of 1, requesting 0)" in told
+    assert "payers: some have no name" not in told
 
 
 def test_persons_are_told_by_their_type_word_only(capsys: pytest.CaptureFixture[str]) -> None:
