@@ -138,12 +138,13 @@ class Walk:
             self._expected, self._asked = self._walked + _expected(window, search), True
         low, pages, longest = None, 0, 0
         while True:
-            low = lowest(page.tasks, self._now) or low
+            low, future = lowest(page.tasks, self._now) or low, lowest(page.tasks, None)
             pages, longest = pages + 1, max(longest, page.matches)
             self._ended = page.next is None and not instant
-            onwards = onward(self._cursor, low, lowest(page.tasks, None))
+            onwards = onward(self._cursor, low, future)
             yield self._absorb(window, page, self._cursor if instant else onwards)
-            if page.next is None or not (instant or (pages + 1) * longest <= WINDOW):
+            blind = low is None and future is None  # no stamp at all: there is nowhere to begin a window at
+            if page.next is None or not (instant or blind or (pages + 1) * longest <= WINDOW):
                 break
             page = window.follow(page.next)
         self._cursor = onwards

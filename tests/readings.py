@@ -45,3 +45,21 @@ def own(rig: Rig) -> str:
 def up(rig: Rig) -> bool:
     """What `fhir_task_up` says."""
     return value(own(rig), "fhir_task_up") == 1
+
+
+def work(rig: Rig, most: int = 10_000) -> None:
+    """Let the worker work until it has nothing to do, or has done so much; where it would sleep, time passes."""
+    for _ in range(most):
+        if not rig.worker.busy:
+            return
+        rest = rig.worker._rest()
+        if rest > 0:
+            rig.clock.advance(rest + 0.001)
+        rig.worker.step()
+
+
+def sweep_all(rig: Rig) -> None:
+    """Let both sweeps be due, and do them."""
+    rig.clock.advance(rig.timing.full_interval + 1)
+    while rig.worker._rest() <= 0:
+        rig.worker.step()

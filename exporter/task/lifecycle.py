@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from .deadline import Deadline
 from .model import (
     DURATION_BUCKETS,
+    NO_PAIR,
     OPEN,
     TERMINAL,
     TIMED,
@@ -102,7 +103,7 @@ def _judge(row: Row | None, task: Task, pair: Pair, occasion: Occasion, changes:
     """Return the row as it should be; None where there is nothing to remember."""
     what = verdict(row, task)
     if not task.tagged:
-        return _untag(row, task, what, occasion, changes)
+        return _untag(row, task, occasion, changes)
     if row is None or (row.gone is Gone.DELETED and what is Verdict.NEWER):
         return _meet(task, pair, occasion, changes)
     if what is Verdict.REMADE:
@@ -116,9 +117,9 @@ def _judge(row: Row | None, task: Task, pair: Pair, occasion: Occasion, changes:
     return _recall(row, task, pair, occasion)
 
 
-def _untag(row: Row | None, task: Task, what: Verdict, occasion: Occasion, changes: Changes) -> Row | None:
+def _untag(row: Row | None, task: Task, occasion: Occasion, changes: Changes) -> Row | None:
     """Let go of a Task without our tag: if it was ours, it has vanished."""
-    if row is None or row.gone is not None or what is Verdict.BACK:
+    if row is None or row.gone is not None:
         return row
     row = row._replace(version=task.version, updated=task.updated)
     if not occasion.counting:
@@ -155,9 +156,9 @@ def _meet(task: Task, pair: Pair, occasion: Occasion, changes: Changes) -> Row:
 
 def _advance(row: Row, task: Task, pair: Pair, occasion: Occasion, changes: Changes) -> Row:
     """See a newer version of a known Task. Only one above the highest ever counted is counted."""
-    if not row.usable and task.usable:
+    if row.pair == NO_PAIR and task.usable:
         return _meet(task, pair, occasion, changes)
-    after = _row(task, pair, occasion)
+    after = _follow(row, task, pair, occasion)
     entered = task.status != row.status
     missed = row.missed or (entered and _missed(task, row.seen, occasion))
     fresh = after.highest > row.highest or (number(task.version) is None and after.highest == row.highest)
@@ -173,7 +174,16 @@ def _advance(row: Row, task: Task, pair: Pair, occasion: Occasion, changes: Chan
 
 def _recall(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:
     """See again what we know, or an older version that the server insists on: gauges only."""
-    return _row(task, pair, occasion)._replace(highest=row.highest, seen=row.seen, missed=row.missed)
+    return _follow(row, task, pair, occasion)._replace(highest=row.highest, seen=row.seen, missed=row.missed)
+
+
+def _follow(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:
+    """Make the row of another version. One that is no exchange keeps whose it was: as ours again, it is not new."""
+    after = _row(task, pair, occasion)
+    if after.usable:
+        return after
+    unread = Anomaly.UNPARSABLE in task.anomalies
+    return after._replace(pair=row.pair, status=row.status if unread else after.status)
 
 
 def _row(task: Task, pair: Pair, occasion: Occasion, *, missed: bool = False) -> Row:
