@@ -100,11 +100,8 @@ class Ready:
             return self.message(b'{"resourceType":"Bundle","type":"searchset","total":%d}' % (len(self.pages) * PAGE))
         asked = re.search(r"page=(\d+)", target)
         bound = re.search(r"_lastUpdated=g[et]([0-9T:.Z-]+)", target)
-        if asked:
-            number = int(asked[1])
-        else:
-            number = 0 if bound is None else max(0, (instant(bound[1]) - self.start) // PAGE)
-        return self.message(self.page(number))
+        first = 0 if bound is None else max(0, (instant(bound[1]) - self.start) // PAGE)
+        return self.message(self.page(int(asked[1]) if asked else first))
 
     def page(self, number: int) -> bytes:
         last = number + 1 >= len(self.pages)

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter.edge.ledger import Binding, Ledger, open_ledger
+from exporter.edge.ledger import Binding, open_ledger
 from exporter.names import Namer
 from exporter.poll import Desk, Rules, absorb
 from exporter.ports import Closing, Transaction
@@ -24,7 +24,6 @@ from exporter.task.model import (
     UNCLASSIFIED,
     Fact,
     Page,
-    PairStatus,
     Selection,
     Snapshot,
     Status,
