@@ -43,14 +43,16 @@ def _overdue() -> Ready:
 def _not_started() -> Ready:
     words = Words(
         "Longest wait for a start",
-        "Time since the oldest exchange that is still in status requested was requested: our own batch queue.",
+        "Time since the oldest exchange that is still in status requested was requested, by "
+        "the payer that will have to answer: our own batch queue.",
         "look whether the batch jobs of our server run, and how many stand in the queue.",
         "none waits for a start",
         ("P2PExchangeNotStarted",),
     )
     oldest = once(pairs("fhir_task_oldest_authored_timestamp_seconds", 'status="requested"'))
     measure = Measure("s", above(EXCHANGE["not_started_seconds"], ORANGE))
-    return lines(words, (Query(f"time() - {oldest}", BY_PAIR),), measure, Size(8, 8))
+    expr = f"time() - min by (job, fhir_source, source_payer) ({oldest})"
+    return lines(words, (Query(expr, BY_PAYER),), measure, Size(8, 8))
 
 
 def _missed() -> Ready:

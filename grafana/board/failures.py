@@ -55,7 +55,7 @@ def _ratio() -> Ready:
         ("P2PExchangeFailureRatioHigh",),
     )
     expr = f"{transitions('6h', FAILED)} / ({ended('6h')} >= {floor})"
-    measure = Measure("percentunit", above(EXCHANGE["failure_ratio"], RED), 0, (0, 1))
+    measure = Measure("percentunit", above(EXCHANGE["failure_ratio"], RED), bounds=(0, 1))
     return lines(words, (Query(expr),), measure)
 
 

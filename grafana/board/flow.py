@@ -58,7 +58,7 @@ def _on_server() -> Ready:
         "unknown: no fresh data",
     )
     expr = total(once(pairs("fhir_tasks"), "status"), "status")
-    return bars_now(words, Query(f"sort_desc({expr})", STATUS), Measure(steps=LABELLED, decimals=0, bounds=(0, None)))
+    return bars_now(words, Query(f"sort_desc({expr})", STATUS), Measure(steps=LABELLED, bounds=(0, None)))
 
 
 def _cancelled() -> Ready:

@@ -82,7 +82,7 @@ def _polls() -> Ready:
         "Polls by outcome per hour",
         "partial kept some pages, failed none. Each scrape starts a poll or joins one.",
         "see Errors by reason.",
-        SILENT,
+        "no polls",
         ("P2PPollErrors",),
     )
     return bars(words, hourly("fhir_task_exporter_polls_total", "outcome"), size=SMALL)
@@ -99,7 +99,7 @@ def _poll_errors() -> Ready:
     polls = "fhir_task_exporter_polls_total"
     bad = replica("sum", f"increase({own(polls, INCOMPLETE)}[30m])")
     every = replica("sum", f"increase({own(polls)}[30m])")
-    measure = Measure("percentunit", above(EXPORTER["poll_error_ratio"], ORANGE), 0, (0, 1))
+    measure = Measure("percentunit", above(EXPORTER["poll_error_ratio"], ORANGE), bounds=(0, 1))
     return lines(words, (Query(f"{bad} / ({every} > 0)", EACH),), measure, SMALL)
 
 
@@ -118,7 +118,7 @@ def _requests() -> Ready:
         "Requests by code",
         "Requests to the FHIR server in a second, by class of the HTTP status; none where no answer came.",
         "4xx: credentials or address. 5xx and none: the server, or what stands before it.",
-        SILENT,
+        "no requests",
     )
     rate = replica("sum", f"rate({own('fhir_task_exporter_requests_total')}[$__rate_interval])", "code")
     return lines(words, (Query(f"{rate} > 0", f"{{{{code}}}} {EACH}"),), Measure("reqps"), SMALL)

@@ -39,7 +39,7 @@ class Words:
 class Measure(NamedTuple):
     """How values are written and coloured. `unit` is an id of Grafana's own."""
 
-    unit: str = "short"
+    unit: str = "locale"
     steps: Steps = NONE
     decimals: int | None = None
     bounds: tuple[float | None, float | None] = (None, None)
@@ -70,7 +70,9 @@ class Ready(Builder[dashboard.Panel]):
         return self._panel
 
 
-COUNT = Measure(decimals=0)
+COUNT = Measure("locale")
+"""Whole and in full: `short` would write 1746 as 2 K. Without `decimals: 0`, since Grafana writes the text for no data
+beside each tick of an axis that it leaves out for that."""
 QUARTER = Size(6, 4)
 THIRD, HALF, WHOLE = Size(8, 8), Size(12, 8), Size(24, 9)
 
@@ -207,6 +209,8 @@ def _value(place: int, columns: tuple[Column, ...]) -> str:
 
 def _column(column: Column) -> list[dashboard.DynamicConfigValue]:
     said: dict[str, object] = {"displayName": column.title, "unit": column.measure.unit}
+    if column.measure.unit != "dateTimeFromNow":
+        said["custom.minWidth"] = 90
     if column.measure.decimals is not None:
         said["decimals"] = column.measure.decimals
     if column.measure.steps != NONE:
@@ -217,7 +221,8 @@ def _column(column: Column) -> list[dashboard.DynamicConfigValue]:
 
 def _label(label: Label) -> list[dashboard.DynamicConfigValue]:
     link = {"title": "Show only this", "url": label.link, "targetBlank": False}
-    said: dict[str, object] = {"displayName": label.title} | ({"links": [link]} if label.link else {})
+    # Else a payer that is known by a number only would be written as one: 9900000017 as 10 Bil.
+    said: dict[str, object] = {"displayName": label.title, "unit": "string"} | ({"links": [link]} if label.link else {})
     return [dashboard.DynamicConfigValue(name, value) for name, value in said.items()]
 
 

@@ -2,7 +2,7 @@
 
 from .kinds import COUNT, Measure, Query, Ready, Words, number
 from .limits import EXCHANGE, EXPORTER, GREEN, ORANGE, RED, above, more_than
-from .queries import COMPLETED, FAILED, OPEN, ended, events, once, own, pairs, server, total, transitions
+from .queries import COMPLETED, FAILED, OPEN, ended, once, own, pairs, server, total, transitions
 
 STALE = "unknown: no fresh data"
 
@@ -72,8 +72,8 @@ def _failed() -> Ready:
         "none known yet",
         ("P2PExchangeFailed",),
     )
-    expr = total(once(events(pairs("fhir_task_failures_total"), "1h"), "reason"))
-    return number(words, Query(expr), COUNT._replace(steps=more_than(EXCHANGE["failed_count"], ORANGE)))
+    measure = COUNT._replace(steps=more_than(EXCHANGE["failed_count"], ORANGE))
+    return number(words, Query(transitions("1h", FAILED)), measure)
 
 
 def _ratio() -> Ready:

@@ -13,7 +13,8 @@ def panels() -> tuple[Ready, ...]:
     words = Words(
         "Payers (counts and p95 over the range)",
         "One line for each pair: who has to answer, and for whom. In flight, overdue, oldest and last completed are as "
-        "of the last complete poll; the others cover the time range. Click a payer to see it alone.",
+        "of the last complete poll; the others cover the time range. p95: 95 of 100 completed ones took "
+        "at most so long. Click a payer to see it alone.",
         "red in Overdue or Oldest: speak to the source payer. Failed: read the reason in the table above.",
         "none",
         ("P2PExchangeOverdue", "P2PExchangeFailed"),
@@ -32,7 +33,7 @@ def _now() -> tuple[Column, ...]:
     return (
         Column("In flight", f"sum by ({BY_PAIR}) ({once(pairs('fhir_tasks', OPEN), 'status')})"),
         Column("Overdue", once(pairs("fhir_tasks_overdue")), overdue),
-        Column("Oldest in flight", f"time() - min by ({BY_PAIR}) ({oldest})", Measure("s", ages, 1)),
+        Column("Oldest", f"time() - min by ({BY_PAIR}) ({oldest})", Measure("s", ages, 1)),
     )
 
 
@@ -44,6 +45,6 @@ def _in_range() -> tuple[Column, ...]:
         Column("Completed", once(events(pairs(ended, COMPLETED), "$__range"))),
         Column("Failed", once(events(pairs(ended, FAILED), "$__range"))),
         Column("Documents", once(events(pairs("fhir_task_archived_documents_total"), "$__range"))),
-        Column("p95 of completed", quantile(0.95, "$__range", "source_payer", "requesting_payer"), slow),
+        Column("p95", quantile(0.95, "$__range", "source_payer", "requesting_payer"), slow),
         Column("Last completed", f"1000 * {once(last)}", Measure("dateTimeFromNow")),
     )

@@ -23,7 +23,7 @@ def _errors() -> Ready:
         "Errors by reason per hour",
         "What went wrong between the exporter and the FHIR server or the ledger.",
         "the log line of the same time says what to do next; so does `fhir-task-exporter check`.",
-        SILENT,
+        "no errors",
         ("P2PPollErrors", "P2PSourceDown"),
     )
     return bars(words, hourly("fhir_task_exporter_errors_total", "reason"), size=SMALL)
@@ -49,7 +49,7 @@ def _odd_now() -> Ready:
         "none, or no fresh data",
     )
     expr = f"sort_desc({server(own('fhir_tasks_anomalous'), 'kind')} > 0)"
-    measure = Measure(steps=LABELLED, decimals=0, bounds=(0, None))
+    measure = Measure(steps=LABELLED, bounds=(0, None))
     return bars_now(words, Query(expr, "{{kind}} {{fhir_source}}"), measure, SMALL)
 
 
@@ -81,7 +81,7 @@ def _sweeps() -> Ready:
         "Corrections by sweep per hour",
         "Tasks that a sweep found to differ from the ledger: vanished ones, and what polls did not see.",
         "many without a purge: versions become visible late, see Largest lateness.",
-        SILENT,
+        "no corrections",
     )
     return bars(words, hourly("fhir_task_exporter_reconcile_corrections_total", "sweep"), size=SMALL)
 
@@ -111,7 +111,7 @@ def _scrapes() -> Ready:
         "Scrapes by answer per hour",
         "fresh: a poll of its own. reused: a picture still young. late: the poll still ran. stale: it failed.",
         "many late: raise the scrape time-out, or look at Duration of polls.",
-        SILENT,
+        "no scrapes",
     )
     return bars(words, hourly("fhir_task_exporter_scrapes_total", "answer"), size=SMALL)
 

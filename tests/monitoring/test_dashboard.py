@@ -12,7 +12,7 @@ import yaml
 from . import grouped
 from .board import BOARD, PATH, ROOT, SERIES, panels, shown
 
-UNITS = frozenset({"short", "s", "percentunit", "bytes", "reqps", "dateTimeFromNow"})
+UNITS = frozenset({"locale", "s", "percentunit", "bytes", "reqps", "dateTimeFromNow", "string"})
 """Ids of Grafana's own list that we use. `seconds`, say, is none: it would be written as text."""
 PANELS = pytest.mark.parametrize("panel", shown(), ids=lambda panel: panel["title"])
 CHOICES = [variable for variable in BOARD["templating"]["list"] if variable["type"] == "query"]
@@ -120,6 +120,12 @@ def test_a_panel_has_a_unit_a_text_without_data_and_a_query(panel: dict[str, Any
 
 
 @PANELS
+def test_no_axis_leaves_out_ticks(panel: dict[str, Any]) -> None:
+    """With `decimals: 0` it does, and Grafana (10.2, tried) writes the text for no data in their place."""
+    assert panel["type"] != "timeseries" or panel["fieldConfig"]["defaults"].get("decimals") != 0
+
+
+@PANELS
 def test_stats_and_tables_ask_for_one_instant_and_graphs_for_the_range(panel: dict[str, Any]) -> None:
     now = panel["type"] in {"stat", "bargauge", "table"}
     for target in panel["targets"]:
@@ -143,6 +149,13 @@ def test_tables_lead_into_the_payer_of_the_line() -> None:
             assert url.startswith("/d/p2p-exchanges?${__url_time_range}&")
             assert url.endswith(f"&var-{label}=${{__data.fields.{label}:percentencode}}")
             assert set(re.findall(r"\${(\w+):queryparam}", url)) < names
+
+
+def test_a_payer_known_by_a_number_is_written_as_text() -> None:
+    for panel in (panel for panel in shown() if panel["type"] == "table"):
+        for held in panel["fieldConfig"]["overrides"]:
+            units = [value["value"] for value in held["properties"] if value["id"] == "unit"]
+            assert (units == ["string"]) == (not held["matcher"]["options"].startswith("Value")), held
 
 
 def test_columns_of_a_table_are_the_answers_of_its_queries() -> None:

@@ -41,8 +41,8 @@ STEPS: dict[str, list[float]] = {
     "Polls not complete (last 30 min)": [EXPORTER["poll_error_ratio"]],
     "Clock skew": [EXPORTER["clock_skew_seconds"]],
     "Payers (counts and p95 over the range): Overdue": [EXCHANGE["overdue_count"] + 1],
-    "Payers (counts and p95 over the range): Oldest in flight": AGES,
-    "Payers (counts and p95 over the range): p95 of completed": [OBJECTIVE["slow_seconds"]],
+    "Payers (counts and p95 over the range): Oldest": AGES,
+    "Payers (counts and p95 over the range): p95": [OBJECTIVE["slow_seconds"]],
 }
 FLOORS = {
     "Failure ratio (last 6 h)": EXCHANGE["failure_ratio_floor"],

@@ -157,7 +157,7 @@ def _fed(name: str, labels: str, values: str) -> list[dict[str, str]]:
 TWICE = [
     ("In flight", _fed("fhir_tasks", f'{PAIR}, status="requested"', "2x180"), 2),
     ("Overdue", _fed("fhir_tasks_overdue", PAIR, "3x180"), 3),
-    ("Failed (last 1 h)", _fed("fhir_task_failures_total", f'{PAIR}, reason="auth"', "5x130 7x50"), 2),
+    ("Failed (last 1 h)", _fed("fhir_task_transitions_total", f'{PAIR}, status="failed"', "5x130 7x50"), 2),
     ("Cancelled (last 1 h)", _fed("fhir_task_transitions_total", f'{PAIR}, status="cancelled"', "5x130 9x50"), 4),
     ("Vanished (last 1 h)", _fed("fhir_task_vanished_total", PAIR, "0x130 6x50"), 6),
 ]
