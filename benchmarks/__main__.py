@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import httpx
 
@@ -30,7 +31,7 @@ READY = 1_000_000
 HAPI = 100_000
 PAGE = 200
 WINDOW = 2_000
-LEAN = dict.fromkeys(("focus", "for", "owner", "requester", "output"))
+LEAN: dict[str, Any] = dict.fromkeys(("focus", "for", "owner", "requester", "output"))
 """Elements left out, so that loading takes minutes and not an hour."""
 
 TAG = naive.TAG.replace("|", "%7C")
@@ -121,9 +122,9 @@ def download(base: str) -> None:
 
 
 def on_hapi() -> None:
-    """The baseline against a real server, beside a walk of the same windows that reads no more than links and stamps."""
+    """The baseline against a real server, beside a walk of the same windows that reads only links and stamps."""
     with hapi(max_page=PAGE, options=["-Xmx3g"]) as real:
-        load_tasks(real.base, (completed(f"p2p-task-{number:06}", **LEAN) for number in range(HAPI)))
+        load_tasks(real.base, (completed(f"p2p-task-{number:06}", 1, **LEAN) for number in range(HAPI)))
         rates: dict[str, list[float]] = {"bare": [], "baseline": []}
         for _ in range(3):
             rates["bare"].append(HAPI / seconds_of(partial(bare_walk, real.base)))

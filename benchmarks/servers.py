@@ -1,6 +1,6 @@
 """FHIR servers to measure against, each in a process of its own: `python -m benchmarks.servers KIND COUNT`.
 
-`simulated` is the demo's server, holding COUNT Tasks; a POST to `/change?n=100` completes that many open ones.
+`simulated` is the demo's server, holding COUNT Tasks; a POST to `/change?n=100` lets that many end anew.
 `ready` sends bytes made beforehand, ids in random order, so that only the exporter's own speed shows.
 """
 
@@ -33,13 +33,14 @@ def simulated(count: int) -> None:
     store = Store(now, "")
     lock = threading.Lock()
     fill(store, count)
-    moved = iter(range(count))
+    moved = iter(range(10**9))
 
     def respond(request: Request) -> Response:
         with lock:
             if request.path == "/change":
                 for _ in range(int(dict(request.query)["n"])):
-                    store.put(failed(f"p2p-task-{next(moved):08}", owner=payer(3)))
+                    turn, number = divmod(next(moved), count)
+                    store.put((failed, completed)[turn % 2](f"p2p-task-{number:08}", owner=payer(3)))
                 return Response(200, (), b"")
             return answer(store, request)
 
