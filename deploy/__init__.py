@@ -1,0 +1,1 @@
+"""How to run the exporter elsewhere: Kubernetes by kustomize, and what writes its generated file."""
