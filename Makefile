@@ -16,8 +16,8 @@ setup: .venv/.setup                ## and what tests and linters need
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: install                      ## a simulated payer network and the exporter on it, at 127.0.0.1:9842
-	$(BIN)/fhir-task-exporter demo
+demo: install                      ## a simulated payer network and the exporter on it, at 127.0.0.1:9842 or as ARGS say
+	$(BIN)/fhir-task-exporter demo $(ARGS)
 
 test: setup                        ## every test that needs no real server
 	$(BIN)/pytest -m 'not e2e'
