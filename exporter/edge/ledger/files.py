@@ -70,28 +70,48 @@ class _Damaged(Exception):
 
 
 def _open(path: str, binding: Binding, rule: PairRule) -> Ledger:
-    fresh = path == MEMORY or _make_file(Path(path))
     with _translated(path):
+        if path != MEMORY:
+            _make_file(Path(path))
         connection = sqlite3.connect(path, isolation_level=None, timeout=1, check_same_thread=False)
         try:
-            _prepare(connection, path, binding, fresh=fresh)
+            _prepare(connection, path, binding)
             return Ledger(connection, rule)
         except BaseException:
             connection.close()
             raise
 
 
-def _make_file(path: Path) -> bool:
-    """Make the file readable by us alone, before SQLite writes a byte; `-wal` and `-shm` take its mode."""
+def _make_file(path: Path) -> None:
+    """Make an empty ledger, readable by us alone, where there is no file; `-wal` and `-shm` take its mode.
+
+    It is made under another name: a first start that is killed, or finds the disk full, leaves no half of a ledger,
+    which the next start would have to refuse.
+    """
+    draft = path.with_name(f"{path.name}.new-{os.getpid()}")
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        with contextlib.suppress(OSError):  # a file of another owner in our group: the next step tells
-            path.chmod(0o600)
-        return False
+        if path.exists():
+            return
+        draft.unlink(missing_ok=True)
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            _migrate(connection, str(path))
+        _place(draft, path)
     except OSError as error:
         raise LedgerFailed(_unwritable(path, error)) from error
-    return True
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _place(draft: Path, path: Path) -> None:
+    """Give it its name, unless another process was quicker: a link never replaces a file, as renaming does."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:
+        draft.rename(path)  # some disks know no links
 
 
 def _unwritable(path: Path, error: OSError) -> str:
@@ -116,13 +136,15 @@ def _translated(path: str) -> Iterator[None]:
         raise _Damaged from error
 
 
-def _prepare(connection: sqlite3.Connection, path: str, binding: Binding, *, fresh: bool) -> None:
-    if not fresh:
+def _prepare(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
+    if path != MEMORY:
         _check_kind(connection, path)
+        with contextlib.suppress(OSError):  # a file of another owner in our group: the next step tells
+            Path(path).chmod(0o600)
     connection.executescript(SETTINGS)
     connection.execute("BEGIN EXCLUSIVE")  # takes the lock now, and for good
     connection.execute("COMMIT")
-    if not fresh and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise _Damaged
     _migrate(connection, path)
     _bind(connection, path, binding)

@@ -46,31 +46,26 @@ class Ledger:
         """Do all or nothing. Raises LedgerFailed when the disk does; then nothing has changed."""
         try:
             self._mend()
-            tx = Transaction(self._connection, self.pairs, self._states, self._counts)
+            tx = Transaction(self._connection, self.pairs, dict(self._states), self._counts)
             tx.born, tx.sweeping = self.number + 1, self.sweeping
             self._connection.execute("BEGIN IMMEDIATE")
-            self._spoilt = True
             yield tx
             self._connection.execute("COMMIT")
         except BaseException as error:
-            self._roll_back()
+            self._spoilt = True
+            with suppress(sqlite3.Error):  # a disk that fails may fail here too: then the next look mends
+                self._mend()
             if isinstance(error, sqlite3.Error):
                 raise LedgerFailed(f"the ledger cannot be written ({_name(error)})") from error
             raise
-        self._spoilt = False
-        self._counts = tx.counts
+        self._states, self._counts = tx.states, tx.counts
         self.number += tx.closed
 
-    def _roll_back(self) -> None:
-        """Undo; a disk that fails may fail here too, and SQLite then undoes when the file is next read."""
-        with suppress(sqlite3.Error):
+    def _mend(self) -> None:
+        """Undo a transaction that was not committed, and what it has left in memory."""
+        if self._spoilt:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            self._mend()
-
-    def _mend(self) -> None:
-        """Read again what a transaction that was not committed has left in memory."""
-        if self._spoilt:
             self._reload()
             self._spoilt = False
 
@@ -88,6 +83,7 @@ class Ledger:
 
     def _read(self, statement: str, values: dict[str, object] | None = None) -> list[tuple]:  # type: ignore[type-arg]
         try:
+            self._mend()
             return self._connection.execute(statement, values or {}).fetchall()
         except sqlite3.Error as error:
             raise LedgerFailed(f"the ledger cannot be read ({_name(error)})") from error

@@ -51,7 +51,7 @@ class Transaction:
     ) -> None:
         self._connection = connection
         self._pairs = pairs
-        self._states = states
+        self.states = states
         self.counts = counts
         self.born = 0
         self.sweeping = False
@@ -119,10 +119,10 @@ class Transaction:
 
     def _set(self, name: str, value: str | None) -> None:
         if value is None:
-            self._states.pop(name, None)
+            self.states.pop(name, None)
             self._connection.execute(sql.DROP_STATE, {"name": name})
         else:
-            self._states[name] = value
+            self.states[name] = value
             self._connection.execute(sql.SET_STATE, {"name": name, "value": value})
 
     def forget(self, before: Instant) -> None:
