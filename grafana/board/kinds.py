@@ -59,6 +59,17 @@ class Query(NamedTuple):
     legend: str = "{{job}} {{fhir_source}}"
 
 
+STATUS_COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "purple",
+    "rejected": "orange",
+    "requested": "yellow",
+    "in-progress": "blue",
+}
+"""The same in every graph, whichever statuses there are; others take what the palette gives."""
+
+
 class Ready(Builder[dashboard.Panel]):
     """A finished panel, for a dashboard that accepts builders only."""
 
@@ -191,6 +202,10 @@ def dress(panel: dashboard.Panel, words: Words, measure: Measure, size: Size, in
 
 def _over_time(queries: tuple[Query, ...]) -> timeseries.Panel:
     panel = timeseries.Panel().axis_soft_min(0).fill_opacity(0).span_nulls(False)
+    if any(query.legend.startswith("{{status}}") for query in queries):
+        for status, colour in STATUS_COLOURS.items():
+            fixed = dashboard.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
+            panel = panel.override_by_regexp(f"/^{status}\\b/", [fixed])
     for place, query in enumerate(queries):
         panel = panel.with_target(ask(query, place).range())
     legend = parts.VizLegendOptions().show_legend(True).display_mode(common.LegendDisplayMode.LIST).calcs([])

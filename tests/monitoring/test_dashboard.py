@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.task.model import Status
+
 from . import grouped
 from .board import BOARD, PATH, ROOT, SERIES, panels, shown
 
@@ -149,6 +151,13 @@ def test_tables_lead_into_the_payer_of_the_line() -> None:
             assert url.startswith("/d/p2p-exchanges?${__url_time_range}&")
             assert url.endswith(f"&var-{label}=${{__data.fields.{label}:percentencode}}")
             assert set(re.findall(r"\${(\w+):queryparam}", url)) < names
+
+
+def test_colours_are_given_to_statuses_that_exist() -> None:
+    rules = [held["matcher"] for panel in shown() for held in panel["fieldConfig"]["overrides"]]
+    coloured = {rule["options"] for rule in rules if rule["id"] == "byRegexp"}
+    assert coloured
+    assert coloured <= {rf"/^{status}\b/" for status in Status}
 
 
 def test_a_payer_known_by_a_number_is_written_as_text() -> None:
