@@ -73,6 +73,7 @@ def _open(path: str, binding: Binding, rule: PairRule) -> Ledger:
     with _translated(path):
         if path != MEMORY:
             _make_file(Path(path))
+            _keep_spills_beside(Path(path))
         connection = sqlite3.connect(path, isolation_level=None, timeout=1, check_same_thread=False)
         try:
             _prepare(connection, path, binding)
@@ -102,6 +103,14 @@ def _make_file(path: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _keep_spills_beside(path: Path) -> None:
+    """Let SQLite spill its temporary tables into the ledger's own folder: they hold Task ids, and /tmp may be read-only.
+
+    The variable is SQLite's own and can only be given so (sqlite.org/tempfiles.html, section 5).
+    """
+    os.environ.setdefault("SQLITE_TMPDIR", str(path.resolve().parent))
 
 
 def _place(draft: Path, path: Path) -> None:
