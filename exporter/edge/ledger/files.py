@@ -106,7 +106,7 @@ def _make_file(path: Path) -> None:
 
 
 def _keep_spills_beside(path: Path) -> None:
-    """Let SQLite spill its temporary tables into the ledger's own folder: they hold Task ids, and /tmp may be read-only.
+    """Let SQLite spill temporary tables into the ledger's own folder: they hold Task ids, and /tmp may be read-only.
 
     The variable is SQLite's own and can only be given so (sqlite.org/tempfiles.html, section 5).
     """
