@@ -1,0 +1,115 @@
+"""What the documents tell people to type, and where they send them, exists."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from exporter.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+COMMAND = "fhir-task-exporter"
+INSTALLED = f".venv/bin/{COMMAND}"
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Yield the words of each command line in fenced `sh` blocks; continued lines are one, comments none."""
+    for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if words := shlex.split(line, comments=True):
+                yield words
+
+
+def fault(words: list[str]) -> str | None:
+    """Say what is wrong with a command line; None where each word of it exists."""
+    programme, *arguments = words
+    if programme == "make":
+        unknown = [word for word in arguments if "=" not in word and word not in TARGETS]
+        return f"the Makefile has no {', '.join(unknown)}" if unknown else None
+    if programme in {COMMAND, INSTALLED}:
+        return _exporter_fault(arguments)
+    return f"this test knows no programme {programme}"
+
+
+def _exporter_fault(arguments: list[str]) -> str | None:
+    """Have click read them as it will for the person who types them; the command itself does not run."""
+    context = click.Context(main, info_name=COMMAND)
+    try:
+        name, command, rest = main.resolve_command(context, arguments)
+        assert command is not None
+        command.make_context(name, rest, parent=context)
+    except click.ClickException as error:
+        return error.format_message()
+    return None
+
+
+def links(text: str) -> Iterator[str]:
+    """Yield the targets of links and images that are files of ours, without their anchors; code is no link."""
+    prose = re.sub(r"^ *```.*?^ *```|`[^`\n]*`", "", text, flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)[^)]*\)", prose):
+        path = target.partition("#")[0]
+        if path and not re.match(r"[a-z]+:", path):
+            yield path
+
+
+@pytest.mark.parametrize("words", list(commands(README)), ids=" ".join)
+def test_a_command_of_the_readme_can_be_typed(words: list[str]) -> None:
+    assert fault(words) is None
+
+
+def test_the_first_screen_of_the_readme_has_two_commands() -> None:
+    first, second, *_ = commands(README)
+    assert (first, second) == (["make", "demo"], ["make", "test"])
+    assert README.splitlines().index("make test     # passes the tests") < 24
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files(document: Path) -> None:
+    text = document.read_text()
+    missing = sorted({link for link in links(text) if not (document.parent / link).exists()})
+    assert missing == [], f"{document.relative_to(ROOT)} links to what does not exist"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS[:2], ids=lambda path: path.name)
+def test_what_is_named_in_passing_exists_too(document: Path) -> None:
+    text = document.read_text()
+    options = {flag for command in main.commands.values() for parameter in command.params for flag in parameter.opts}
+    assert set(re.findall(r"`(--[a-z][a-z0-9.-]+)", text)) - options == set()
+    assert set(re.findall(r"`make ([a-z0-9-]+)", text)) - TARGETS == set()
+
+
+def test_files_that_contributors_are_sent_to_exist() -> None:
+    named = re.findall(r"`((?:[\w.-]+/)+(?:[\w-]+\.\w+)?)`", (ROOT / "CONTRIBUTING.md").read_text())
+    assert named
+    assert [path for path in named if not any((start / path).exists() for start in (ROOT, ROOT / "exporter"))] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "make breakfast",
+        "fhir-task-exporter swerve",
+        "fhir-task-exporter serve --fhir.ulr https://cdr.example.org/fhir",
+        "fhir-task-exporter serve --fhir.url",
+        "fhir-task-exporter serve https://cdr.example.org/fhir",
+        "curl http://127.0.0.1:9842/metrics",
+    ],
+)
+def test_a_wrong_command_would_be_found(line: str) -> None:
+    assert fault(line.split()) is not None
+
+
+def test_links_are_found_and_code_is_not() -> None:
+    text = "![a](b.png) [c](d.md#e) [f](#g) [h](https://example.org) `[i](j)`\n```sh\n[k](l)\n```\n[m](n/ 'title')\n"
+    assert list(links(text)) == ["b.png", "d.md", "n/"]
