@@ -36,7 +36,7 @@ class Truth:
         self.observed: Counter[tuple[str, str]] = Counter()
 
     def change(self, counting: bool = True) -> None:
-        """Let one Task come, move or be edited, its stamp as old as the overlap allows: it may precede the one before."""
+        """Let one Task come, move or be edited. Stamps are as old as the overlap allows: one may precede the last."""
         name = f"task-{self.dice.randrange(12)}"
         status = self.dice.choice([*Status][:-1])
         payer = self.now[name][1] if name in self.now and self.dice.random() < 0.8 else self.dice.choice(PAYERS)
