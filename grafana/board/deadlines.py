@@ -1,8 +1,9 @@
 """The row about time left, time overrun, and the objective."""
 
-from .kinds import COUNT, HALF, Measure, Query, Ready, Size, Words, bars, bars_now, lines
+from .kinds import Ready, bars, bars_now, lines
 from .limits import EXCHANGE, GREEN, OBJECTIVE, ORANGE, RED, above, below, more_than
 from .queries import COMPLETED, events, once, pairs, total
+from .spec import COUNT, HALF, Measure, Query, Size, Words
 
 BY_PAIR = "{{source_payer}} for {{requesting_payer}} {{fhir_source}}"
 BY_PAYER = "{{source_payer}} {{fhir_source}}"

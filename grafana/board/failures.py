@@ -1,9 +1,10 @@
 """The row about failures, and the one about time taken."""
 
-from .kinds import Column, Label, Measure, Query, Ready, Size, Words, bars, bars_now, lines, rows, warmth
+from .kinds import Ready, bars, bars_now, lines, rows, warmth
 from .limits import EXCHANGE, OBJECTIVE, ORANGE, RED, above
 from .links import PAIR_LABELS
 from .queries import COMPLETED, FAILED, ONE_SERVER, ended, events, once, pairs, quantile, total, transitions
+from .spec import Column, Label, Measure, Query, Size, Words
 
 REASONS = "{{reason}} {{fhir_source}}"
 

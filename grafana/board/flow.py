@@ -1,8 +1,9 @@
 """The row about what comes in, what is under way, and how it ends."""
 
-from .kinds import COUNT, Measure, Query, Ready, Words, areas, bars, bars_now, number
+from .kinds import Ready, areas, bars, bars_now, number
 from .limits import BLUE, EXCHANGE, LABELLED, ORANGE, more_than
 from .queries import ENDED, OPEN, events, once, pairs, total, transitions
+from .spec import COUNT, Measure, Query, Words
 
 STATUS = "{{status}} {{fhir_source}}"
 QUIET = "none known yet"

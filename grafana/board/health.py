@@ -1,9 +1,10 @@
 """The row about the exporter itself, folded: it is opened when the numbers above cannot be trusted."""
 
 from . import upkeep
-from .kinds import COUNT, Measure, Query, Ready, Words, bars, lines, number
+from .kinds import Ready, bars, lines, number
 from .limits import EXPORTER, ORANGE, RED, above, below, more_than
 from .queries import own, replica, server
+from .spec import COUNT, Measure, Query, Words
 from .upkeep import EACH, SILENT, SMALL, hourly
 
 INCOMPLETE = 'outcome!="complete"'

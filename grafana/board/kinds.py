@@ -3,9 +3,6 @@
 grafana-foundation-sdk leaves some things to us: it shows no legend, leaves `calcs` empty, and gives no ids.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 from grafana_foundation_sdk.builders import bargauge, heatmap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders import common as parts
 from grafana_foundation_sdk.cog.builder import Builder
@@ -13,50 +10,11 @@ from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from .limits import NONE, Steps
+from .limits import GREY, NONE, Steps
+from .spec import COUNT, HALF, QUARTER, WHOLE, Column, Label, Measure, Query, Size, Words
 
 PROMETHEUS = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 RUNBOOKS = "${runbook_url:raw}"
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a panel says for itself. `none` stands where there is no data; `alerts` look at the same numbers."""
-
-    title: str
-    counts: str
-    act: str
-    none: str
-    alerts: tuple[str, ...] = ()
-
-    @property
-    def description(self) -> str:
-        """Say it in Markdown, as Grafana shows it."""
-        used = f"Alert: {', '.join(self.alerts)}." if self.alerts else "No alert uses it."
-        return f"{self.counts}\n\nWhat to do: {self.act}\n\n{used}"
-
-
-class Measure(NamedTuple):
-    """How values are written and coloured. `unit` is an id of Grafana's own."""
-
-    unit: str = "locale"
-    steps: Steps = NONE
-    decimals: int | None = None
-    bounds: tuple[float | None, float | None] = (None, None)
-
-
-class Size(NamedTuple):
-    """Of the 24 columns, and of rows of 30 pixels."""
-
-    width: int
-    height: int
-
-
-class Query(NamedTuple):
-    """A question, and how to call the answers. A label that is absent leaves nothing behind in a legend."""
-
-    expr: str
-    legend: str = "{{job}} {{fhir_source}}"
 
 
 STATUS_COLOURS = {
@@ -81,13 +39,6 @@ class Ready(Builder[dashboard.Panel]):
         return self._panel
 
 
-COUNT = Measure("locale")
-"""Whole and in full: `short` would write 1746 as 2 K. Without `decimals: 0`, since Grafana writes the text for no data
-beside each tick of an axis that it leaves out for that."""
-QUARTER = Size(6, 4)
-THIRD, HALF, WHOLE = Size(8, 8), Size(12, 8), Size(24, 9)
-
-
 def number(words: Words, query: Query, measure: Measure = COUNT, size: Size = QUARTER) -> Ready:
     """Show one number for each FHIR server, as of the end of the range."""
     panel = (
@@ -97,6 +48,8 @@ def number(words: Words, query: Query, measure: Measure = COUNT, size: Size = QU
         .graph_mode(common.BigValueGraphMode.NONE)
         .color_mode(common.BigValueColorMode.VALUE if measure.steps == NONE else common.BigValueColorMode.BACKGROUND)
     )
+    if measure.steps != NONE:
+        panel = panel.mappings([_unknown(words.none)])
     return dress(panel.build(), words, measure, size)
 
 
@@ -144,22 +97,6 @@ def warmth(words: Words, query: Query, measure: Measure, size: Size = HALF) -> R
         .show_legend()
     )
     return dress(panel.build(), words, measure, size, "1h")
-
-
-class Column(NamedTuple):
-    """One query of a table, shown as one column."""
-
-    title: str
-    expr: str
-    measure: Measure = COUNT
-
-
-class Label(NamedTuple):
-    """A label shown as a column, perhaps with a link."""
-
-    name: str
-    title: str
-    link: str = ""
 
 
 def rows(words: Words, labels: tuple[Label, ...], columns: tuple[Column, ...], size: Size = WHOLE) -> Ready:
@@ -239,6 +176,13 @@ def _label(label: Label) -> list[dashboard.DynamicConfigValue]:
     # Else a payer that is known by a number only would be written as one: 9900000017 as 10 Bil.
     said: dict[str, object] = {"displayName": label.title, "unit": "string"} | ({"links": [link]} if label.link else {})
     return [dashboard.DynamicConfigValue(name, value) for name, value in said.items()]
+
+
+def _unknown(said: str) -> dashboard.SpecialValueMap:
+    """Make no data grey: Grafana would write its text on the colour of the first step, which is green."""
+    grey = dashboard.ValueMappingResult(text=said, color=GREY)
+    match = dashboard.SpecialValueMatch.NULL_AND_NAN
+    return dashboard.SpecialValueMap(dashboard.DashboardSpecialValueMapOptions(match, grey))
 
 
 def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:

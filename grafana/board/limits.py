@@ -12,6 +12,7 @@ Limits = dict[str, dict[str, float]]
 Steps = tuple[tuple[float | None, str], ...]
 
 GREEN, BLUE, ORANGE, RED, PLAIN = "green", "blue", "orange", "red", "text"
+GREY = "#5a6069"
 
 LIMITS: Limits = yaml.safe_load((Path(__file__).parent.parent / "thresholds.yaml").read_text(encoding="utf-8"))
 EXCHANGE, OBJECTIVE, EXPORTER = LIMITS["exchange"], LIMITS["slo"], LIMITS["exporter"]

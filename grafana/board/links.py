@@ -1,6 +1,6 @@
 """Where a click leads: from a payer in a table to the dashboard of that payer."""
 
-from .kinds import Label
+from .spec import Label
 
 KEPT = ("datasource", "job", "instance", "fhir_source")
 HERE = "/d/p2p-exchanges?${__url_time_range}&" + "&".join(f"${{{name}:queryparam}}" for name in KEPT)

@@ -1,8 +1,9 @@
 """The row that answers: "Is anything wrong now?"."""
 
-from .kinds import COUNT, Measure, Query, Ready, Words, number
+from .kinds import Ready, number
 from .limits import EXCHANGE, EXPORTER, GREEN, ORANGE, RED, above, more_than
 from .queries import COMPLETED, FAILED, OPEN, ended, once, own, pairs, server, total, transitions
+from .spec import COUNT, Measure, Query, Words
 
 STALE = "unknown: no fresh data"
 

@@ -1,9 +1,10 @@
 """The row with one line for each pair of payers."""
 
-from .kinds import COUNT, Column, Measure, Ready, Words, rows
+from .kinds import Ready, rows
 from .limits import EXCHANGE, GREEN, OBJECTIVE, ORANGE, RED, above, more_than
 from .links import PAIR_LABELS
 from .queries import COMPLETED, FAILED, OPEN, PAIR, events, once, pairs, quantile
+from .spec import COUNT, Column, Measure, Words
 
 BY_PAIR = ", ".join(PAIR)
 

@@ -1,8 +1,9 @@
 """The second half of the row about the exporter itself: errors, odd Tasks, clocks, and what it uses."""
 
-from .kinds import Measure, Query, Ready, Size, Words, bars, bars_now, lines
+from .kinds import Ready, bars, bars_now, lines
 from .limits import EXPORTER, LABELLED, ORANGE, above
 from .queries import own, replica, server
+from .spec import Measure, Query, Size, Words
 
 EACH = "{{instance}} {{fhir_source}}"
 SMALL = Size(8, 7)

@@ -64,6 +64,17 @@ def test_a_panel_says_what_it_counts_and_what_to_do(panel: dict[str, Any]) -> No
     assert runbooks == [f"${{runbook_url:raw}}/{alert}.md" for alert in named]
 
 
+def test_a_number_that_is_unknown_is_not_green() -> None:
+    """Grafana writes the text for no data on the colour of the first step; a mapping makes it grey."""
+    for panel in (
+        panel for panel in shown() if panel["type"] == "stat" and panel["options"]["colorMode"] == "background"
+    ):
+        (mapping,) = panel["fieldConfig"]["defaults"]["mappings"]
+        assert (mapping["type"], mapping["options"]["match"]) == ("special", "null+nan")
+        assert mapping["options"]["result"]["text"] == panel["fieldConfig"]["defaults"]["noValue"]
+        assert mapping["options"]["result"]["color"] not in {"green", "text"}
+
+
 def test_every_alert_but_the_watchdog_can_be_looked_at() -> None:
     named = set(re.findall(r"P2P\w+", " ".join(panel["description"] for panel in shown())))
     assert named == ALERTS.keys() - {"P2PWatchdog"}
