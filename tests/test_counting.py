@@ -340,6 +340,21 @@ def test_a_deadline_that_passed_while_we_were_down_is_counted(tmp_path: Path) ->
     assert totals(rig, Fact.DEADLINE_MISSED) == {"": 1}
 
 
+def test_a_deadline_that_passes_while_the_baseline_walks_is_overdue_and_not_missed() -> None:
+    rig = Rig()
+    rig.store.put(task("first", authoredOn=at(-23.5)))
+    for n in range(2_450):
+        rig.clock.advance(0.001)
+        rig.store.put(task(f"t{n}"))
+    rig.start()
+    rig.worker.step()
+    rig.clock.advance(3_000)
+    work(rig)
+    rig.scrape()
+    assert _overdue(rig) == 1
+    assert totals(rig, Fact.DEADLINE_MISSED) == {}
+
+
 def test_the_next_deadline_is_the_earliest_still_ahead() -> None:
     rig = settled(task("past", authoredOn=at(-30)), task("soon", authoredOn=at(-20)), task("later", authoredOn=at(-2)))
     gauges = rig.worker.picture.snapshot.gauges

@@ -262,6 +262,21 @@ def test_what_was_counted_and_held_at_the_stop_shows_after_it(tmp_path: Path) ->
     assert prometheus.increase == 1
 
 
+def test_what_was_born_late_in_a_long_life_is_held_no_longer_after_it(tmp_path: Path) -> None:
+    rig = ready(path=str(tmp_path / "ledger.db"))
+    for _ in range(60):
+        rig.scrape()
+    rig.store.put(failed("a", owner=by_display("New One")))
+    rig.scrape()
+    rig.stop()
+    rig.start()
+    prometheus = Prometheus(rig, created("New One"))
+    for _ in range(round(HOLD / 15) + 2):
+        prometheus.scrape(15)
+    assert prometheus.samples[-1] == 1
+    assert prometheus.increase == 1
+
+
 def test_no_shown_value_ever_falls(tmp_path: Path) -> None:
     rig = ready(path=str(tmp_path / "ledger.db"))
     prometheus = Prometheus(rig, created("Old Payer"))

@@ -143,6 +143,25 @@ def test_q17_a_newer_version_with_an_older_stamp_is_newer() -> None:
     assert totals(rig, Fact.ANOMALY) == {}
 
 
+def test_q17_a_lagging_replica_is_asked_once_more_and_believed_no_further() -> None:
+    rig = settled(task("a"), timing=Timing(open_interval=1e9))
+    old = quirk_tasks.Backup(rig.store)
+    rig.store.put(task("a", "in-progress"))
+    rig.scrape()
+    lagging = fake.store(rig.clock)
+    old.restore(lagging)
+    replica = quirks.when(lambda request: "_id" not in dict(request.query), lambda _: fake.honest(lagging))
+    rig.transport.answer = played(rig.store, replica)
+    rig.ledger._states["watermark"] = "0"  # type: ignore[union-attr] # so that the old version is on the page at all
+    rig.scrape()
+    assert tasks(rig) == {"in-progress": 1}
+    assert totals(rig, Fact.ANOMALY) == {}
+    rig.transport.answer = fake.honest(rig.store)
+    rig.store.put(failed("a"))
+    rig.scrape()
+    assert totals(rig, Fact.TRANSITION) == {"in-progress": 1, "failed": 1}
+
+
 # --- Q18 to Q22: what Tasks look like
 
 
@@ -165,6 +184,16 @@ def test_q18_a_word_that_is_no_status_is_unknown(word: str) -> None:
     rig.scrape()
     assert tasks(rig) == {"unknown": 1}
     assert totals(rig, Fact.CREATED) == {"": 1}
+
+
+def test_q18_a_sweep_finds_all_open_tasks_in_few_searches_those_without_a_status_too() -> None:
+    rig = settled(*quirk_tasks.of_each_status(), *(task(f"open-{n}", None if n % 2 else "ready") for n in range(300)))
+    rig.scrape(3_600)
+    before = rig.transport.count
+    rig.worker.step()
+    rig.settle()
+    assert rig.transport.count - before <= 5
+    assert not any(dict(request.query).get("_id") for request in rig.transport.requests[before:])
 
 
 def test_q18_a_full_comparison_agrees_on_statuses_nobody_knows() -> None:

@@ -320,6 +320,19 @@ def test_q13_a_server_that_tells_no_time_is_walked_by_our_clock() -> None:
     assert totals(rig, Fact.TRANSITION) == {"completed": 1}
 
 
+def test_q13_a_clock_that_jumps_ahead_for_one_poll_and_back_loses_no_task() -> None:
+    rig = settled()
+    rig.scrape()
+    ahead = quirk_tasks.skewed(rig.clock, 24)
+    rig.transport.answer = played(rig.store, quirks.clock_told(ahead))
+    rig.scrape()
+    rig.transport.answer = played(rig.store)
+    rig.store.put(task("after-the-jump"))
+    rig.scrape(60)
+    rig.scrape(60)
+    assert totals(rig, Fact.CREATED) == {"": 1}
+
+
 def test_q13_a_date_header_alone_is_a_clock() -> None:
     no_meta = quirks.editing(lambda bundle, _: bundle.pop("meta", None))
     rig = Rig()
