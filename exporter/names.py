@@ -4,6 +4,7 @@ The rules are in `task/payers`; this file remembers answers, and asks the server
 """
 
 from collections.abc import Mapping, Sequence
+from zlib import crc32
 
 from .ports import Window
 from .task.model import NO_PAIR, Pair, Party, Task
@@ -11,6 +12,11 @@ from .task.payers import Book, Unread, name
 
 REMEMBERED = 20_000
 """Answers kept in memory; past that all are forgotten, so that a hostile server cannot fill it."""
+
+
+def fingerprint(configured: Mapping[str, str]) -> int:
+    """Tell one table of names from another, across restarts."""
+    return crc32(repr(sorted(configured.items())).encode())
 
 
 class Namer:

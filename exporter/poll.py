@@ -48,7 +48,7 @@ class Plan:
 class Turn:
     """What one page did. `wants_poll` asks for a complete poll before the walk goes on.
 
-    `expected` is the server's own count at the start, 0 where it gave none.
+    `walked` counts Tasks that were news; `expected` is the server's own count at the start, 0 where it gave none.
     """
 
     kind: Kind = Kind.SWEEP
@@ -62,11 +62,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator chose; spans in milliseconds."""
+    """What the operator chose; spans in milliseconds. `names` is the fingerprint of the payers' names."""
 
     deadline: Deadline
     overlap: int = 30_000
     stalled_after: int = 4 * 3_600_000
+    names: int = 0
 
 
 @dataclass(slots=True)
@@ -86,6 +87,11 @@ class Desk:
     shown: Callable[[], int | None] = lambda: None
     marked: float | None = None
     resync: bool = False
+
+    @property
+    def renamed(self) -> bool:
+        """Whether payers have other names than when everything was last walked: gauges are to move."""
+        return self.ledger.baseline_complete and self.ledger.instant("names") != self.rules.names
 
     def next_plan(self) -> Plan:
         """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""
@@ -158,7 +164,6 @@ class Walk:
 
     def _absorb(self, window: Window, page: Page, resume: Bound | None) -> Turn:
         """Commit a page, and with the last one the end of the walk."""
-        self._walked += page.matches
         snapshot = None
 
         def finish(tx: Transaction) -> None:
@@ -169,6 +174,7 @@ class Walk:
                 snapshot = self._close(tx)
 
         changes = absorb(self._desk, window, page.tasks, self._occasion(), finish)
+        self._walked += len(changes.rows)  # what two windows share is known the second time
         self._tell(changes.earliest, snapshot)
         return Turn(
             kind=self._plan.kind,
@@ -198,6 +204,7 @@ class Walk:
         tx.note("last_complete", desk.clock.wall())
         if baseline:
             tx.note("baseline_began", began)
+            tx.note("names", desk.rules.names)
         if self._background:
             tx.note("recent_from", began - desk.rules.overlap)
         closing = Closing(

@@ -29,7 +29,7 @@ from .log import event
 from .metrics.exposition import Format, join
 from .metrics.families import TaskText
 from .metrics.own import Own
-from .names import Namer
+from .names import Namer, fingerprint
 from .poll import Desk, Rules
 from .report import Bar, Lines, Reporter
 from .serving import Serving
@@ -171,6 +171,7 @@ def _rules(settings: Settings) -> Rules:
         deadline=Deadline(_milliseconds(settings.deadline)),
         overlap=_milliseconds(settings.poll.overlap),
         stalled_after=_milliseconds(settings.stalled_after),
+        names=fingerprint(settings.payers),
     )
 
 

@@ -5,6 +5,7 @@ Rule 2: a sweep acts only on what a complete poll has not mended, and never move
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 
 from .errors import ClientFault, WrongResource
 from .poll import Desk, Kind, Plan, Turn, Walk, absorb
@@ -46,13 +47,12 @@ def sweep_open(desk: Desk, lookback: int) -> Iterator[Turn]:
 
 
 def sweep_all(desk: Desk) -> Iterator[Turn]:
-    """Compare everything: by counts where the server counts, else by walking."""
+    """Compare everything: by counts where the server counts, else, or where payers were renamed, by walking."""
     desk.ledger.begin_sweep()
     desk.server.ask_tag_again()
-    try:
-        slices: list[Slice] | None = yield from _differing(desk)
-    except (ClientFault, WrongResource):
-        slices = None
+    slices: list[Slice] | None = None
+    with suppress(ClientFault, WrongResource):
+        slices = None if desk.renamed else (yield from _differing(desk))
     yield Turn(wants_poll=True)
     if slices is None:
         yield from _walk_everything(desk)
@@ -62,6 +62,7 @@ def sweep_all(desk: Desk) -> Iterator[Turn]:
     desk.resync = True
     with desk.ledger.transaction() as tx:
         tx.forget((desk.ledger.instant("watermark") or 0) - KEPT)
+        tx.note("names", desk.rules.names)
 
 
 def _walk_everything(desk: Desk) -> Iterator[Turn]:

@@ -46,6 +46,8 @@ class Worker:
         self.latest: Turn | None = None
         now = desk.clock.monotonic()
         self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + timing.full_interval}
+        if desk.renamed:
+            self._due[Sweep.FULL] = now
         self._picture = Picture(desk.ledger.counters())
         desk.publish, desk.shown = self._publish, lambda: exposure.shown(desk.clock.monotonic())
         desk.telemetry.ledger(desk.ledger.state)

@@ -10,7 +10,7 @@ from exporter.jobs import Timing
 from exporter.metrics.exposition import Format
 from exporter.metrics.families import TaskText
 from exporter.metrics.own import Own
-from exporter.names import Namer
+from exporter.names import Namer, fingerprint
 from exporter.poll import Desk, Rules
 from exporter.ports import Answer
 from exporter.task.deadline import Deadline
@@ -56,7 +56,7 @@ class Rig:
             clock=self.clock,
             telemetry=self.own,
             namer=Namer(self.payers, fake.BASE),
-            rules=Rules(Deadline(24 * HOUR)),
+            rules=Rules(Deadline(24 * HOUR), names=fingerprint(self.payers)),
         )
         self.exposure = Exposure(self.hold, self.clock.monotonic())
         self.worker = Worker(self.desk, self.timing, self.exposure, lambda turn: None)

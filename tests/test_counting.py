@@ -266,7 +266,6 @@ def test_a_renamed_payer_is_a_new_pair_whose_counters_begin_at_0(tmp_path: Path)
     assert snapshot.gauges.tasks[PairStatus(new, Status.REQUESTED)] == 1
 
 
-@pytest.mark.xfail(reason="Tasks that ended long ago are not walked again, so their gauges keep the old name")
 def test_gauges_of_ended_tasks_move_to_the_new_name_too(tmp_path: Path) -> None:
     rig = Rig(path=str(tmp_path / "ledger.db"), payers={"Organization/one": "One"})
     rig.store.put(completed("a", owner=reference("Organization/one")))
@@ -278,7 +277,8 @@ def test_gauges_of_ended_tasks_move_to_the_new_name_too(tmp_path: Path) -> None:
     sweep_all(rig)
     rig.scrape()
     assert rig.worker.picture.snapshot.gauges is not None
-    assert rig.worker.picture.snapshot.gauges.tasks == {PairStatus(Pair("Uno", "unknown"), Status.COMPLETED): 1}
+    found = {key: n for key, n in rig.worker.picture.snapshot.gauges.tasks.items() if n}
+    assert found == {PairStatus(Pair("Uno", "unknown"), Status.COMPLETED): 1}
 
 
 def test_a_name_that_changes_on_the_server_shows_after_the_next_start(tmp_path: Path) -> None:

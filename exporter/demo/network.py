@@ -115,8 +115,7 @@ def _born(network: Network, now: Instant) -> Network:
         dice = Random(f"{network.seed} {births}")  # nosec B311 - a simulation must be repeatable
         alive.append(_life(network, births, at, dice))
         births += 1
-        gap = dice.expovariate(BIRTHS_PER_HOUR) * HOUR
-        at += 1 + round(gap if at < network.start else gap / network.speed)
+        at = 1 + _moment(network, at, dice.expovariate(BIRTHS_PER_HOUR))
     for fault in network.faults:
         alive.append(_faulty(network, births, fault, now))
         births += 1

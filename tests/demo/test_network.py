@@ -162,3 +162,12 @@ def test_finished_lives_are_forgotten() -> None:
     network: Network = begin(1, START, 60.0)
     network, _ = advance(network, START + 4 * HOUR)
     assert len(network.alive) < 200
+
+
+def test_the_first_birth_after_the_start_does_not_wait_for_the_speed_of_the_world() -> None:
+    start = 1_700_000_000_000
+    late = []
+    for seed in range(20):
+        network, _ = advance(begin(seed, start, speed=60.0), start)
+        late.append((network.next_birth - start) / 1000)
+    assert sum(late) / len(late) < 20  # seconds; 12 births an hour, sixty times as fast, are one in five seconds
