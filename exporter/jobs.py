@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from .desk import Turn
 from .errors import ExporterError, Throttled
-from .poll import Turn
 from .ports import Outcome, Sweep
 from .task.model import Snapshot
 

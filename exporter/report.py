@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from click import progressbar
 
+from .desk import Kind, Turn
 from .log import event
-from .poll import Kind, Turn
 from .ports import Clock
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from prometheus_client import ProcessCollector
 
 from .config import DemoSettings, Settings
 from .config.settings import FhirSettings
+from .desk import Desk, Rules
 from .edge.auth import Anonymous, Auth, Basic, BearerFile
 from .edge.clock import SystemClock
 from .edge.fhir import FhirServer, Habits
@@ -30,7 +31,6 @@ from .metrics.exposition import Format, join
 from .metrics.families import TaskText
 from .metrics.own import Own
 from .names import Namer, fingerprint
-from .poll import Desk, Rules
 from .report import Bar, Lines, Reporter
 from .serving import Serving
 from .task.deadline import Deadline

@@ -7,12 +7,12 @@ import threading
 from collections import Counter
 from importlib.metadata import version
 
+from .desk import Kind, Turn
 from .edge.page import Landing
 from .jobs import Picture
 from .metrics.exposition import Format, join
 from .metrics.families import TaskText
 from .metrics.own import Own
-from .poll import Kind, Turn
 from .ports import Answer, Scrape
 from .worker import Worker
 

@@ -7,8 +7,9 @@ Rule 2: a sweep acts only on what a complete poll has not mended, and never move
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 
+from .desk import Desk, Kind, Plan, Turn
 from .errors import ClientFault, WrongResource
-from .poll import Desk, Kind, Plan, Turn, Walk, absorb
+from .poll import Walk, absorb
 from .ports import Bound, Search, Slice, Window
 from .task.lifecycle import Occasion, vanish
 from .task.model import DIGEST, TERMINAL, Instant, Status

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
+from .desk import Desk, Turn
 from .errors import ErrorReason, ExporterError
 from .exposure import Exposure
 from .jobs import Job, Pause, Picture, Timing
 from .log import event, places
-from .poll import Desk, Turn, Walk
+from .poll import Walk
 from .ports import Answer, Outcome, Scrape, Sweep
 from .sweeps import sweep_all, sweep_open
 from .task.model import Instant, Snapshot

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from exporter.desk import Desk, Rules
 from exporter.edge.fhir import FhirServer, Habits
 from exporter.edge.http import Connection, Http
 from exporter.edge.ledger import Binding, Ledger, open_ledger
@@ -11,7 +12,6 @@ from exporter.metrics.exposition import Format
 from exporter.metrics.families import TaskText
 from exporter.metrics.own import Own
 from exporter.names import Namer, fingerprint
-from exporter.poll import Desk, Rules
 from exporter.ports import Answer
 from exporter.task.deadline import Deadline
 from exporter.task.model import Selection

@@ -26,9 +26,10 @@ MAY_IMPORT = {
     "metrics": {"metrics", "task", "ports", "errors"},
     "edge": {"edge", "task", "metrics", "ports", "errors", "log"},
     "demo": {"demo", "task"},
-    "poll": {"names", "ports", "task", "errors"},
-    "sweeps": {"poll", "ports", "task", "errors"},
-    "worker": {"poll", "sweeps", "jobs", "exposure", "ports", "task", "errors", "log"},
+    "desk": {"names", "ports", "task"},
+    "poll": {"desk", "ports", "task", "errors"},
+    "sweeps": {"desk", "poll", "ports", "task", "errors"},
+    "worker": {"desk", "poll", "sweeps", "jobs", "exposure", "ports", "task", "errors", "log"},
     "config": {"config", "task", "errors"},
 }
 """Who may know whom, by folder or module of the package; those not named here are the outermost ring."""

@@ -12,9 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from exporter.desk import Desk, Rules
 from exporter.edge.ledger import Binding, open_ledger
 from exporter.names import Namer
-from exporter.poll import Desk, Rules, absorb
+from exporter.poll import absorb
 from exporter.ports import Closing, Transaction
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Occasion

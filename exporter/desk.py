@@ -1,0 +1,93 @@
+"""What every walk works with: the parts, the operator's rules, and the plans they are given.
+
+Rule: values and choices only; nothing here asks the server or writes the ledger.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .names import Namer
+from .ports import Bound, Clock, Ledger, Search, Server, Telemetry
+from .task.deadline import Deadline
+from .task.model import Instant, Snapshot
+
+
+class Kind(StrEnum):
+    """What a walk is for. A poll of more than one window is a catch-up."""
+
+    BASELINE = "baseline"
+    POLL = "poll"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A question, and how far it was answered before. `joining` marks the full comparison (`Occasion.joining`)."""
+
+    kind: Kind
+    search: Search = field(default_factory=Search)
+    began: Instant | None = None
+    walked: int = 0
+    expected: int | None = None
+    joining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one page did. `wants_poll` asks for a complete poll before the walk goes on.
+
+    `walked` counts Tasks that were news; `expected` is the server's own count at the start, 0 where it gave none.
+    """
+
+    kind: Kind = Kind.SWEEP
+    ended: bool = False
+    window: int = 0
+    walked: int = 0
+    expected: int | None = None
+    corrections: int = 0
+    wants_poll: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator chose; spans in milliseconds. `names` is the fingerprint of the payers' names."""
+
+    deadline: Deadline
+    overlap: int = 30_000
+    stalled_after: int = 4 * 3_600_000
+    names: int = 0
+
+
+@dataclass(slots=True)
+class Desk:
+    """What every walk works with. `publish` takes a picture and our monotonic time when its walk began.
+
+    `shown` tells which pictures' series may show in full; `marked` is our time at the walk that set the watermark.
+    """
+
+    server: Server
+    ledger: Ledger
+    clock: Clock
+    telemetry: Telemetry
+    namer: Namer
+    rules: Rules
+    publish: Callable[[Snapshot, float], None] = lambda _snapshot, _began: None
+    shown: Callable[[], int | None] = lambda: None
+    marked: float | None = None
+    resync: bool = False
+
+    @property
+    def renamed(self) -> bool:
+        """Whether payers have other names than when everything was last walked: gauges are to move."""
+        return self.ledger.baseline_complete and self.ledger.instant("names") != self.rules.names
+
+    def next_plan(self) -> Plan:
+        """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""
+        walk = self.ledger.walk
+        if walk is not None:
+            return Plan(Kind(walk.kind), Search(walk.cursor), walk.began, walk.walked, walk.expected)
+        watermark = self.ledger.instant("watermark")
+        if watermark is None:
+            return Plan(Kind.BASELINE)
+        return Plan(Kind.POLL, Search(Bound("ge", watermark)))
