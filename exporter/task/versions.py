@@ -6,7 +6,7 @@ may carry an older stamp (measured on HAPI 8.8.0).
 
 from enum import StrEnum
 
-from .model import Instant, Task
+from .model import Anomaly, Instant, Task
 from .rows import Row
 
 
@@ -64,7 +64,7 @@ def verdict(row: Row | None, task: Task) -> Verdict:
     """Say what a sighting is."""
     if row is None:
         return Verdict.NEW
-    if task.version == row.version and (task.updated == row.updated or not task.usable):
+    if task.version == row.version and (task.updated == row.updated or Anomaly.UNPARSABLE in task.anomalies):
         return Verdict.KNOWN  # an unreadable stamp is replaced by the page's clock, which moves
     return VERDICTS[_version_move(row.version, task.version), _move(row.updated, task.updated)]
 
