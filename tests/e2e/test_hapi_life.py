@@ -1,0 +1,209 @@
+"""The exporter against a real HAPI FHIR server: its result cache on and off, its tags kept in three ways.
+
+Each test has an exporter and a tag of its own; the server is shared, since starting it takes longer than most of them.
+"""
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from exporter.demo.dates import written
+from exporter.metrics.catalogue import FACTS, GAUGES
+
+from ..builders import output
+from .driver import Driver, scraped
+from .exchanges import HOUR, OWNERS, ending, now, odd
+from .hapi_server import TagStorage, hapi, hapi_available
+from .process import Process, exporter, total, until
+from .truth import TERMINAL, differences
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+KINDS: tuple[tuple[TagStorage, bool], ...] = (("NON_VERSIONED", True), ("VERSIONED", False), ("INLINE", True))
+"""How tags are kept, and whether searches are cached. With INLINE the search parameter `_tag` is retired."""
+SWEEPS = ("--reconcile.open-interval", "2s", "--reconcile.full-interval", "3s")
+SWEPT = "fhir_task_exporter_reconciles_total"
+USUAL = ("create", "create", "post", "move", "move", "end", "end", "patch", "rare", "rare")
+RARE = ("delete", "expunge", "make anew", "untag", "bring back", "repeat", "give to another payer")
+CATALOGUE = [
+    *(each.name for each in FACTS.values() if each.kind == "counter"),
+    *(each.name for each in GAUGES.values()),
+]
+UNPLAYED = {"fhir_tasks_stalled"}
+"""Metrics that stay at 0: four hours are too long for a test."""
+ROUNDS = 4
+WRITES = 30
+
+Make = Callable[[str], Driver]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind[0]}-{'cached' if kind[1] else 'uncached'}")
+def drivers(request: pytest.FixtureRequest) -> Iterator[Make]:
+    """A server; ask it for a driver by name. A laptop without Java may skip these tests; CI may not."""
+    if (lack := hapi_available()) is not None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(lack)
+    tags, cache = request.param
+    with hapi(tags=tags, cache=cache) as server:
+        if tags == "INLINE":
+            server.retire_tag_search()
+        yield lambda name: Driver(server, name, tags)
+
+
+def started(driver: Driver, count: int) -> Driver:
+    """Let there be some Tasks before the exporter looks."""
+    driver.anchor()
+    names = [f"{driver.name}-old-{number}" for number in range(count)]
+    driver.load([driver.make(name, "requested", owner) for name, owner in zip(names, cycle(OWNERS), strict=False)], 50)
+    driver.truth = driver.truth.afresh()
+    return driver
+
+
+def test_at_rest_a_scrape_is_one_search_and_the_next_one_sees_what_changed(drivers: Make, tmp_path: Path) -> None:
+    driver = started(drivers("rest"), 5)
+    with exporter(driver.server.base, tmp_path, *driver.options) as process:
+        until(process, "fhir_task_exporter_baseline_complete", 1)
+        driver.truth.counting = True
+        before = driver.agree(process)
+        for _ in range(5):
+            after = process.scrape()
+        assert asked(after) - asked(before) == 5
+        assert asked(after, operation="search") - asked(before, operation="search") == 5
+
+        driver.create(driver.make("rest-new", "failed"))
+        assert driver.differences(process.scrape(timeout=60)) == []
+
+
+def asked(text: str, **labels: str) -> float:
+    return total(text, "fhir_task_exporter_requests_total", **labels)
+
+
+def test_every_number_is_the_truth_whatever_is_written_while_it_is_scraped(drivers: Make, tmp_path: Path) -> None:
+    driver = started(drivers("life"), 60)
+    dice = random.Random(20261122)
+    with exporter(driver.server.base, tmp_path, *driver.options, *SWEEPS) as process:
+        until(process, "fhir_task_exporter_baseline_complete", 1)
+        driver.truth.counting = True
+        driver.agree(process)
+        with scraped(process):
+            each_thing_once(driver, dice, process)
+            for number in range(ROUNDS):
+                for place in range(WRITES):
+                    write(driver, dice, f"life-{number}-{place}", dice.choice(USUAL))
+                driver.agree(process)
+        swept(process)
+        text = driver.agree(process)
+    assert total(text, "fhir_task_exporter_errors_total") == 0
+    assert "Traceback" not in process.log.read_text()
+    assert {name for name in CATALOGUE if not total(text, name)} == UNPLAYED
+    with exporter(driver.server.base, tmp_path, *driver.options) as process:
+        driver.agree(process)
+
+
+def each_thing_once(driver: Driver, dice: random.Random, process: Process) -> None:
+    """Do all that can happen to a Task, and bring back what went, so that no roll of the dice leaves anything out."""
+    for place, what in enumerate((*sorted(set(USUAL)), *RARE)):
+        write(driver, dice, f"life-once-{place}", what)
+    driver.agree(process)
+    for identifier in driver.free(driver.truth.hidden):
+        driver.bring_back(identifier)
+    driver.agree(process)
+
+
+def write(driver: Driver, dice: random.Random, identifier: str, what: str) -> None:
+    """Do one thing to one Task."""
+    there = driver.free(driver.truth.tasks)
+    match what:
+        case "create":
+            driver.create(some(driver, dice, identifier, dice.choice(["requested", "in-progress", None])))
+        case "post":
+            driver.create(some(driver, dice, identifier, **ending(dice)), by_post=True)
+        case "move":
+            driver.move(dice.choice(there), status=dice.choice(["in-progress", "on-hold", "requested", "received"]))
+        case "end":
+            driver.move(dice.choice(there), **ending(dice))
+        case "patch":
+            chosen = dice.choice(there)
+            others = {"completed", "in-progress", "ready"} - {driver.truth.tasks[chosen].status}
+            driver.patch(chosen, dice.choice(sorted(others)))
+        case _:
+            rare(driver, dice, dice.choice(RARE) if what == "rare" else what)
+
+
+def rare(driver: Driver, dice: random.Random, what: str) -> None:
+    """Do what happens to few Tasks; not to those with a number for an id, which HAPI lets no client choose anew."""
+    there = [each for each in driver.free(driver.truth.tasks) if not each.isdecimal()]
+    chosen, away = dice.choice(there), driver.free(driver.truth.hidden)
+    match what:
+        case "delete":
+            driver.delete(chosen)
+        case "expunge":
+            driver.expunge(chosen)
+        case "make anew":
+            driver.make_anew(chosen, dice.choice(["in-progress", "failed"]))
+        case "untag":
+            driver.untag(chosen)
+        case "bring back" if away:
+            driver.bring_back(dice.choice(away))
+        case "repeat":
+            driver.repeat(chosen)
+        case _:
+            driver.move(chosen, **OWNERS[0].elements | {"status": "completed", "output": output(3)})
+
+
+def some(driver: Driver, dice: random.Random, identifier: str, status: str | None, **more: object) -> dict[str, object]:
+    made = driver.make(identifier, status, dice.choice(OWNERS), **{"authoredOn": written(ago(dice)), **more})
+    return {name: value for name, value in (made | odd(dice)).items() if value is not None}
+
+
+def ago(dice: random.Random) -> int:
+    return now() - round(dice.uniform(0.01, 19) * HOUR)
+
+
+def swept(process: Process) -> None:
+    """Wait for two more sweeps of each kind: the first may have been under way."""
+    before = process.scrape()
+    for sweep in ("open", "full"):
+        until_more(process, total(before, SWEPT, sweep=sweep, outcome="complete") + 2, sweep)
+
+
+def until_more(process: Process, count: float, sweep: str) -> None:
+    end = time.monotonic() + 120
+    while total(process.scrape(), SWEPT, sweep=sweep, outcome="complete") < count:
+        assert time.monotonic() < end, f"no complete sweep: {sweep}"
+        time.sleep(0.5)
+
+
+def test_once_says_what_there_is(drivers: Make) -> None:
+    driver = ended(drivers("once"))
+    done = driver.command("once", "--ledger", ":memory:")
+    assert done.returncode == 0, done.stderr
+    assert differences(done.stdout, driver.truth.afresh(), now()) == []
+
+
+def test_check_says_what_there_is(drivers: Make, tmp_path: Path) -> None:
+    driver = ended(drivers("check"))
+    done = driver.command("check", "--ledger", str(tmp_path / "none.db"))
+    assert done.returncode == 0, done.stdout
+    there = Counter(told.status for told in driver.truth.tasks.values())
+    if driver.storage == "INLINE":
+        assert "search by _tag: refused" in done.stdout
+        return
+    assert f"Tasks: {there.total()} (requested {there['requested']}, in-progress 0, completed 1" in done.stdout
+    assert "search by _tag: obeyed" in done.stdout
+    for label in {told.pair[0] for told in driver.truth.tasks.values()}:
+        assert f"payer {label} (" in done.stdout
+
+
+def ended(driver: Driver) -> Driver:
+    """Let there be Tasks of each status."""
+    started(driver, 7)
+    for number, status in enumerate(sorted(TERMINAL)):
+        driver.create(driver.make(f"{driver.name}-{status}", status, OWNERS[number % len(OWNERS)]))
+    driver.create(driver.make(f"{driver.name}-none", None))
+    return driver
