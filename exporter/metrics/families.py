@@ -1,7 +1,7 @@
 """What is said of Tasks: a Snapshot as metric families, and those as text.
 
 Rule 1: a pure function of the Snapshot; the time, the server and the ledger are unknown here.
-Rule 2: nothing is guessed: 0 is said only of what the tables below list, and the rest appears once met.
+Rule 2: nothing is guessed: 0 is said only of what tables list (FIRST_SHOWN, and the gauges' below), the rest once met.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +18,7 @@ from prometheus_client.utils import floatToGoString
 from ..task.model import (
     DOCUMENTED,
     DURATION_BUCKETS,
+    FIRST_SHOWN,
     LASTING,
     Anomaly,
     Fact,
@@ -39,22 +40,11 @@ Samples = dict[Labels, float]
 Key = TypeVar("Key")
 
 ALONE = ("",)
-FIRST_COUNTED: Mapping[Fact, tuple[str, ...]] = {
-    Fact.CREATED: ALONE,
-    Fact.TRANSITION: DOCUMENTED,
-    Fact.FAILURE: (),
-    Fact.DEADLINE_MISSED: ALONE,
-    Fact.ARCHIVED_DOCUMENT: ALONE,
-    Fact.COMPLETED_EMPTY: ALONE,
-    Fact.REOPENED: ALONE,
-    Fact.VANISHED: ALONE,
-}
-"""The labels with which every pair shows a counter from its beginning; ALONE is no label but the pair."""
+"""No label but the pair."""
 
 NO_PAYERS = (None,)
 """In the place of pairs: of anomalies only."""
 
-FIRST_TIMED = (Status.COMPLETED, Status.FAILED)
 FIRST_STALLED = (Status.REQUESTED, Status.IN_PROGRESS)
 
 BOUNDS = (*(floatToGoString(bound) for bound in DURATION_BUCKETS), "+Inf")  # type: ignore[no-untyped-call]
@@ -91,7 +81,7 @@ def _gauges(gauges: Gauges, pairs: Iterable[Pair]) -> Iterator[Metric]:
 
 
 def _counters(counts: Mapping[Series, int], pairs: Iterable[Pair]) -> Iterator[Metric]:
-    shown = {fact: _zeros(pairs, labels) for fact, labels in FIRST_COUNTED.items()}
+    shown: dict[Fact, Samples] = {fact: _zeros(pairs, _first(fact)) for fact in Fact if fact is not Fact.DURATION}
     shown[Fact.ANOMALY] = _zeros(NO_PAYERS, Anomaly)
     for series, count in counts.items():
         shown[series.fact][_labels(series.pair, series.label)] = count
@@ -103,7 +93,8 @@ def _counters(counts: Mapping[Series, int], pairs: Iterable[Pair]) -> Iterator[M
 
 
 def _durations(durations: Mapping[PairStatus, Histogram], pairs: Iterable[Pair]) -> Iterator[Metric]:
-    shown = {PairStatus(*key): NO_DURATIONS for key in product(pairs, FIRST_TIMED)} | dict(durations)
+    first = product(pairs, map(Status, _first(Fact.DURATION)))
+    shown = {PairStatus(*key): NO_DURATIONS for key in first} | dict(durations)
     definition = FACTS[Fact.DURATION]
     family = HistogramMetricFamily(definition.name, definition.help, labels=definition.label_names, unit="seconds")
     for (pair, status), histogram in sorted(shown.items()):
@@ -111,6 +102,11 @@ def _durations(durations: Mapping[PairStatus, Histogram], pairs: Iterable[Pair])
         family.add_metric(_labels(pair, status), buckets, histogram.sum)
     if family.samples:
         yield family
+
+
+def _first(fact: Fact) -> tuple[str, ...]:
+    """Tell with which labels every pair shows a fact at 0."""
+    return tuple(label for each, label in FIRST_SHOWN if each is fact)
 
 
 def _filled(family: CounterMetricFamily | GaugeMetricFamily, samples: Samples) -> Iterator[Metric]:

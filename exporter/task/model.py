@@ -203,6 +203,19 @@ class Series(NamedTuple):
     label: str = ""
 
 
+FIRST_SHOWN: tuple[tuple[Fact, str], ...] = (
+    (Fact.CREATED, ""),
+    *((Fact.TRANSITION, status) for status in DOCUMENTED),
+    *((Fact.DURATION, status) for status in (Status.COMPLETED, Status.FAILED)),
+    (Fact.DEADLINE_MISSED, ""),
+    (Fact.ARCHIVED_DOCUMENT, ""),
+    (Fact.COMPLETED_EMPTY, ""),
+    (Fact.REOPENED, ""),
+    (Fact.VANISHED, ""),
+)
+"""Fact and label of the series that every pair of payers shows from its first sight, at 0; the rest once met."""
+
+
 class Histogram(NamedTuple):
     """Observations per bucket, not cumulated; one more than DURATION_BUCKETS, for those past the last."""
 

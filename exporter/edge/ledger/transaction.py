@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ...ports import Closing, WalkState
 from ...task.lifecycle import Changes, bucket
 from ...task.model import (
-    DOCUMENTED,
+    FIRST_SHOWN,
     NO_PAIR,
     OTHER_PAIR,
     Fact,
@@ -23,21 +23,6 @@ from . import statements as sql
 from .pairs import PairBook
 from .picture import Counts, read_counts, read_gauges
 from .schema import SUM_PART
-
-PLAIN = (
-    Fact.CREATED,
-    Fact.DEADLINE_MISSED,
-    Fact.ARCHIVED_DOCUMENT,
-    Fact.COMPLETED_EMPTY,
-    Fact.REOPENED,
-    Fact.VANISHED,
-)
-AT_ZERO = (
-    *((fact, "") for fact in PLAIN),
-    *((Fact.TRANSITION, status) for status in DOCUMENTED),
-    *((Fact.DURATION, status) for status in (Status.COMPLETED, Status.FAILED)),
-)
-"""The series that every pair has from its first sight."""
 
 
 class Transaction:
@@ -67,7 +52,7 @@ class Transaction:
             self._admit(OTHER_PAIR)
         self._connection.execute(sql.ADD_PAIR, self._pairs.add(pair, slot))
         if slot == pair:
-            for fact, label in AT_ZERO:
+            for fact, label in FIRST_SHOWN:
                 self._count(Series(fact, pair, label), 0)
         return slot
 
