@@ -31,11 +31,15 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A Snapshot as published. `began` is our monotonic time at the start of its walk."""
+    """A Snapshot as published. `began` and `ended` are our monotonic times at the ends of its walk.
+
+    How young it is counts from where it began, since it may miss what came after; how stale, from where it ended.
+    """
 
     snapshot: Snapshot
     number: int = 0
     began: float = -math.inf
+    ended: float = -math.inf
 
 
 @dataclass(slots=True)

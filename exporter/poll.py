@@ -62,13 +62,14 @@ class Walk:
             self._expected, self._asked = self._walked + _expected(window, search), True
         low, pages, longest = None, 0, 0
         while True:
-            low, future = lowest(page.tasks, self._now) or low, lowest(page.tasks, None)
+            usable, future = lowest(page.tasks, self._now), lowest(page.tasks, None)
+            low = low if usable is None else usable
             pages, longest = pages + 1, max(longest, page.matches)
             self._ended = page.next is None and not instant
             onwards = onward(self._cursor, low, future)
             yield self._absorb(window, page, self._cursor if instant else onwards)
-            blind = low is None and future is None  # no stamp at all: there is nowhere to begin a window at
-            if page.next is None or not (instant or blind or (pages + 1) * longest <= WINDOW):
+            whole = instant or future is None  # read to its end: one instant, or Tasks without any stamp to go on from
+            if page.next is None or not (whole or has_room(pages, longest)):
                 break
             page = window.follow(page.next)
         self._cursor = onwards
@@ -78,7 +79,8 @@ class Walk:
         wall = self._desk.clock.wall()
         self._now = wall if page.clock is None else page.clock
         self._began = self._began or self._now
-        self._desk.telemetry.skewed((self._now - wall) / 1000)
+        if page.clock is not None:
+            self._desk.telemetry.skewed((page.clock - wall) / 1000)
 
     def _absorb(self, window: Window, page: Page, resume: Bound | None) -> Turn:
         """Commit a page, and with the last one the end of the walk."""
@@ -200,6 +202,15 @@ def _expected(window: Window, search: Search) -> int:
         return window.count(search)
     except (ClientFault, WrongResource):
         return 0
+
+
+def has_room(pages: int, longest: int) -> bool:
+    """Judge whether a window of so many pages takes another one.
+
+    Two it always takes: the next window begins where the last page does, so that one of a single page, from a server
+    that ignores `_count`, would begin again where it began.
+    """
+    return pages < 2 or (pages + 1) * longest <= WINDOW  # noqa: PLR2004 - as it says
 
 
 def lowest(tasks: Sequence[Task], now: Instant | None) -> Instant | None:

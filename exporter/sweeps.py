@@ -43,8 +43,9 @@ def sweep_open(desk: Desk, lookback: int) -> Iterator[Turn]:
     yield from Walk(desk, Plan(Kind.SWEEP, Search(Bound("ge", since)))).turns()
     yield Turn(wants_poll=True)
     yield from _look_up_missing(desk, None)
-    with desk.ledger.transaction() as tx:
-        tx.note("recent_from", None)
+    if desk.ledger.instant("recent_from") == recent:  # else a catch-up ended meanwhile: the next sweep looks behind it
+        with desk.ledger.transaction() as tx:
+            tx.note("recent_from", None)
 
 
 def sweep_all(desk: Desk) -> Iterator[Turn]:

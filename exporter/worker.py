@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from .desk import Desk, Turn
-from .errors import ErrorReason, ExporterError
+from .errors import ErrorReason, ExporterError, Throttled
 from .exposure import Exposure
 from .jobs import Job, Pause, Picture, Timing
 from .log import event, places
@@ -79,7 +79,7 @@ class Worker:
     def picture(self) -> Picture:
         """The newest picture; its gauges are gone when it is too old."""
         picture = self._picture
-        stale = self._desk.clock.monotonic() - picture.began > self._timing.max_staleness
+        stale = self._desk.clock.monotonic() - picture.ended > self._timing.max_staleness
         if stale and picture.snapshot.gauges is not None:
             aged = replace(picture, snapshot=replace(picture.snapshot, gauges=None))
             with self._turn:
@@ -130,6 +130,9 @@ class Worker:
                 self._turn.wait(min(rest, threading.TIMEOUT_MAX))
                 return
             wanted, self._wanted = self._wanted, None
+            if wanted is not None and self._desk.clock.monotonic() < self._pause.until:
+                wanted.set_result(False)  # the server asked for silence since this poll was wanted
+                return
             if wanted is not None:
                 self._poll = self._walk(wanted)
         if wanted is not None:
@@ -193,6 +196,8 @@ class Worker:
         if error is not None:
             self._desk.telemetry.erred(error.reason)
             background = job.sweep is None and (self._walking or self._unfinished())
+            if isinstance(error, Throttled):
+                self._tell_up(False)  # no request will go out: design, manners
             self._pause.after(error, self._desk.clock.monotonic(), background=background)
         if job.sweep is not None:
             self._end_sweep(job.sweep, job, outcome)
@@ -263,7 +268,7 @@ class Worker:
         with self._turn:
             same = snapshot == self._picture.snapshot
             kept = self._picture.snapshot if same else snapshot
-            self._picture = Picture(kept, self._desk.ledger.number, began)
+            self._picture = Picture(kept, self._desk.ledger.number, began, self._desk.clock.monotonic())
 
 
 def _internal(error: Exception) -> ExporterError:

@@ -34,7 +34,7 @@ class FhirSettings:
         "fhir.search", parsers.search_parameter, "A further search parameter.", "NAME=VALUE"
     )
     page_size: int = option(
-        "fhir.page-size", parsers.whole_number(1, 10000), "200", "Tasks to ask for in one page (_count).", "COUNT"
+        "fhir.page-size", parsers.whole_number(1, 500), "200", "Tasks to ask for in one page (_count).", "COUNT"
     )
     timeout: float = option("fhir.timeout", parsers.positive_duration, "10s", "Longest wait for one request.")
     rewrite_links: bool = switch(

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
-from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, WrongResource
+from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, NotFhir, TooLarge, WrongResource
+from ..log import event
 from ..ports import Bound, Operation, Search
 from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
@@ -115,7 +116,10 @@ class FhirWindow:
         return self._follow(link, self._seen)
 
     def read(self, ids: Sequence[str]) -> Page:
-        """Fetch Tasks by id, tagged or not, in one Page; its clock is that of the first answer."""
+        """Fetch Tasks by id, tagged or not, in one Page; its clock is that of the first answer.
+
+        The further search parameters hold here too: a Task that they leave out is not ours.
+        """
         starts = range(0, len(ids), READ_AT_ONCE)
         pages = [page for start in starts for page in self._read(ids[start : start + READ_AT_ONCE])]
         return Page(
@@ -143,8 +147,13 @@ class FhirWindow:
             address = links.resolve(self._base, f"{self._base}/{found[1]}?_elements=name")
         except LinkRefused:
             return None
-        reply = self._session.get(address, Operation.ORGANIZATION, accept=_NAMELESS)
-        return decode_organization(reply.body) if reply.status == HTTPStatus.OK else None
+        try:
+            reply = self._session.get(address, Operation.ORGANIZATION, accept=_NAMELESS)
+            return decode_organization(reply.body) if reply.status == HTTPStatus.OK else None
+        except (ClientFault, NotFhir, WrongResource, TooLarge) as error:
+            # It will not get better by asking again, and one odd Organization must not stop every Task.
+            event(_LOG, logging.WARNING, "the name of an Organization cannot be read", reason=error.reason.value)
+            return None
 
     def capability(self) -> Capability:
         """Read what the server says of itself."""
@@ -155,7 +164,8 @@ class FhirWindow:
 
     def _read(self, ids: Sequence[str]) -> Iterator[Page]:
         """Walk the answer to one list of ids: a server may give smaller pages than the list is long."""
-        page, seen = self._page(self._fresh((("_id", ",".join(ids)), *self._form()), Operation.READ)), set[int]()
+        asked = (("_id", ",".join(ids)), *self._server.selection.search, *self._form())
+        page, seen = self._page(self._fresh(asked, Operation.READ)), set[int]()
         yield page
         while page.next is not None:
             page = self._follow(page.next, seen)

@@ -14,7 +14,7 @@ from msgspec.json import Decoder
 from .dates import parse_instant
 from .model import TIMED, UNCLASSIFIED, Anomaly, Coding, Instant, Selection, Status, Task
 from .parties import read_party
-from .salvage import ID, Remains, salvage, unparsable
+from .salvage import ID, STATUSES, Remains, salvage, unparsable
 from .wire import (
     UNREADABLE,
     Concept,
@@ -32,7 +32,6 @@ from .wire import (
 
 Classify = Callable[[Iterable[str]], str]
 
-_STATUS = {status.value: status for status in Status if status is not Status.UNKNOWN}
 _FOREIGN = frozenset({Anomaly.FOREIGN})
 _ABSENT = (b"", b"null", b'""', b"{}")
 _LONGEST = 4096
@@ -73,9 +72,9 @@ def _read_task(raw: Raw, task: Resource, view: View) -> Task:
     version = meta.version_id if meta.version_id and ID.fullmatch(meta.version_id) else ""
     updated = parse_instant(meta.last_updated) if meta.last_updated else None
     tagged, coded = _belongs(task, meta, view.selection)
+    status = STATUSES.get(task.status or "", Status.UNKNOWN)
     if name is None or updated is None:
-        return unparsable(raw, Remains(name, version, updated, tagged), view.clock)
-    status = _STATUS.get(task.status or "", Status.UNKNOWN)
+        return unparsable(raw, Remains(name, version, updated, status, tagged), view.clock)
     if not tagged:
         return Task(name, version, updated, status, tagged=False)
     if not coded:

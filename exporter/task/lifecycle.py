@@ -161,7 +161,7 @@ def _advance(row: Row, task: Task, pair: Pair, occasion: Occasion, changes: Chan
     after = _follow(row, task, pair, occasion)
     entered = task.status != row.status
     missed = row.missed or (entered and _missed(task, row.seen, occasion))
-    fresh = after.highest > row.highest or (number(task.version) is None and after.highest == row.highest)
+    highest, fresh = _height(row, after)
     if fresh and occasion.counting:
         _count_anomalies(task, after, changes)
         if entered and after.usable:
@@ -169,7 +169,18 @@ def _advance(row: Row, task: Task, pair: Pair, occasion: Occasion, changes: Chan
             changes.counts[Series(Fact.DEADLINE_MISSED, pair)] += missed and not row.missed
     if entered and after.usable and fresh:
         _note_latest(task, pair, occasion, changes)
-    return after._replace(highest=max(after.highest, row.highest), seen=row.seen, missed=missed)
+    return after._replace(highest=highest, seen=row.seen, missed=missed)
+
+
+def _height(row: Row, after: Row) -> tuple[int, bool]:
+    """Give the highest rank counted from now on, and whether a newer version is above the one so far.
+
+    Numbers and stamps have no common order: a number that could not be read once must not hide those that follow.
+    """
+    opaque = number(after.version) is None
+    if opaque == (number(row.version) is None):
+        return max(after.highest, row.highest), after.highest > row.highest or (opaque and after.highest == row.highest)
+    return (row.highest if opaque else after.highest), True
 
 
 def _recall(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:

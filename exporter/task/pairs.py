@@ -16,11 +16,10 @@ class PairRule:
     def admits(self, pair: Pair, slots: Collection[Pair]) -> bool:
         """Judge a pair met for the first time. `slots` are the pairs that have series already.
 
-        A configured source payer past the limit has one slot, with whom it is first met; with a configured requesting
-        payer it has one each: so the operator's own table bounds what the limit does not.
+        A configured payer past the limit has one slot, with whom it is first met; two of them have one together: so the
+        operator's own table bounds what the limit does not.
         """
         if len(slots) < self.limit or pair == OTHER_PAIR:
             return True
-        if pair.source not in self.configured:
-            return False
-        return pair.requesting in self.configured or all(slot.source != pair.source for slot in slots)
+        known = [payer for payer in pair if payer in self.configured]
+        return len(known) == len(pair) or any(all(payer not in slot for slot in slots) for payer in known)

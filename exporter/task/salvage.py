@@ -33,6 +33,7 @@ class _Resource(Wire):
     resource_type: Raw = NOTHING
     id: Raw = NOTHING
     meta: Raw = NOTHING
+    status: Raw = NOTHING
     issue: Raw = NOTHING
 
 
@@ -54,6 +55,9 @@ _ISSUES: Decoder[list[_Issue]] = Decoder(list[_Issue])
 _TAGS: Decoder[list[Token]] = Decoder(list[Token])
 _TEXT = Decoder(str)
 
+STATUSES = {status.value: status for status in Status if status is not Status.UNKNOWN}
+"""The twelve by their codes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remains:
@@ -62,6 +66,7 @@ class Remains:
     id: str | None = None
     version: str | None = None
     updated: Instant | None = None
+    status: Status = Status.UNKNOWN
     tagged: bool = True
 
 
@@ -75,7 +80,7 @@ def unparsable(raw: Raw, remains: Remains, clock: Instant | None) -> Task:
         id=remains.id or DIGEST + digest,
         version=remains.version or digest,
         updated=remains.updated if remains.updated is not None else clock or 0,
-        status=Status.UNKNOWN,
+        status=remains.status,
         tagged=remains.tagged,
         anomalies=frozenset({Anomaly.UNPARSABLE}),
     )
@@ -117,10 +122,11 @@ def _remains(resource: _Resource, tag: Coding | None) -> Remains:
     name = peel(resource.id, _TEXT)
     meta = peel(resource.meta, _META) or _Meta()
     version, stamp = peel(meta.version_id, _TEXT), peel(meta.last_updated, _TEXT)
-    tags = peel(meta.tag, _TAGS)
+    tags, status = peel(meta.tag, _TAGS), peel(resource.status, _TEXT)
     return Remains(
         id=name if name and ID.fullmatch(name) else None,
         version=version if version and ID.fullmatch(version) else None,
         updated=parse_instant(stamp) if stamp else None,
+        status=STATUSES.get(status or "", Status.UNKNOWN),  # counts are compared by it (design, full comparison)
         tagged=tag is None or tags is None or any((one.system or "", one.code) == tag for one in tags),
     )

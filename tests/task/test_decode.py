@@ -121,7 +121,7 @@ def test_a_task_of_wrong_types_is_one_anomaly_and_the_others_stay(elements: dict
     assert (first.id, third.id) == ("a", "c")
     assert first.anomalies == third.anomalies == frozenset()
     assert second.anomalies == {Anomaly.UNPARSABLE}
-    assert second.status is Status.UNKNOWN
+    assert second.status is (Status.UNKNOWN if "status" in elements else Status.REQUESTED)
     assert second.id == "odd"
     assert not second.usable
 
