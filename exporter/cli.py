@@ -1,12 +1,15 @@
-"""The command line: the only file that knows click, and the only place that exits.
+"""The command line: the options as click knows them, and the only place that exits.
 
 Options carry no type, default or envvar of click's: it would stop at the first fault and repeat the value. They are
-handed as text to `config`, which answers with Settings or with every fault at once.
+handed as text to `config`, which answers with Settings or with every fault at once. What click itself cannot read, such
+as a mistyped option, becomes a fault in the same list.
 """
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TypeVar
 
 import click
@@ -20,6 +23,13 @@ _LOG = logging.getLogger(__name__)
 
 Given = str | bool | Sequence[str] | None
 Function = TypeVar("Function", bound=Callable[..., int])
+Plan = TypeVar("Plan")
+
+_FAULTS = "exporter.faults"
+_ALIKE = 0.65
+"""How alike two names are, of 1, for one to be a slip of the other: --password is one of --fhir.password-file."""
+_NAME = re.compile(r"--[A-Za-z0-9._-]{1,60}|-[A-Za-z]?")
+"""What is shown of an unknown option: what is glued to a short one, or follows an odd letter, may be a secret."""
 
 
 class _Command(click.Command):
@@ -28,11 +38,27 @@ class _Command(click.Command):
     allow_extra_args = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuse what is left over without repeating it: it may be a secret that lost its option."""
-        left = super().parse_args(ctx, args)
+        """Read what can be read; what cannot is kept for `_settled`, without its value: that may be a secret."""
+        try:
+            left = super().parse_args(ctx, list(args))
+        except (click.NoSuchOption, click.BadOptionUsage) as error:
+            at = next((at for at, word in enumerate(args) if _means(word, error.option_name)), None)
+            if at is None:
+                raise
+            _faults(ctx).append(self._fault(ctx, args[at], error))
+            return self.parse_args(ctx, args[:at] + args[_end(args, at) :])
         if left and not ctx.resilient_parsing:
-            raise click.UsageError("there are arguments that belong to no option", ctx)
+            _faults(ctx).append("there are arguments that belong to no option")
         return left
+
+    def _fault(self, ctx: click.Context, word: str, error: click.UsageError) -> str:
+        """Say what is wrong with an option as it was written, and which one may be meant."""
+        name = word.partition("=")[0]
+        if isinstance(error, click.BadOptionUsage):
+            return f"{name}: {'takes no value' if '=' in word else 'needs a value'}"
+        known = [flag for option in self.get_params(ctx) for flag in (*option.opts, *option.secondary_opts)]
+        close = get_close_matches(name, known, 1, _ALIKE)
+        return f"{_shown(name)} is no option here{f'; did you mean {close[0]}?' if close else ''}"
 
     def invoke(self, ctx: click.Context) -> None:
         """Run the body and exit: 0 it went well, 1 it ran and found trouble, 2 the configuration is wrong."""
@@ -51,6 +77,40 @@ class _Command(click.Command):
             _complain(ExporterError.remedy)
             code = TROUBLE
         ctx.exit(code)
+
+
+def _faults(ctx: click.Context) -> list[str]:
+    """Give the list of what click could not read of this command line."""
+    faults: list[str] = ctx.meta.setdefault(_FAULTS, [])
+    return faults
+
+
+def _shown(name: str) -> str:
+    found = _NAME.match(name)
+    return found[0] if found else "-"
+
+
+def _means(word: str, option: str) -> bool:
+    """Tell whether click spoke of this word: `--name=value`, or `-n` with whatever follows it."""
+    return word.partition("=")[0] == option or (option[:2] != "--" and word.startswith(option))
+
+
+def _end(args: Sequence[str], at: int) -> int:
+    """Find where the option at a place ends: no command takes arguments, so a word after it is its value."""
+    alone = "=" in args[at] or at + 1 == len(args) or args[at + 1].startswith("-")
+    return at + (1 if alone else 2)
+
+
+def _settled(settle: Callable[[], Plan]) -> Plan:
+    """Decide what to do; raises ConfigurationError with every fault, those of click's reading first."""
+    faults = tuple(_faults(click.get_current_context()))
+    try:
+        plan = settle()
+    except ConfigurationError as error:
+        raise ConfigurationError((*faults, *error.faults)) from error
+    if faults:
+        raise ConfigurationError(faults)
+    return plan
 
 
 def _complain(*lines: str) -> None:
@@ -104,7 +164,7 @@ def _flags(given: Mapping[str, Given]) -> config.Flags:
 
 
 def _settings(given: Mapping[str, Given]) -> config.Settings:
-    settings = config.load(_flags(given), os.environ)
+    settings = _settled(lambda: config.load(_flags(given), os.environ))
     _start_log(settings.log)
     return settings
 
@@ -120,8 +180,8 @@ def _start_log(chosen: LogSettings) -> None:
 def main() -> None:
     """Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.
 
-    Every option of serve, check and once may also stand in the environment (--fhir.url as FHIR_TASK_EXPORTER_FHIR_URL)
-    or in the YAML file of --config.file.
+    Every option of serve, check, once and demo may also stand in the environment (--fhir.url as
+    FHIR_TASK_EXPORTER_FHIR_URL); those of serve, check and once also in the YAML file of --config.file.
     """
 
 
@@ -159,7 +219,7 @@ def once(**given: Given) -> int:
 @_with(config.DEMO_OPTIONS)
 def demo(**given: Given) -> int:
     """Run a simulated network of payers, and the exporter on it."""
-    settings = config.gather_demo(_flags(given), os.environ)
+    settings = _settled(lambda: config.gather_demo(_flags(given), os.environ))
     _start_log(settings.log)
     from . import run
 
@@ -169,7 +229,7 @@ def demo(**given: Given) -> int:
 @main.command(cls=_Command)
 def dashboard() -> int:
     """Print the bundled Grafana dashboard."""
-    click.echo(bundle.dashboard(), nl=False)
+    click.echo(_settled(bundle.dashboard), nl=False)
     return 0
 
 
@@ -179,5 +239,5 @@ def dashboard() -> int:
 @click.option("--grafana-url", default=bundle.GRAFANA, show_default=True, help="Where your Grafana is.")
 def rules(job: str, runbook_url: str, grafana_url: str) -> int:
     """Print the bundled recording and alert rules of Prometheus, as one file."""
-    click.echo(bundle.rules(job, runbook_url, grafana_url), nl=False)
+    click.echo(_settled(lambda: bundle.rules(job, runbook_url, grafana_url)), nl=False)
     return 0

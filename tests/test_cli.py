@@ -35,16 +35,58 @@ def fail(error: Exception) -> Callable[[], int]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_configuration_exits_2_with_every_fault_on_stderr(command: str) -> None:
-    result = invoke(command, "--fhir.page-size=many", FHIR_TASK_EXPORTER_DEADLINE="1bd")
+    result = invoke(command, "--pairs.max=many", FHIR_TASK_EXPORTER_DEADLINE="1bd")
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         "The configuration cannot be used:",
         "  --fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
-        "  --fhir.page-size: must be a whole number from 1 to 10000",
         "  FHIR_TASK_EXPORTER_DEADLINE: cannot be in business days in this version; give hours, such as 24h",
+        "  --pairs.max: must be a whole number from 1 to 10000",
         ConfigurationError.remedy,
     ]
+
+
+def test_an_unknown_option_hides_no_other_fault() -> None:
+    result = invoke("serve", "--fhir.page-size", "nope", "--deadline", "1bd", "--fhir.usernam", CANARY, "--speed=1")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    told = [line.strip() for line in result.stderr.splitlines()[1:-1]]
+    assert told[:2] == [
+        "--fhir.usernam is no option here; did you mean --fhir.username?",
+        "--speed is no option here",
+    ]
+    assert [fault.partition(":")[0] for fault in told[2:]] == ["--fhir.url", "--fhir.page-size", "--deadline"]
+
+
+@pytest.mark.parametrize("command", sorted(cli.main.commands))
+def test_no_command_runs_with_an_option_that_it_does_not_know(command: str) -> None:
+    result = invoke(command, "--bogus", FHIR_TASK_EXPORTER_FHIR_URL="http://127.0.0.1:1/fhir")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "The configuration cannot be used:",
+        "  --bogus is no option here",
+        ConfigurationError.remedy,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "fault"),
+    [
+        ("--password", "--password is no option here; did you mean --fhir.password-file?"),
+        ("-fhir.url", "-f is no option here; did you mean --fhir.url?"),
+        (f"-q{CANARY}", "-q is no option here"),
+        (f"--colour:{CANARY}", "--colour is no option here"),
+        (f"--no-fhir.rewrite-links={CANARY}", "--no-fhir.rewrite-links: takes no value"),
+        ("--fhir.url", "--fhir.url: needs a value"),
+        (CANARY, "there are arguments that belong to no option"),
+    ],
+)
+def test_what_cannot_be_read_is_named_without_its_value(word: str, fault: str) -> None:
+    stderr = invoke("serve", word).stderr
+    assert f"  {fault}\n" in stderr
+    assert CANARY not in stderr
 
 
 @pytest.mark.parametrize(
@@ -52,6 +94,9 @@ def test_a_wrong_configuration_exits_2_with_every_fault_on_stderr(command: str) 
     [
         ("serve", CANARY),
         ("serve", f"--secret={CANARY}"),
+        ("serve", "--fhir.usernam", CANARY),
+        ("demo", "--", f"--{CANARY}"),
+        ("rules", "--jib", CANARY),
         ("serve", "--fhir.url", CANARY),
         ("serve", f"--fhir.rewrite-links={CANARY}"),
         ("serve", "--fhir.bearer-token-file", f"/{CANARY}"),
@@ -74,9 +119,9 @@ def test_every_option_is_explained_in_the_help(command: str) -> None:
         assert f"  {option.flag} " in told.stdout
 
 
-def test_the_help_names_the_four_commands() -> None:
+def test_the_help_names_the_commands() -> None:
     told = invoke("--help").stdout
-    assert [name for name in (*COMMANDS, "demo") if f"\n  {name} " not in told] == []
+    assert [name for name in (*COMMANDS, "demo", "dashboard", "rules") if f"\n  {name} " not in told] == []
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from exporter.cli import main
+from exporter.cli import _faults, main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -48,10 +48,10 @@ def _exporter_fault(arguments: list[str]) -> str | None:
     try:
         name, command, rest = main.resolve_command(context, arguments)
         assert command is not None
-        command.make_context(name, rest, parent=context)
+        given = command.make_context(name, rest, parent=context)
     except click.ClickException as error:
         return error.format_message()
-    return None
+    return "; ".join(_faults(given)) or None
 
 
 def links(text: str) -> Iterator[str]:
