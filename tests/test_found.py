@@ -1,0 +1,106 @@
+"""What readers and testers found by trying: each was wrong once."""
+
+import pytest
+
+from exporter.demo.server import Request, Response
+from exporter.jobs import Timing
+from exporter.ports import Answer
+from exporter.task.model import OTHER_PAIR, Fact, Pair
+from exporter.task.pairs import PairRule
+
+from . import fake
+from .builders import completed, organization, task
+from .readings import tasks, totals
+from .rig import Rig
+
+
+@pytest.mark.parametrize("page", [1_001, 1_500, 2_500])
+def test_a_server_that_ignores_count_is_walked_to_its_end(page: int) -> None:
+    rig = Rig()
+    for number in range(6_000):
+        rig.store.put(task(f"p2p-task-{number:06}"))
+        rig.clock.advance(0.01)
+
+    def generous(request: Request) -> Response:
+        query = tuple((name, str(page) if name == "_count" else value) for name, value in request.query)
+        return fake.honest(rig.store)(request._replace(query=query))
+
+    rig.store.page_limit = page
+    rig.transport.answer = generous
+    rig.start().settle()
+    assert tasks(rig) == {"requested": 6_000}
+    assert rig.transport.count < 40
+
+
+def test_a_long_walk_does_not_make_its_own_picture_stale() -> None:
+    rig = Rig()
+    for number in range(600):
+        rig.store.put(task(f"p2p-task-{number:06}"))
+
+    def slow(request: Request) -> Response:
+        rig.clock.advance(200)
+        return fake.honest(rig.store)(request)
+
+    rig.transport.answer = slow
+    rig.start().settle()
+    assert tasks(rig) == {"requested": 600}
+
+
+def test_a_version_that_could_not_be_read_once_hides_none_that_follow() -> None:
+    rig = Rig()
+    rig.store.put(task("a"), version="1")
+    rig.start().settle()
+    rig.clock.advance(60)
+    rig.store.put(task("a", "in-progress"), version="")
+    rig.scrape()
+    rig.store.put(completed("a"), version="3")
+    rig.scrape()
+    assert totals(rig, Fact.TRANSITION) == {"in-progress": 1, "completed": 1}
+
+
+def test_an_organization_that_cannot_be_read_stops_no_task() -> None:
+    rig = Rig()
+    rig.store.put(organization())
+    rig.store.put(task("a"))
+
+    def login_page(request: Request) -> Response:
+        if "/Organization/" in request.path:
+            return Response(200, (("content-type", "text/html"),), b"<html>Log in</html>")
+        return fake.honest(rig.store)(request)
+
+    rig.transport.answer = login_page
+    rig.start().settle()
+    assert tasks(rig) == {"requested": 1}
+
+
+def test_a_poll_wanted_while_a_sweep_is_told_to_wait_waits_too() -> None:
+    rig = Rig(timing=Timing(open_interval=60))
+    rig.store.put(task("a"))
+    rig.start().settle()
+    rig.clock.advance(61)
+    throttled = Response(429, (("retry-after", "120"),), b"")
+    rig.transport.answer = lambda request: throttled
+    rig.worker.step()
+    asked = rig.transport.count
+    rig.transport.answer = fake.honest(rig.store)
+    assert rig.worker.scrape().immediate is Answer.STALE
+    rig.worker.step() if rig.worker.busy else None
+    assert rig.transport.count == asked
+    assert not rig.worker.up
+
+
+@pytest.mark.parametrize(
+    ("pair", "admitted"),
+    [
+        (Pair("known", "x"), True),
+        (Pair("x", "known"), True),
+        (Pair("known", "named"), True),
+        (Pair("taken", "x"), False),
+        (Pair("x", "taken"), False),
+        (Pair("x", "y"), False),
+    ],
+)
+def test_a_configured_payer_past_the_cap_has_one_slot(pair: Pair, admitted: bool) -> None:
+    rule = PairRule(1, frozenset({"known", "named", "taken"}))
+    assert rule.admits(pair, {Pair("taken", "us")}) is admitted
+    assert rule.admits(OTHER_PAIR, {Pair("taken", "us")})
