@@ -9,6 +9,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 
 from prometheus_client import ProcessCollector
@@ -58,16 +59,32 @@ def serve(settings: Settings, *, lively: bool = False) -> int:
     exporter = _assembled(settings, settings.hold)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
     source = Serving(exporter.worker, exporter.own, worker, lively=lively)
-    return _answer_until_stopped(exporter, worker, Web(source, settings.web.scrape_timeout_offset), settings)
-
-
-def _answer_until_stopped(exporter: Exporter, worker: threading.Thread, web: Web[Picture], settings: Settings) -> int:
+    web = Web(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
-    host, port = web.start(settings.web.host, settings.web.port)
+    address = web.start(settings.web.host, settings.web.port)
     worker.start()
+    _tell(*address, lively=lively)
+    return _answer_until(stopped, exporter, worker, web)
+
+
+def _tell(host: str, port: int, *, lively: bool) -> None:
+    """Log where we listen; the demo's own line is for a person who wants to look."""
     event(log, logging.INFO, "listening", address=f"{host}:{port}", version=version("fhir-task-exporter"))
     if host not in {"127.0.0.1", "::1"}:
         event(log, logging.WARNING, "whoever reaches this address can read the metrics", address=f"{host}:{port}")
+    if lively:
+        event(log, logging.INFO, "open this page", url=f"http://{_dialled(host)}:{port}/")
+
+
+def _dialled(host: str) -> str:
+    """Say what to type for an address that we are bound to; every address is this machine's own, too."""
+    address = ip_address(host)
+    if address.is_unspecified:
+        return "127.0.0.1"
+    return host if address.version == 4 else f"[{host}]"  # noqa: PLR2004 - the version of IP
+
+
+def _answer_until(stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: Web[Picture]) -> int:
     while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
         pass
     event(log, logging.INFO, "stopping")

@@ -101,8 +101,8 @@ def render(landing: Landing, now: Instant) -> bytes:
 <section><h2>Here</h2>
 <ul>{"".join(f'<li><a href="{path}">{path}</a><span>{meaning}</span></li>' for path, meaning in LINKS)}</ul>
 </section>
-<p class="empty">What each metric means stands in <code>docs/metrics.md</code>, every option in
-<code>docs/configuration.md</code>; <code>fhir-task-exporter check</code> says what is amiss.</p>
+<p class="empty">What each metric means stands before it in <code>/metrics</code>, every option in
+<code>fhir-task-exporter serve --help</code>; <code>fhir-task-exporter check</code> says what is amiss.</p>
 </main>
 </body>
 </html>
