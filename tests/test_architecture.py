@@ -13,7 +13,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 HOMES = {
     "httpx": ("edge/http.py",),
     "sqlite3": ("edge/ledger/",),
-    "click": ("cli.py", "check.py", "findings.py", "report.py", "run.py"),
+    "click": ("cli.py", "check.py", "report.py"),
     "hypercorn": ("edge/web.py", "edge/loopback.py"),
     "msgspec": ("task/", "config/"),
     "yaml": ("config/",),
@@ -25,12 +25,23 @@ MAY_IMPORT = {
     "task": {"task", "errors"},
     "metrics": {"metrics", "task", "ports", "errors"},
     "edge": {"edge", "task", "metrics", "ports", "errors", "log"},
+    "config": {"config", "task", "errors"},
     "demo": {"demo", "task"},
+    "ports": {"task", "errors"},
+    "bundle": {"errors"},
+    "exposure": set(),
+    "log": set(),
+    "names": {"ports", "task"},
     "desk": {"names", "ports", "task"},
+    "jobs": {"desk", "ports", "task", "errors"},
     "poll": {"desk", "ports", "task", "errors"},
     "sweeps": {"desk", "poll", "ports", "task", "errors"},
     "worker": {"desk", "poll", "sweeps", "jobs", "exposure", "ports", "task", "errors", "log"},
-    "config": {"config", "task", "errors"},
+    "report": {"desk", "ports", "log"},
+    "serving": {"desk", "jobs", "worker", "edge", "metrics", "ports"},
+    "sampled": {"findings", "task"},
+    "findings": {"config", "sweeps", "edge", "ports", "task", "errors"},
+    "check": {"config", "findings", "sampled", "names", "edge", "ports", "task", "errors"},
 }
 """Who may know whom, by folder or module of the package; those not named here are the outermost ring."""
 
@@ -48,6 +59,9 @@ IO = {
     "threading",
     "asyncio",
 }
+PARTS = {"Desk", "Exposure", "Http", "Serving", "Web", "Worker", "open_ledger"}
+"""What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
+
 PURE = ("task/", "metrics/")
 LOCKS = ("metrics/own.py", "metrics/families.py")
 """Instruments are told by several threads and read by another: a lock is no I/O."""
@@ -68,6 +82,15 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
                 yield ".".join((*home, node.module)), node.lineno
             else:
                 yield from ((".".join((*home, alias.name)), node.lineno) for alias in node.names)
+
+
+def calls(path: Path) -> Iterator[tuple[str, int]]:
+    """Name and line of everything that a module calls, without what stands before its last dot."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node.func.id, node.lineno
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.func.attr, node.lineno
 
 
 def place(path: Path) -> str:
@@ -108,12 +131,32 @@ def test_a_module_says_what_it_holds(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
-def test_only_the_command_line_exits_and_only_run_puts_the_parts_together(path: Path) -> None:
+def test_nothing_exits_behind_the_command_line(path: Path) -> None:
     text = path.read_text()
     assert "sys.exit" not in text
     assert "os._exit" not in text
-    if place(path) not in {"cli.py", "__main__.py", "docs.py"}:
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_only_run_makes_the_parts_and_only_the_command_line_knows_run(path: Path) -> None:
+    if place(path) != "run.py":
+        made = {f"{place(path)}:{line} makes {name}" for name, line in calls(path) if name in PARTS}
+        assert made == set()
+    if place(path) != "cli.py":
         assert all(name != "exporter.run" for name, _ in imports(path))
+
+
+def test_the_parts_that_only_run_makes_are_made_there() -> None:
+    assert PARTS - {name for name, _ in calls(PACKAGE / "run.py")} == set()
+
+
+def test_whoever_is_named_in_the_rings_exists_and_needs_all_it_is_allowed() -> None:
+    known: dict[str, set[str]] = {}
+    for path in MODULES:
+        ours = {name.split(".")[1] for name, _ in imports(path) if name.startswith("exporter.")}
+        known.setdefault(ring(path), set()).update(ours)
+    idle = {name: allowed - {name} - known[name] for name, allowed in MAY_IMPORT.items()}
+    assert {name: rest for name, rest in idle.items() if rest} == {}
 
 
 def test_every_third_party_import_is_a_declared_dependency() -> None:
