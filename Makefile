@@ -29,7 +29,7 @@ check: setup                       ## format, lint, types, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/bandit --quiet --recursive exporter
+	$(BIN)/bandit --quiet --recursive --severity-level medium exporter
 
 fix: setup                         ## format and mend what can be mended
 	$(BIN)/ruff format .

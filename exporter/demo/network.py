@@ -112,7 +112,7 @@ def _born(network: Network, now: Instant) -> Network:
     """Add the lives that begin by `now`, those that were asked to fail included."""
     alive, births, at = list(network.alive), network.births, network.next_birth
     while at <= now:
-        dice = Random(f"{network.seed} {births}")  # nosec B311 - a simulation must be repeatable
+        dice = Random(f"{network.seed} {births}")  # seeded: a simulation must be repeatable
         alive.append(_life(network, births, at, dice))
         births += 1
         at = 1 + _moment(network, at, dice.expovariate(BIRTHS_PER_HOUR))
