@@ -9,7 +9,9 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
+from statistics import median
 from typing import Any
 
 import httpx
@@ -31,6 +33,11 @@ READY = 1_000_000
 HAPI = 100_000
 PAGE = 200
 WINDOW = 2_000
+OVERLAP = 31
+"""Seconds until a poll no longer reads again what changed before it (`--poll.overlap`)."""
+
+Processes = dict[int, Process]
+Times = dict[int, list[float]]
 LEAN: dict[str, Any] = dict.fromkeys(("focus", "for", "owner", "requester", "output"))
 """Elements left out, so that loading takes minutes and not an hour."""
 
@@ -44,46 +51,77 @@ def say(what: str, value: str) -> None:
 
 
 def sizes() -> None:
-    """Scrapes at rest and with changes, memory, and the naive exporter, at each size."""
+    """Scrapes at rest and with changes, memory, and the naive exporter, at each size.
+
+    The sizes are measured in turn, scrape by scrape, so that a machine whose speed drifts does not favour one.
+    """
     bare = bare_rss_mb()
     say("interpreter with its libraries", f"{bare:.0f} MB")
-    for count in SIZES:
-        with server("simulated", count) as base:
-            with running(base) as process:
-                one_size(process, base, count, bare)
+    with ExitStack() as stack:
+        bases = {count: stack.enter_context(server("simulated", count)) for count in SIZES}
+        processes = {}
+        for count, base in bases.items():
+            processes[count] = stack.enter_context(running(base))
+            say(f"{count:,} Tasks: baseline", f"{count / wait_for_baseline(processes[count], 0.2):,.0f} Tasks/s")
+        time.sleep(OVERLAP)
+        at_rest(processes)
+        with_changes(processes, bases)
+        memory(processes, bare)
+        for count, base in bases.items():
             seconds = median_ms(partial(naive.scrape, base), 1) / 1000
             say(f"{count:,} Tasks: a scrape of the naive exporter", f"{seconds:.2f} s")
 
 
-def one_size(process: Process, base: str, count: int, bare: float) -> None:
-    took = wait_for_baseline(process, 0.5)
-    say(f"{count:,} Tasks: baseline", f"{count / took:,.0f} Tasks/s")
-    for _ in range(5):
-        process.scrape()
-    asked = requests(process)
-    rest = median_ms(process.scrape, 60)
-    say(f"{count:,} Tasks: a scrape at rest", f"{rest:.1f} ms, {(requests(process) - asked) / 61:.2f} requests")
-    say(f"{count:,} Tasks: a scrape with 100 changes", f"{with_changes(process, base):.1f} ms")
-    before = rss_mb(process.popen.pid)
-    for _ in range(1_000):
-        process.scrape()
-    after = rss_mb(process.popen.pid)
-    say(f"{count:,} Tasks: memory above the bare interpreter", f"{before - bare:.0f} MB")
-    say(f"{count:,} Tasks: the same after 1,000 scrapes", f"{after - bare:.0f} MB")
+def at_rest(processes: Processes) -> None:
+    asked = {count: requests(process) for count, process in processes.items()}
+    times = in_turn(processes, 101)
+    for count, process in processes.items():
+        each = (requests(process) - asked[count]) / 102
+        say(f"{count:,} Tasks: a scrape at rest", f"{median(times[count]):.1f} ms, {each:.2f} requests")
+    say("at rest, the largest over the smallest", f"{ratio(times):.2f}")
+
+
+def with_changes(processes: Processes, bases: dict[int, str]) -> None:
+    times: Times = {count: [] for count in processes}
+    for _ in range(7):
+        for base in bases.values():
+            httpx.post(f"{base.removesuffix('/fhir')}/change?n=100")
+        for count, found in in_turn(processes, 1).items():
+            times[count] += found
+        time.sleep(OVERLAP)  # else the next scrape reads these changes again
+    for count, found in times.items():
+        say(f"{count:,} Tasks: a scrape with 100 changes", f"{median(found):.1f} ms")
+    say("with 100 changes, the largest over the smallest", f"{ratio(times):.2f}")
+
+
+def memory(processes: Processes, bare: float) -> None:
+    before = {count: rss_mb(process.popen.pid) for count, process in processes.items()}
+    in_turn(processes, 1_000)
+    for count, process in processes.items():
+        after = rss_mb(process.popen.pid)
+        say(
+            f"{count:,} Tasks: memory above the bare interpreter, and after 1,000 scrapes",
+            f"{before[count] - bare:.0f} MB, {after - bare:.0f} MB",
+        )
+
+
+def in_turn(processes: Processes, rounds: int) -> Times:
+    """Scrape one after the other, so many times; milliseconds of each."""
+    times: Times = {count: [] for count in processes}
+    for _ in range(rounds):
+        for count, process in processes.items():
+            times[count].append(median_ms(process.scrape, 1))
+    return times
+
+
+def ratio(times: Times) -> float:
+    """The median of what the largest took over what the smallest took, pair by pair."""
+    return median(large / small for large, small in zip(times[SIZES[-1]], times[SIZES[0]], strict=True))
 
 
 def requests(process: Process) -> float:
     """Requests to the FHIR server so far; asking is a scrape too."""
     return total(process.scrape(), "fhir_task_exporter_requests_total")
-
-
-def with_changes(process: Process, base: str) -> float:
-    """Milliseconds of the median scrape after 100 Tasks changed."""
-    address, times = base.removesuffix("/fhir"), []
-    for _ in range(15):
-        httpx.post(f"{address}/change?n=100")
-        times.append(median_ms(process.scrape, 1))
-    return sorted(times)[len(times) // 2]
 
 
 def rendering() -> None:
