@@ -18,8 +18,12 @@ first that gives it wins, and what none gives has its default:
 2. in the environment: `FHIR_TASK_EXPORTER_FHIR_PAGE_SIZE=500`, dots and hyphens written as `_`
 3. in the YAML file of `--config.file`: `fhir: {page-size: 500}`, nested at the dots
 
+Options of `demo` can be given in the first two. Those of `rules` stand on the command line alone; its `--help` explains
+them.
+
 `fhir-task-exporter check` tries a configuration without starting anything. A wrong one ends every command with exit
-code 2 and a list of all faults, each with its flag, variable or line of the file, and never with the value itself.
+code 2 and a list of all faults, each with its flag, variable or line of the file, and never with the value itself; an
+option that does not exist is one of them.
 
 * **Durations** are written as Prometheus writes them: `500ms`, `30s`, `5m`, `1h30m`, `1d`.
 * **Switches** are on by their name, `--fhir.rewrite-links`, and off by `--no-fhir.rewrite-links`; in variables and file

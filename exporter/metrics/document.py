@@ -3,16 +3,19 @@
 Sizes are measured by rendering invented pictures. Nothing here reads or writes a file, or reads a clock.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..ports import LedgerState
+from ..task.lifecycle import LONGEST_DURATION
 from ..task.model import (
+    DAY,
     DURATION_BUCKETS,
     OPEN,
     REASONS,
     TIMED,
     UNCLASSIFIED,
+    Anomaly,
     Fact,
     Gauges,
     Histogram,
@@ -45,18 +48,41 @@ This page is written by the code (`make docs`) from `exporter/metrics/catalogue.
 * **Counters are exact and lag a little.** Each change of status is counted once, across restarts too. A
   series is born at 0, and after every start shows its last value, for `--series.hold` (2 minutes): so that
   `increase()` sees its first event. Tasks of the baseline are in gauges, never in counters.
+* **Only Prometheus counts as a scrape**, by its header `X-Prometheus-Scrape-Timeout-Seconds`. A new series moves
+  when it was scraped twice and `--series.hold` has passed since the first time. A person with curl therefore sees
+  counters stand still for three holds (6 minutes) after a start, and each event at once from then on;
+  `--series.hold 0s` shows them at once from the start.
 * **An event belongs to the payers and the reason at its time.** It is never moved: a renamed payer is a new
   pair at 0. Purging Tasks on the server lowers gauges and no counter.
 * **Durations are upper bounds**: from `authoredOn` to `lastUpdated` of the version *first seen* in that
   status. Tasks with missing, partial or contradictory dates are not observed; `fhir_task_anomalies_total`
-  counts them.
+  counts them. Nor are spans over {years} years, which are typing errors; nothing counts these.
 * **Timestamps, not ages**: write `time() - fhir_task_oldest_authored_timestamp_seconds`.
 * **Failures**: the sum of `fhir_task_failures_total` over all reasons equals
-  `fhir_task_transitions_total{status="failed"}`.
+  `fhir_task_transitions_total{{status="failed"}}`.
 * **Adding up**: with replicas of the exporter take `max by (job, fhir_source, …)` before `sum`, or each
   counts.
 * Histogram bounds are written as Prometheus 3 writes them: `le="86400.0"`, `le="1.2096e+06"` (two weeks).
 """
+
+ANOMALIES: Mapping[Anomaly, str] = {
+    Anomaly.MISSING_AUTHORED_ON: "no authoredOn, in the Task or its meta: no duration, and its deadline runs from our "
+    "first sight of it",
+    Anomaly.PARTIAL_AUTHORED_ON: "an authoredOn that is no instant, such as a date alone: likewise",
+    Anomaly.NEGATIVE_DURATION: "ended before its authoredOn: no duration",
+    Anomaly.FUTURE_STAMP: "a lastUpdated more than a minute ahead of the server's own clock",
+    Anomaly.MISSING_STATUS: "no status: shown as `unknown`",
+    Anomaly.UNKNOWN_STATUS: "a status that FHIR R4 does not have: shown as `unknown`",
+    Anomaly.MISSING_OWNER: "nothing in Task.owner that could name a payer",
+    Anomaly.MISSING_REQUESTER: "nothing in Task.requester that could name a payer",
+    Anomaly.MISSING_FOCUS: "no Task.focus: the Consent is not told",
+    Anomaly.MISSING_FOR: "no Task.for: the member is not told",
+    Anomaly.WENT_BACK: "the server holds to an older version than one seen: a restored backup, or a replica that lags",
+    Anomaly.LATE_OLD: "first found by a full comparison, though stamped before the baseline: in gauges alone",
+    Anomaly.FOREIGN: "has our tag and another code, so it is no exchange: in metrics by kind alone",
+    Anomaly.UNPARSABLE: "cannot be read as a Task: in metrics by kind alone until it can",
+}
+"""What each kind means, for people; a kind without a line here ends the writing of the page."""
 
 SIZE = """\
 ## Size, and the limit to set
@@ -98,11 +124,12 @@ EVERYTHING = Content(tuple(Status), (*REASONS, UNCLASSIFIED))
 def metrics_markdown() -> str:
     """Write the page."""
     parts = (
-        INTRODUCTION,
+        INTRODUCTION.format(years=LONGEST_DURATION // (365 * DAY)),
         _section("Tasks", "`fhir_tasks…` say how many there are now, `fhir_task_…` the rest.", TASKS),
         _section("The exporter itself", "There from the start, every closed label at 0.", OWN.values()),
         _section("The process", "Told by prometheus-client, on Linux.", PROCESS),
         _vocabularies(),
+        _anomalies(),
         _sizes(),
     )
     return "\n".join(parts)
@@ -158,6 +185,11 @@ def _values(label: Label) -> str:
 
 def _users(names: list[str]) -> str:
     return _words(names) if len(names) < len(TASKS) // 2 else "every metric of Tasks but those by `kind`"
+
+
+def _anomalies() -> str:
+    rows = ((f"`{kind}`", ANOMALIES[kind]) for kind in Anomaly)
+    return "## Kinds of anomaly\n\n" + _table(("kind", "what was seen"), rows)
 
 
 def _sizes() -> str:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.document import EVERYTHING, USUAL, metrics_markdown, picture
+from exporter.metrics.document import ANOMALIES, EVERYTHING, USUAL, metrics_markdown, picture
 from exporter.metrics.families import families
+from exporter.task.model import Anomaly
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -23,6 +24,11 @@ def test_every_metric_every_label_and_every_closed_value_is_on_the_page() -> Non
         words = (metric.name, *metric.label_names, *(value for label in metric.labels for value in label.values))
         assert not [word for word in words if f"`{word}`" not in page]
         assert metric.help in page
+
+
+def test_every_kind_of_anomaly_is_explained_once() -> None:
+    assert list(ANOMALIES) == list(Anomaly)
+    assert [kind for kind in Anomaly if metrics_markdown().count(f"\n| `{kind}` | ") != 1] == []
 
 
 def test_each_row_of_a_table_has_the_cells_of_its_head() -> None:
