@@ -22,6 +22,7 @@
     ├── LedgerError             the ledger cannot be used
     │   ├── LedgerInUse         another process holds it
     │   ├── LedgerForeign       it belongs to another source, or is no ledger
+    │   ├── LedgerDamaged       the file was a ledger, and cannot be read any more
     │   ├── LedgerTooNew        a later version of this programme wrote it
     │   └── LedgerFailed        the disk or the file failed while running
     └── AddressUnusable         we cannot listen where we were told to
@@ -221,6 +222,12 @@ class LedgerTooNew(LedgerError):
     """The ledger's schema is newer than this programme."""
 
     remedy = "Install the version that wrote it, or a later one."
+
+
+class LedgerDamaged(LedgerError):
+    """The file was a ledger, and cannot be read any more; opening it sets it aside."""
+
+    remedy = "Check the disk. serve will set the file aside and make a new one, with counters that begin anew."
 
 
 class LedgerFailed(LedgerError):

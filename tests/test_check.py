@@ -392,6 +392,17 @@ def test_a_ledger_of_another_source_is_a_trouble_beside_the_servers(case: Case, 
     assert told.endswith("2 troubles found: mend, and check again.\n")
 
 
+def test_a_damaged_ledger_is_a_trouble_that_says_what_serve_will_do(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "l.db"
+    open_ledger(str(path), Binding(BASE, FHIR.selection), PairRule())[0].close()
+    path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * 8192)
+    code, told = case.run(settings=dataclasses.replace(SETTINGS, ledger=str(path)))
+    assert code == 1
+    assert f"trouble  ledger: the ledger {path} is damaged\n" in told
+    assert "serve will set the file aside and make a new one, with counters that begin anew." in told
+    assert "permissions" not in told
+
+
 # The command
 
 

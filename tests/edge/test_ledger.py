@@ -235,7 +235,7 @@ def test_a_first_start_that_fails_leaves_nothing_that_would_be_refused_later(
 ) -> None:
     path = tmp_path / "ledger.db"
     with monkeypatch.context() as patched:
-        patched.setattr(files, "MIGRATIONS", ("CREATE TABLE nonsense (",))
+        patched.setattr(schema, "MIGRATIONS", ("CREATE TABLE nonsense (",))
         with pytest.raises(LedgerFailed):
             opened(path)
     opened(path).close()
@@ -295,7 +295,7 @@ def test_an_older_ledger_is_migrated_step_by_step_and_keeps_its_numbers(
     with ledger_at(path) as ledger:
         before = write(ledger, version("a", Status.FAILED))
     later = (*schema.MIGRATIONS, "ALTER TABLE task ADD COLUMN colour TEXT;", "CREATE TABLE extra (n INTEGER);")
-    monkeypatch.setattr(files, "MIGRATIONS", later)
+    monkeypatch.setattr(schema, "MIGRATIONS", later)
     with ledger_at(path) as ledger:
         assert counts(ledger.counters()) == counts(before)
         assert ledger._read("SELECT id, colour FROM task") == [("a", None)]
@@ -312,10 +312,10 @@ def test_a_migration_that_fails_leaves_the_ledger_at_the_step_before(
         write(ledger, version("a"))
     with monkeypatch.context() as patched:
         later = (*schema.MIGRATIONS, "CREATE TABLE extra (n INTEGER);", "DROP TABLE tally; SELECT nonsense;")
-        patched.setattr(files, "MIGRATIONS", later)
+        patched.setattr(schema, "MIGRATIONS", later)
         with pytest.raises(LedgerFailed):
             opened(path)
-        patched.setattr(files, "MIGRATIONS", later[:2])
+        patched.setattr(schema, "MIGRATIONS", later[:2])
         with ledger_at(path) as ledger:
             assert ledger._read("PRAGMA user_version") == [(2,)]
             assert gauge(write(ledger)) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.edge.ledger import Binding, open_ledger
 from exporter.edge.ledger.peek import Found, peek_ledger
-from exporter.errors import LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
+from exporter.errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
 from exporter.task.pairs import PairRule
 from tests.fake import BASE, START
 from tests.rig import SELECTION
@@ -96,6 +96,18 @@ def test_a_ledger_of_a_later_version_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LedgerTooNew, match="999"):
         peek_ledger(path, BINDING)
+
+
+def test_a_damaged_ledger_is_said_to_be_so_and_left_for_serve_to_set_aside(tmp_path: Path) -> None:
+    path = make(tmp_path / "l.db", watermark=START)
+    last = Path(path).read_bytes()[:-4096] + b"\xa5" * 4096
+    Path(path).write_bytes(last)
+    with pytest.raises(LedgerDamaged):
+        peek_ledger(path, BINDING)
+    assert Path(path).read_bytes() == last
+    ledger, aside = open_ledger(path, BINDING, PairRule())
+    ledger.close()
+    assert aside is not None
 
 
 def test_a_folder_that_is_not_there_is_a_trouble_now_and_not_at_the_start_of_serve(tmp_path: Path) -> None:

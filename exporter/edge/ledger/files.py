@@ -1,22 +1,19 @@
-"""Opening a ledger: its file, its lock, its schema, and whose it is. Nothing here reads or writes Tasks.
+"""Opening a ledger: its file, its lock, its schema. What is refused is said in `judge`; nothing here knows Tasks.
 
 Settings (sqlite.org/wal.html, sqlite.org/pragma.html): WAL with synchronous=FULL survives power loss;
 locking_mode=EXCLUSIVE keeps a second exporter out, and a killed one leaves no lock behind.
 """
 
 import contextlib
-import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import LedgerError, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
-from ...task.model import Selection
+from ...errors import LedgerDamaged, LedgerError, LedgerFailed
 from ...task.pairs import PairRule
-from .schema import APPLICATION_ID, MIGRATIONS
+from . import schema
+from .judge import Binding, check_kind, check_source, check_version, check_whole, translated
 from .statements import SET_STATE
 from .store import Ledger
 
@@ -39,19 +36,6 @@ SIGHTED = """
 """What a sweep has seen and misses: gone with the process, since a sweep begins anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """The source a ledger belongs to: numbers of two servers, or of two selections, must never mix."""
-
-    url: str
-    selection: Selection
-
-    @property
-    def digest(self) -> str:
-        """A fingerprint: a further search parameter could hold an identifier, so the text itself is not kept."""
-        return hashlib.sha256(repr((self.url.rstrip("/"), self.selection)).encode()).hexdigest()
-
-
 def open_ledger(path: str, binding: Binding, rule: PairRule) -> tuple[Ledger, Path | None]:
     """Open or make the ledger at `path` (or `:memory:`).
 
@@ -60,17 +44,13 @@ def open_ledger(path: str, binding: Binding, rule: PairRule) -> tuple[Ledger, Pa
     """
     try:
         return _open(path, binding, rule), None
-    except _Damaged:
+    except LedgerDamaged:
         aside = _set_aside(Path(path))
         return _open(path, binding, rule), aside
 
 
-class _Damaged(Exception):
-    """The file was a ledger and cannot be read any more."""
-
-
 def _open(path: str, binding: Binding, rule: PairRule) -> Ledger:
-    with _translated(path):
+    with translated(path):
         if path != MEMORY:
             _make_file(Path(path))
             _keep_spills_beside(Path(path))
@@ -127,62 +107,35 @@ def _unwritable(path: Path, error: OSError) -> str:
     return f"the ledger {path} cannot be made by user {os.geteuid()}: {error.strerror}"
 
 
-@contextlib.contextmanager
-def _translated(path: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise LedgerInUse(f"the ledger {path} is in use by another process") from error
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
-            raise _Damaged from error
-        raise LedgerFailed(
-            f"the ledger {path} cannot be used by user {os.geteuid()} ({error.sqlite_errorname})"
-        ) from error
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-            raise LedgerForeign(f"{path} is not a ledger") from error
-        raise _Damaged from error
-
-
 def _prepare(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
     if path != MEMORY:
-        _check_kind(connection, path)
+        check_kind(connection, path)
         with contextlib.suppress(OSError):  # a file of another owner in our group: the next step tells
             Path(path).chmod(0o600)
     connection.executescript(SETTINGS)
     connection.execute("BEGIN EXCLUSIVE")  # takes the lock now, and for good
     connection.execute("COMMIT")
-    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise _Damaged
+    check_whole(connection, path)
     _migrate(connection, path)
     _bind(connection, path, binding)
     connection.executescript(SIGHTED)
 
 
-def _check_kind(connection: sqlite3.Connection, path: str) -> None:
-    """Refuse what is no ledger of ours, an emptied one too: counters made anew from it would lie."""
-    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise LedgerForeign(f"{path} exists and is not a ledger, or has been emptied")
-
-
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the schema up to date, each step in a transaction of its own."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        raise LedgerTooNew(f"the ledger {path} has schema {version}, this programme knows {len(MIGRATIONS)}")
-    for step, script in enumerate(MIGRATIONS[version:], start=version + 1):
+    version = check_version(connection, path)
+    for step, script in enumerate(schema.MIGRATIONS[version:], start=version + 1):
         connection.executescript(
-            f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {step}; COMMIT"
+            f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {schema.APPLICATION_ID};"
+            f"PRAGMA user_version = {step}; COMMIT"
         )
 
 
 def _bind(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
     known = connection.execute("SELECT value FROM state WHERE name = 'source'").fetchone()
+    check_source(known and known[0], path, binding)
     if known is None:
         connection.execute(SET_STATE, {"name": "source", "value": binding.digest})
-    elif known[0] != binding.digest:
-        raise LedgerForeign(f"the ledger {path} was made for another FHIR server or selection of Tasks")
 
 
 def _set_aside(path: Path) -> Path:

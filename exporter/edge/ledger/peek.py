@@ -10,9 +10,9 @@ from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 
-from ...errors import LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
-from .files import MEMORY, Binding
-from .schema import APPLICATION_ID, MIGRATIONS
+from ...errors import LedgerFailed
+from .files import MEMORY
+from .judge import Binding, check_kind, check_source, check_version, check_whole, translated
 from .statements import STATES
 
 
@@ -27,7 +27,7 @@ class Found(StrEnum):
 
 
 def peek_ledger(path: str, binding: Binding) -> Found:
-    """Say what serve would find. Raises LedgerInUse, LedgerForeign, LedgerTooNew, or LedgerFailed."""
+    """Say what serve would find. Raises LedgerInUse, LedgerForeign, LedgerTooNew, LedgerDamaged, or LedgerFailed."""
     if path == MEMORY:
         return Found.MEMORY
     file = Path(path).absolute()
@@ -35,12 +35,9 @@ def peek_ledger(path: str, binding: Binding) -> Found:
         _check_access(file.parent, os.W_OK | os.X_OK)
         return Found.ABSENT
     _check_access(file, os.R_OK | os.W_OK)
-    try:
-        states = _read(file)
-    except sqlite3.Error as error:
-        raise _translated(path, error) from error
-    if "source" in states and states["source"] != binding.digest:
-        raise LedgerForeign(f"the ledger {path} was made for another FHIR server or selection of Tasks")
+    with translated(path):
+        states = _read(file, path)
+    check_source(states.get("source"), path, binding)
     return Found.COMPLETE if "watermark" in states else Found.BEGUN
 
 
@@ -49,23 +46,13 @@ def _check_access(path: Path, mode: int) -> None:
         raise LedgerFailed(f"user {os.geteuid()} may not write {path}, or it does not exist")
 
 
-def _read(file: Path) -> dict[str, str]:
+def _read(file: Path, path: str) -> dict[str, str]:
     """Read the state table, after the checks that opening makes."""
-    way = "mode=ro" if file.with_name(file.name + "-wal").exists() else "mode=ro&immutable=1"
+    unused = not file.with_name(file.name + "-wal").exists()
+    way = "mode=ro&immutable=1" if unused else "mode=ro"
     with closing(sqlite3.connect(f"{file.as_uri()}?{way}", uri=True, timeout=0)) as connection:
-        kind = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if kind != APPLICATION_ID:
-            raise LedgerForeign(f"{file} exists and is not a ledger, or has been emptied")
-        if version > len(MIGRATIONS):
-            raise LedgerTooNew(f"the ledger {file} has schema {version}, this programme knows {len(MIGRATIONS)}")
+        check_kind(connection, path)
+        if unused:  # else an exporter that starts would wait too long for the lock
+            check_whole(connection, path)
+        check_version(connection, path)
         return dict(connection.execute(STATES).fetchall())
-
-
-def _translated(path: str, error: sqlite3.Error) -> LedgerInUse | LedgerForeign | LedgerFailed:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_BUSY:
-        return LedgerInUse(f"the ledger {path} is in use by another process")
-    if code == sqlite3.SQLITE_NOTADB:
-        return LedgerForeign(f"{path} is not a ledger")
-    return LedgerFailed(f"the ledger {path} cannot be read by user {os.geteuid()}")
