@@ -24,11 +24,12 @@ INSTALLED = f".venv/bin/{COMMAND}"
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """Yield the words of each command line in fenced `sh` blocks; continued lines are one, comments none."""
+    """Yield the words of each command line in fenced `sh` blocks; continued lines are one; no comments, no `> FILE`."""
     for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
-            if words := shlex.split(line, comments=True):
-                yield words
+            words = shlex.split(line, comments=True)
+            if typed := words[: words.index(">")] if ">" in words else words:
+                yield typed
 
 
 def fault(words: list[str]) -> str | None:
@@ -95,6 +96,13 @@ def test_files_that_contributors_are_sent_to_exist() -> None:
     assert [path for path in named if not any((start / path).exists() for start in (ROOT, ROOT / "exporter"))] == []
 
 
+def test_contributors_are_told_of_every_module() -> None:
+    tree = (ROOT / "CONTRIBUTING.md").read_text().split("```")[1]
+    parts = [path for path in (ROOT / "exporter").iterdir() if not path.name.startswith(("_", "."))]
+    names = {f"{path.name}/" if path.is_dir() else path.name for path in parts}
+    assert names - set(re.findall(r"[\w.]+/?", tree)) == set()
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -102,6 +110,7 @@ def test_files_that_contributors_are_sent_to_exist() -> None:
         "fhir-task-exporter swerve",
         "fhir-task-exporter serve --fhir.ulr https://cdr.example.org/fhir",
         "fhir-task-exporter serve --fhir.url",
+        "fhir-task-exporter rules --jib NAME",
         "fhir-task-exporter serve https://cdr.example.org/fhir",
         "curl http://127.0.0.1:9842/metrics",
     ],
