@@ -49,7 +49,7 @@ class Search:
 
 
 class Window(Protocol):
-    """Requests that share one deadline (`--poll.timeout`). Each raises a ServerError."""
+    """Requests that share one time limit (`--poll.timeout`). Each raises a ServerError."""
 
     def first(self, search: Search) -> Page:
         """Ask anew; raises Cached when the answer is an old one."""
@@ -71,7 +71,7 @@ class Server(Protocol):
     """A FHIR server that holds Tasks."""
 
     def window(self) -> AbstractContextManager[Window]:
-        """Open a connection and start its deadline."""
+        """Open a connection and start its time limit."""
 
     def ask_tag_again(self) -> None:
         """Search by tag from now on, though the server may have refused it before."""

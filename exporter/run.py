@@ -41,7 +41,7 @@ from .worker import Worker
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 2.0
+END_WITHIN = 2.0
 """Seconds that the worker and the web server each get to end after SIGTERM; together they stay under five."""
 
 
@@ -89,8 +89,8 @@ def _answer_until(stopped: threading.Event, exporter: Exporter, worker: threadin
         pass
     event(log, logging.INFO, "stopping")
     exporter.worker.stop()
-    web.stop(PATIENCE)
-    worker.join(PATIENCE)
+    web.stop(END_WITHIN)
+    worker.join(END_WITHIN)
     return 0 if alive else 1
 
 

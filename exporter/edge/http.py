@@ -34,7 +34,7 @@ from .answer import fault, http_date, is_cached, is_json
 from .auth import Anonymous, Auth
 from .body import whole
 from .client_tls import caused_by_tls, client_context
-from .deadline import Deadline
+from .time_limit import TimeLimit
 
 HEADERS = {
     "Accept": "application/fhir+json",
@@ -104,21 +104,21 @@ class Http:
         timeout = httpx.Timeout(min(self.connection.timeout, seconds))
         wall = _OneOrigin(self.base, self._transport or httpx.HTTPTransport(verify=self._tls, trust_env=False))
         with (
-            Deadline(seconds, self.connection.timeout) as deadline,
+            TimeLimit(seconds, self.connection.timeout) as limit,
             httpx.Client(
                 transport=wall, headers=HEADERS, timeout=timeout, trust_env=False, follow_redirects=False
             ) as client,
         ):
-            yield Session(self, client, deadline)
+            yield Session(self, client, limit)
 
 
 class Session:
     """Requests that share a connection and an end."""
 
-    def __init__(self, http: Http, client: httpx.Client, deadline: Deadline) -> None:
+    def __init__(self, http: Http, client: httpx.Client, limit: TimeLimit) -> None:
         self._http = http
         self._client = client
-        self._deadline = deadline
+        self._limit = limit
 
     def get(self, target: str, operation: Operation, accept: Collection[int] = ()) -> Reply:
         """Fetch `target`, an address at or below the base; raises a ServerError.
@@ -138,7 +138,7 @@ class Session:
         credentials = dict(self._http.auth.headers())
         started, exchange = time.monotonic(), _Exchange(self._http.who, operation)
         try:
-            with self._deadline.request():
+            with self._limit.request():
                 return self._exchange(exchange, address, credentials, accept)
         finally:
             self._http.log.requested(operation, exchange.status, time.monotonic() - started)
@@ -147,9 +147,9 @@ class Session:
     def _exchange(
         self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]
     ) -> Reply:
-        """Send and read. The deadline is asked at both ends: what it cut can look like any other end."""
+        """Send and read. The time limit is asked at both ends: what it cut can look like any other end."""
         self._check_time()
-        trace = {"trace": self._deadline.watch}
+        trace = {"trace": self._limit.watch}
         try:
             request = self._client.build_request("GET", address, headers=credentials, extensions=trace)
             reply = exchange.read(self._client.send(request, stream=True), accept)
@@ -163,7 +163,7 @@ class Session:
         return reply
 
     def _check_time(self) -> None:
-        if self._deadline.over:
+        if self._limit.over:
             raise TimedOut(f"{self._http.who} gave no whole answer within the time allowed.") from None
 
 

@@ -182,7 +182,7 @@ def _log_bug(what: str, error: BaseException) -> None:
     event(log, logging.ERROR, what, error=type(error).__name__, where=places(error))
 
 
-class Habits(Config):
+class HypercornSettings(Config):
     """How Hypercorn behaves."""
 
     ssl_handshake_timeout = 5.0
@@ -243,7 +243,7 @@ class Web(Generic[P]):
     async def _serve(self, listener: Listener) -> None:
         asyncio.get_running_loop().set_exception_handler(_note)
         rounds = asyncio.create_task(self._make_rounds())
-        await serve(self._app, Habits(listener), shutdown_trigger=self._until_stopped, mode="asgi")
+        await serve(self._app, HypercornSettings(listener), shutdown_trigger=self._until_stopped, mode="asgi")
         rounds.cancel()
 
     async def _make_rounds(self) -> None:

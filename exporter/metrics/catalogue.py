@@ -26,7 +26,7 @@ from ..task.model import (
 )
 
 
-class Kind(StrEnum):
+class MetricType(StrEnum):
     """The kinds of metric that both text formats know."""
 
     COUNTER = "counter"
@@ -47,7 +47,7 @@ class Definition(NamedTuple):
     """One metric family. `buckets` are upper bounds in seconds, without infinity."""
 
     name: str
-    kind: Kind
+    kind: MetricType
     help: str
     labels: tuple[Label, ...] = ()
     unit: str = ""
@@ -94,19 +94,19 @@ POLLED = "as of the last complete poll"
 FACTS: Mapping[Fact, Definition] = {
     Fact.CREATED: Definition(
         "fhir_task_created_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"Tasks first seen after the baseline, in whatever status. {HELD}.",
         PAIR,
     ),
     Fact.TRANSITION: Definition(
         "fhir_task_transitions_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"Tasks seen to enter the status since the baseline, new ones included. {HELD}.",
         (*PAIR, STATUS),
     ),
     Fact.DURATION: Definition(
         "fhir_task_duration_seconds",
-        Kind.HISTOGRAM,
+        MetricType.HISTOGRAM,
         "How long ended Tasks took: authoredOn to lastUpdated of the version first seen in that status: "
         f"an upper bound. {HELD}.",
         (*PAIR, TIMED_STATUS),
@@ -115,43 +115,43 @@ FACTS: Mapping[Fact, Definition] = {
     ),
     Fact.FAILURE: Definition(
         "fhir_task_failures_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"Tasks seen to fail, by classified reason; the sum equals the transitions to failed. {HELD}.",
         (*PAIR, REASON),
     ),
     Fact.DEADLINE_MISSED: Definition(
         "fhir_task_deadlines_missed_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"Tasks seen open past their deadline or ended after it, once each; not those overdue in the baseline. {HELD}.",
         PAIR,
     ),
     Fact.ARCHIVED_DOCUMENT: Definition(
         "fhir_task_archived_documents_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"DocumentReference outputs of Tasks seen to complete. {HELD}.",
         PAIR,
     ),
     Fact.COMPLETED_EMPTY: Definition(
         "fhir_task_completed_empty_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"Tasks seen to complete with no output at all. {HELD}.",
         PAIR,
     ),
     Fact.REOPENED: Definition(
         "fhir_task_reopened_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"Tasks seen in a terminal status, then open again. {HELD}.",
         PAIR,
     ),
     Fact.VANISHED: Definition(
         "fhir_task_vanished_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"Tasks found deleted, purged or untagged on the server, at the earliest by the next sweep. {HELD}.",
         PAIR,
     ),
     Fact.ANOMALY: Definition(
         "fhir_task_anomalies_total",
-        Kind.COUNTER,
+        MetricType.COUNTER,
         f"Odd versions of Tasks, once per counted version and kind, none in the baseline. {HELD}.",
         (KIND,),
     ),
@@ -161,53 +161,53 @@ FACTS: Mapping[Fact, Definition] = {
 GAUGES: Mapping[str, Definition] = {
     "tasks": Definition(
         "fhir_tasks",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         f"Tasks on the server in the status, {POLLED}.",
         (*PAIR, STATUS),
     ),
     "oldest_authored": Definition(
         "fhir_task_oldest_authored_timestamp_seconds",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         f"Earliest authoredOn among the open Tasks in the status, {POLLED}; absent where there is none.",
         (*PAIR, OPEN_STATUS),
         "seconds",
     ),
     "oldest_updated": Definition(
         "fhir_task_oldest_updated_timestamp_seconds",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         f"Earliest lastUpdated among the open Tasks in the status, {POLLED}; absent where there is none.",
         (*PAIR, OPEN_STATUS),
         "seconds",
     ),
     "last_transition": Definition(
         "fhir_task_last_transition_timestamp_seconds",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         f"Server time of the latest transition to the status, {POLLED}; absent where none was seen.",
         (*PAIR, STATUS),
         "seconds",
     ),
     "stalled": Definition(
         "fhir_tasks_stalled",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         f"Open Tasks in the status that have not changed for --stalled-after, {POLLED}.",
         (*PAIR, OPEN_STATUS),
     ),
     "next_due": Definition(
         "fhir_task_next_due_timestamp_seconds",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         f"Earliest deadline still ahead among open Tasks, {POLLED}; absent where there is none.",
         PAIR,
         "seconds",
     ),
     "overdue": Definition(
         "fhir_tasks_overdue",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         f"Open Tasks past their deadline, {POLLED}.",
         PAIR,
     ),
     "anomalous": Definition(
         "fhir_tasks_anomalous",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         f"Tasks that show the oddity, {POLLED}, those of the baseline included.",
         (LASTING_KIND,),
     ),
@@ -222,79 +222,81 @@ POLL_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 18
 
 UP = Definition(
     "fhir_task_up",
-    Kind.GAUGE,
+    MetricType.GAUGE,
     "1 when the last page of a poll, baseline or catch-up was read from the FHIR server and committed, else 0.",
 )
 
 
-def _own(name: str, kind: Kind, text: str, *labels: Label, unit: str = "") -> Definition:
+def _own(name: str, kind: MetricType, text: str, *labels: Label, unit: str = "") -> Definition:
     return Definition(f"fhir_task_exporter_{name}", kind, text, labels, unit)
 
 
 OWN: Mapping[str, Definition] = {
     "up": UP,
     "build": _own(
-        "build_info", Kind.GAUGE, "Always 1; the labels say which version runs on which Python.", VERSION, PYTHON
+        "build_info", MetricType.GAUGE, "Always 1; the labels say which version runs on which Python.", VERSION, PYTHON
     ),
     "polls": _own(
-        "polls_total", Kind.COUNTER, "Polls of the FHIR server; a baseline and a catch-up are one each.", OUTCOME
+        "polls_total", MetricType.COUNTER, "Polls of the FHIR server; a baseline and a catch-up are one each.", OUTCOME
     ),
     "poll_duration": _own(
-        "poll_duration_seconds", Kind.HISTOGRAM, "How long polls took, in whatever outcome.", unit="seconds"
+        "poll_duration_seconds", MetricType.HISTOGRAM, "How long polls took, in whatever outcome.", unit="seconds"
     )._replace(buckets=POLL_BUCKETS),
-    "scrapes": _own("scrapes_total", Kind.COUNTER, "Requests for /metrics, by the picture they were given.", ANSWER),
+    "scrapes": _own(
+        "scrapes_total", MetricType.COUNTER, "Requests for /metrics, by the picture they were given.", ANSWER
+    ),
     "last_complete_poll": _own(
         "last_complete_poll_timestamp_seconds",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         "When the last complete poll ended, by our own clock, restarts survived; absent until there was one.",
         unit="seconds",
     ),
     "watermark": _own(
         "watermark_timestamp_seconds",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         "Where the next poll begins to search, by the server's clock; absent until the baseline is complete.",
         unit="seconds",
     ),
     "baseline_complete": _own(
-        "baseline_complete", Kind.GAUGE, "1 once every Task has been read for the first time, else 0."
+        "baseline_complete", MetricType.GAUGE, "1 once every Task has been read for the first time, else 0."
     ),
     "baseline_progress": _own(
         "baseline_progress_ratio",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         "Share of the Tasks that the baseline has read, of the server's own count.",
         unit="ratio",
     ),
-    "tracked_tasks": _own("tracked_tasks", Kind.GAUGE, "Tasks that the ledger holds."),
-    "requests": _own("requests_total", Kind.COUNTER, "Requests to the FHIR server.", OPERATION, CODE),
+    "tracked_tasks": _own("tracked_tasks", MetricType.GAUGE, "Tasks that the ledger holds."),
+    "requests": _own("requests_total", MetricType.COUNTER, "Requests to the FHIR server.", OPERATION, CODE),
     "request_duration": _own(
         "request_duration_seconds",
-        Kind.HISTOGRAM,
+        MetricType.HISTOGRAM,
         "How long requests to the FHIR server took, unanswered ones included.",
         OPERATION,
         unit="seconds",
     )._replace(buckets=REQUEST_BUCKETS),
     "received": _own(
-        "received_bytes_total", Kind.COUNTER, "Bytes of answers of the FHIR server, on the wire.", unit="bytes"
+        "received_bytes_total", MetricType.COUNTER, "Bytes of answers of the FHIR server, on the wire.", unit="bytes"
     ),
-    "errors": _own("errors_total", Kind.COUNTER, "What went wrong, by reason.", ERROR),
-    "reconciles": _own("reconciles_total", Kind.COUNTER, "Finished sweeps.", SWEEP, OUTCOME),
+    "errors": _own("errors_total", MetricType.COUNTER, "What went wrong, by reason.", ERROR),
+    "reconciles": _own("reconciles_total", MetricType.COUNTER, "Finished sweeps.", SWEEP, OUTCOME),
     "reconcile_corrections": _own(
-        "reconcile_corrections_total", Kind.COUNTER, "Tasks that a sweep found to differ from the ledger.", SWEEP
+        "reconcile_corrections_total", MetricType.COUNTER, "Tasks that a sweep found to differ from the ledger.", SWEEP
     ),
     "largest_lateness": _own(
         "largest_lateness_seconds",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         "Longest time from the stamp of a version to when it became visible, since the start.",
         unit="seconds",
     ),
-    "ledger": _own("ledger_bytes", Kind.GAUGE, "Size of the ledger on disk.", unit="bytes"),
-    "pairs": _own("pairs", Kind.GAUGE, "Pairs of payers that hold a slot in the ledger, for good."),
+    "ledger": _own("ledger_bytes", MetricType.GAUGE, "Size of the ledger on disk.", unit="bytes"),
+    "pairs": _own("pairs", MetricType.GAUGE, "Pairs of payers that hold a slot in the ledger, for good."),
     "pairs_capped": _own(
-        "pairs_capped", Kind.GAUGE, "Pairs of payers met past --pairs.max, whose Tasks are shown as other, other."
+        "pairs_capped", MetricType.GAUGE, "Pairs of payers met past --pairs.max, whose Tasks are shown as other, other."
     ),
     "clock_skew": _own(
         "clock_skew_seconds",
-        Kind.GAUGE,
+        MetricType.GAUGE,
         "The FHIR server's clock minus ours; absent until it has told its own.",
         unit="seconds",
     ),
@@ -302,17 +304,19 @@ OWN: Mapping[str, Definition] = {
 """Our own life, by the name that `own` calls it."""
 
 
-def _process(name: str, kind: Kind, text: str, unit: str = "") -> Definition:
+def _process(name: str, kind: MetricType, text: str, unit: str = "") -> Definition:
     return Definition(f"process_{name}", kind, text, (), unit)
 
 
 PROCESS = (
-    _process("virtual_memory_bytes", Kind.GAUGE, "Virtual memory size in bytes.", "bytes"),
-    _process("resident_memory_bytes", Kind.GAUGE, "Resident memory size in bytes.", "bytes"),
-    _process("start_time_seconds", Kind.GAUGE, "Start time of the process since unix epoch in seconds.", "seconds"),
-    _process("cpu_seconds_total", Kind.COUNTER, "Total user and system CPU time spent in seconds.", "seconds"),
-    _process("open_fds", Kind.GAUGE, "Number of open file descriptors."),
-    _process("max_fds", Kind.GAUGE, "Maximum number of open file descriptors."),
+    _process("virtual_memory_bytes", MetricType.GAUGE, "Virtual memory size in bytes.", "bytes"),
+    _process("resident_memory_bytes", MetricType.GAUGE, "Resident memory size in bytes.", "bytes"),
+    _process(
+        "start_time_seconds", MetricType.GAUGE, "Start time of the process since unix epoch in seconds.", "seconds"
+    ),
+    _process("cpu_seconds_total", MetricType.COUNTER, "Total user and system CPU time spent in seconds.", "seconds"),
+    _process("open_fds", MetricType.GAUGE, "Number of open file descriptors."),
+    _process("max_fds", MetricType.GAUGE, "Maximum number of open file descriptors."),
 )
 """What prometheus-client tells of any process on Linux: listed here for the documents, worded there."""
 

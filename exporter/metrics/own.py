@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from ..errors import ErrorReason
 from ..ports import Answer, LedgerState, Operation, Outcome, Sweep
 from ..task.model import Instant
-from .catalogue import CODES, OWN, Definition, Kind
+from .catalogue import CODES, OWN, Definition, MetricType
 from .exposition import Format
 from .families import encode
 
@@ -57,12 +57,12 @@ class Own:
         # The library has this switch for the whole process only; `_created` series would be half as many again.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry or CollectorRegistry()
-        self._counters = {name: self._counter(d) for name, d in OWN.items() if d.kind is Kind.COUNTER}
-        self._histograms = {name: self._histogram(d) for name, d in OWN.items() if d.kind is Kind.HISTOGRAM}
+        self._counters = {name: self._counter(d) for name, d in OWN.items() if d.kind is MetricType.COUNTER}
+        self._histograms = {name: self._histogram(d) for name, d in OWN.items() if d.kind is MetricType.HISTOGRAM}
         self._gauges = {
             name: Gauge(d.name, d.help, d.label_names, unit=d.unit, registry=self.registry)
             for name, d in OWN.items()
-            if d.kind is Kind.GAUGE and name not in UNKNOWN_AT_FIRST
+            if d.kind is MetricType.GAUGE and name not in UNKNOWN_AT_FIRST
         }
         self._known = Known({name: OWN[name] for name in UNKNOWN_AT_FIRST}, self.registry)
         self._largest_lateness = 0.0

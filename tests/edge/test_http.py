@@ -573,4 +573,4 @@ def test_threads_and_descriptors_do_not_pile_up() -> None:
         for _ in range(50):
             ask_listener(server.base)
         assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors + 5
-    assert sum(thread.name == "deadline" for thread in threading.enumerate()) <= 5
+    assert sum(thread.name == "time-limit" for thread in threading.enumerate()) <= 5

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from exporter.metrics.catalogue import CATALOGUE, FACTS, GAUGES, OWN, PROCESS, TASKS, Definition, Kind
+from exporter.metrics.catalogue import CATALOGUE, FACTS, GAUGES, OWN, PROCESS, TASKS, Definition, MetricType
 from exporter.task.model import Fact, Gauges
 
 FORBIDDEN_LABELS = {"type", "owner", "customer", "stage", "service", "env", "job", "instance", "le", "quantile"}
@@ -24,8 +24,8 @@ def test_a_name_is_legal_and_short_enough_for_label_limits(metric: Definition) -
 
 @every_metric
 def test_only_counters_end_in_total(metric: Definition) -> None:
-    assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
-    if metric.kind is not Kind.COUNTER:
+    assert metric.name.endswith("_total") == (metric.kind is MetricType.COUNTER)
+    if metric.kind is not MetricType.COUNTER:
         assert not metric.name.endswith(RESERVED_ENDS)
 
 
@@ -57,7 +57,7 @@ def test_a_closed_label_lists_words_once(metric: Definition) -> None:
 
 @every_metric
 def test_buckets_rise_and_belong_to_histograms(metric: Definition) -> None:
-    assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM)
+    assert bool(metric.buckets) == (metric.kind is MetricType.HISTOGRAM)
     assert list(metric.buckets) == sorted(set(metric.buckets))
 
 

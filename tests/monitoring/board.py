@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter.metrics.catalogue import CATALOGUE, Definition, Kind
+from exporter.metrics.catalogue import CATALOGUE, Definition, MetricType
 
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / "grafana" / "dashboards" / "p2p-exchanges.json"
@@ -29,8 +29,8 @@ class Exposed(NamedTuple):
 def _series() -> Iterator[tuple[str, Exposed]]:
     for definition in CATALOGUE:
         labels = TARGET_LABELS | set(definition.label_names)
-        if definition.kind is not Kind.HISTOGRAM:
-            yield definition.name, Exposed(definition.kind is Kind.COUNTER, labels, definition)
+        if definition.kind is not MetricType.HISTOGRAM:
+            yield definition.name, Exposed(definition.kind is MetricType.COUNTER, labels, definition)
             continue
         yield f"{definition.name}_bucket", Exposed(counter=True, labels=labels | {"le"}, definition=definition)
         for end in ("_count", "_sum"):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exporter.metrics.catalogue import CATALOGUE, Definition, Kind
+from exporter.metrics.catalogue import CATALOGUE, Definition, MetricType
 
 from .promql import Matcher, Selector, groupings, selectors
 from .shipped import RECORDED, Rule
@@ -27,8 +27,8 @@ class Series(NamedTuple):
 def _exposed(definition: Definition) -> Iterator[tuple[str, Series]]:
     labels = TARGET | set(definition.label_names)
     closed = {label.name: label.values for label in definition.labels if label.closed}
-    if definition.kind is not Kind.HISTOGRAM:
-        yield definition.name, Series(labels, definition.kind is Kind.COUNTER, closed)
+    if definition.kind is not MetricType.HISTOGRAM:
+        yield definition.name, Series(labels, definition.kind is MetricType.COUNTER, closed)
         return
     bounds = tuple(str(float(bound)) for bound in definition.buckets)
     yield f"{definition.name}_bucket", Series(labels | {"le"}, counts=True, values={**closed, "le": (*bounds, "+Inf")})

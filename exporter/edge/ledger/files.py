@@ -29,7 +29,7 @@ SETTINGS = """
 """
 """32 MB of cache and a checkpoint each 32 MB: 87,000 random ids a second were measured with these."""
 
-SIGHTED = """
+TEMPORARY_TABLES = """
     CREATE TEMP TABLE sighted (id TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TEMP TABLE missing (place INTEGER PRIMARY KEY, id TEXT NOT NULL);
 """
@@ -118,7 +118,7 @@ def _prepare(connection: sqlite3.Connection, path: str, binding: Binding) -> Non
     check_whole(connection, path)
     _migrate(connection, path)
     _bind(connection, path, binding)
-    connection.executescript(SIGHTED)
+    connection.executescript(TEMPORARY_TABLES)
 
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:

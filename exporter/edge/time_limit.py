@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Deadline:
+class TimeLimit:
     """Ends a window after `seconds`, and each request in it after `each`. Once it is `over` it stays so.
 
     One thread a window. It need never be woken for a new request: while none runs it looks at the clock every `each`
@@ -32,7 +32,7 @@ class Deadline:
 
     def __enter__(self) -> Self:
         """Start to watch the time."""
-        threading.Thread(target=self._wait, name="deadline", daemon=True).start()
+        threading.Thread(target=self._wait, name="time-limit", daemon=True).start()
         return self
 
     def __exit__(

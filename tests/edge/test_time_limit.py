@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from exporter.edge.deadline import Deadline
+from exporter.edge.time_limit import TimeLimit
 
 
 class Stream:
@@ -19,26 +19,26 @@ class Stream:
         return self.held
 
 
-def wait_for(deadline: Deadline) -> None:
-    while not deadline.over:
+def wait_for(limit: TimeLimit) -> None:
+    while not limit.over:
         time.sleep(0.005)
 
 
-def connected(deadline: Deadline, ours: socket.socket) -> None:
-    deadline.watch("connection.connect_tcp.complete", {"return_value": Stream(ours)})
+def connected(limit: TimeLimit, ours: socket.socket) -> None:
+    limit.watch("connection.connect_tcp.complete", {"return_value": Stream(ours)})
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["connected before", "connected after"])
 def test_whatever_is_connected_is_cut_when_time_is_up(early: bool) -> None:
     ours, theirs = socket.socketpair()
     theirs.settimeout(2)
-    with ours, theirs, Deadline(0.05, 10) as deadline:
+    with ours, theirs, TimeLimit(0.05, 10) as limit:
         if early:
-            connected(deadline, ours)
-        wait_for(deadline)
+            connected(limit, ours)
+        wait_for(limit)
         time.sleep(0.05)
         if not early:
-            connected(deadline, ours)
+            connected(limit, ours)
         assert theirs.recv(1) == b""
         assert ours.fileno() > 0
 
@@ -46,33 +46,33 @@ def test_whatever_is_connected_is_cut_when_time_is_up(early: bool) -> None:
 def test_nothing_is_cut_before() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        with Deadline(10, 10) as deadline:
-            connected(deadline, ours)
-            assert not deadline.over
+        with TimeLimit(10, 10) as limit:
+            connected(limit, ours)
+            assert not limit.over
         theirs.setblocking(False)
         with pytest.raises(BlockingIOError):
             theirs.recv(1)
 
 
 def test_other_events_are_nothing_to_it() -> None:
-    with Deadline(10, 10) as deadline:
-        deadline.watch("http11.send_request_headers.started", {})
+    with TimeLimit(10, 10) as limit:
+        limit.watch("http11.send_request_headers.started", {})
 
 
 def test_a_request_that_begins_late_still_has_its_time() -> None:
-    with Deadline(10, 0.2) as deadline:
+    with TimeLimit(10, 0.2) as limit:
         time.sleep(0.15)
-        with deadline.request():
+        with limit.request():
             time.sleep(0.15)
-            assert not deadline.over
-            wait_for(deadline)
-        assert deadline.over
+            assert not limit.over
+            wait_for(limit)
+        assert limit.over
 
 
 def test_a_time_that_is_up_stays_up() -> None:
-    with Deadline(10, 0.05) as deadline:
-        with deadline.request():
+    with TimeLimit(10, 0.05) as limit:
+        with limit.request():
             time.sleep(0.15)
-        assert deadline.over
-        with deadline.request():
-            assert deadline.over
+        assert limit.over
+        with limit.request():
+            assert limit.over
