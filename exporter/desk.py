@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .names import Namer
-from .ports import Bound, Clock, Ledger, Search, Server, Telemetry
+from .ports import Bound, Clock, Ledger, Remembered, Search, Server, Telemetry
 from .task.deadline import Deadline
 from .task.model import Instant, Snapshot
 
@@ -80,14 +80,14 @@ class Desk:
     @property
     def renamed(self) -> bool:
         """Whether payers have other names than when everything was last walked: gauges are to move."""
-        return self.ledger.baseline_complete and self.ledger.instant("names") != self.rules.names
+        return self.ledger.baseline_complete and self.ledger.instant(Remembered.NAMES) != self.rules.names
 
     def next_plan(self) -> Plan:
         """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""
         walk = self.ledger.walk
         if walk is not None:
             return Plan(Kind(walk.kind), Search(walk.cursor), walk.began, walk.walked, walk.expected)
-        watermark = self.ledger.instant("watermark")
+        watermark = self.ledger.instant(Remembered.WATERMARK)
         if watermark is None:
             return Plan(Kind.BASELINE)
         return Plan(Kind.POLL, Search(Bound("ge", watermark)))

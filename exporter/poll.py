@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from .desk import Desk, Kind, Plan, Turn
 from .errors import ClientFault, WrongResource
-from .ports import Bound, Closing, Search, Transaction, WalkState, Window
+from .ports import Bound, Closing, Remembered, Search, Transaction, WalkState, Window
 from .task.lifecycle import Changes, Occasion, compare
 from .task.model import NO_PAIR, Anomaly, Instant, Page, Snapshot, Task
 from .task.versions import Verdict, verdict
@@ -35,7 +35,7 @@ class Walk:
         self._walked = plan.walked
         self._expected = plan.expected
         self._asked = plan.expected is not None
-        self._before = desk.ledger.instant("watermark")
+        self._before = desk.ledger.instant(Remembered.WATERMARK)
         self._window = 0
         self._ended = False
 
@@ -106,7 +106,7 @@ class Walk:
         )
 
     def _occasion(self) -> Occasion:
-        joining = self._desk.ledger.instant("baseline_began") if self._plan.joining else None
+        joining = self._desk.ledger.instant(Remembered.BASELINE_BEGAN) if self._plan.joining else None
         counting = self._plan.kind is not Kind.BASELINE
         return Occasion(self._now, self._desk.rules.deadline, counting, joining)
 
@@ -119,14 +119,14 @@ class Walk:
         """End a complete walk: move the watermark, and read the new picture."""
         desk, began = self._desk, self._began or 0
         baseline = self._plan.kind is Kind.BASELINE
-        tx.note("watermark", self._watermark(began))
-        tx.note("marked_wall", desk.clock.wall() - round((desk.clock.monotonic() - self._started) * 1000))
-        tx.note("last_complete", desk.clock.wall())
+        tx.note(Remembered.WATERMARK, self._watermark(began))
+        tx.note(Remembered.MARKED_WALL, desk.clock.wall() - round((desk.clock.monotonic() - self._started) * 1000))
+        tx.note(Remembered.LAST_COMPLETE, desk.clock.wall())
         if baseline:
-            tx.note("baseline_began", began)
-            tx.note("names", desk.rules.names)
+            tx.note(Remembered.BASELINE_BEGAN, began)
+            tx.note(Remembered.NAMES, desk.rules.names)
         if self._background:
-            tx.note("recent_from", began - desk.rules.overlap)
+            tx.note(Remembered.RECENT_FROM, began - desk.rules.overlap)
         closing = Closing(
             now=self._now,
             deadline=desk.rules.deadline,
@@ -154,7 +154,7 @@ class Walk:
         desk = self._desk
         if desk.marked is not None:
             return round((self._started - desk.marked) * 1000)
-        since = desk.ledger.instant("marked_wall") or desk.clock.wall()
+        since = desk.ledger.instant(Remembered.MARKED_WALL) or desk.clock.wall()
         return max(0, desk.clock.wall() - since)
 
     def _tell(self, earliest: Instant | None, snapshot: Snapshot | None) -> None:

@@ -77,6 +77,26 @@ class Server(Protocol):
         """Search by tag from now on, though the server may have refused it before."""
 
 
+class Remembered(StrEnum):
+    """The names of what is kept beside Tasks and counters; Instants but for the last three. Never to be renamed."""
+
+    WATERMARK = "watermark"
+    """From where the next poll asks; there once the baseline is complete."""
+    MARKED_WALL = "marked_wall"
+    """Our wall time when the walk that set the watermark began."""
+    LAST_COMPLETE = "last_complete"
+    """Our wall time at the end of the last complete poll."""
+    BASELINE_BEGAN = "baseline_began"
+    RECENT_FROM = "recent_from"
+    """From where the next sweep must look back, after a catch-up."""
+    NAMES = "names"
+    """A fingerprint of the payers' names when everything was last walked."""
+    WALK = "walk"
+    """The WalkState of a background walk."""
+    SOURCE = "source"
+    """The digest of the server and selection that the ledger belongs to."""
+
+
 class WalkState(NamedTuple):
     """Where a baseline or catch-up stands: `began` is the server's clock at its first search."""
 
@@ -122,7 +142,7 @@ class Transaction(Protocol):
     def remember(self, walk: WalkState | None) -> None:
         """Keep where a background walk stands; None when it has ended."""
 
-    def note(self, name: str, at: Instant | None) -> None:
+    def note(self, name: Remembered, at: Instant | None) -> None:
         """Keep a time under a name."""
 
     def forget(self, before: Instant) -> None:
@@ -147,7 +167,7 @@ class Ledger(Protocol):
     def walk(self) -> WalkState | None:
         """The background walk that did not end."""
 
-    def instant(self, name: str) -> Instant | None:
+    def instant(self, name: Remembered) -> Instant | None:
         """Read a time kept by `note`."""
 
     @property

@@ -10,7 +10,7 @@ from contextlib import suppress
 from .desk import Desk, Kind, Plan, Turn
 from .errors import ClientFault, WrongResource
 from .poll import Walk, absorb
-from .ports import Bound, Search, Slice, Window
+from .ports import Bound, Remembered, Search, Slice, Window
 from .task.lifecycle import Occasion, vanish
 from .task.model import DIGEST, TERMINAL, Instant, Status
 
@@ -35,17 +35,19 @@ LAST_INSTANT: Instant = 32_503_680_000_000
 
 def sweep_open(desk: Desk, lookback: int) -> Iterator[Turn]:
     """Compare the open Tasks, and what changed within `lookback` milliseconds."""
-    watermark = desk.ledger.instant("watermark") or 0
-    recent = desk.ledger.instant("recent_from")
+    watermark = desk.ledger.instant(Remembered.WATERMARK) or 0
+    recent = desk.ledger.instant(Remembered.RECENT_FROM)
     since = watermark - lookback if recent is None else min(recent, watermark - lookback)
     desk.ledger.begin_sweep()
     yield from Walk(desk, Plan(Kind.SWEEP, Search(filters=(NOT_ENDED,)))).turns()
     yield from Walk(desk, Plan(Kind.SWEEP, Search(Bound("ge", since)))).turns()
     yield Turn(wants_poll=True)
     yield from _look_up_missing(desk, None)
-    if desk.ledger.instant("recent_from") == recent:  # else a catch-up ended meanwhile: the next sweep looks behind it
+    if (
+        desk.ledger.instant(Remembered.RECENT_FROM) == recent
+    ):  # else a catch-up ended meanwhile: the next sweep looks behind it
         with desk.ledger.transaction() as tx:
-            tx.note("recent_from", None)
+            tx.note(Remembered.RECENT_FROM, None)
 
 
 def sweep_all(desk: Desk) -> Iterator[Turn]:
@@ -63,8 +65,8 @@ def sweep_all(desk: Desk) -> Iterator[Turn]:
             yield from _mend(desk, part)
     desk.resync = True
     with desk.ledger.transaction() as tx:
-        tx.forget((desk.ledger.instant("watermark") or 0) - KEPT)
-        tx.note("names", desk.rules.names)
+        tx.forget((desk.ledger.instant(Remembered.WATERMARK) or 0) - KEPT)
+        tx.note(Remembered.NAMES, desk.rules.names)
 
 
 def _walk_everything(desk: Desk) -> Iterator[Turn]:

@@ -17,7 +17,7 @@ from .exposure import Exposure
 from .jobs import Job, Pause, Picture, Timing
 from .log import event, places
 from .poll import Walk
-from .ports import Answer, Outcome, Scrape, Sweep
+from .ports import Answer, Outcome, Remembered, Scrape, Sweep
 from .sweeps import sweep_all, sweep_open
 from .task.model import Instant, Snapshot
 
@@ -73,7 +73,7 @@ class Worker:
     @property
     def last_complete(self) -> Instant | None:
         """Our wall time at the end of the last complete poll, be it of an earlier process."""
-        return self._desk.ledger.instant("last_complete")
+        return self._desk.ledger.instant(Remembered.LAST_COMPLETE)
 
     @property
     def picture(self) -> Picture:

@@ -16,7 +16,7 @@ from exporter.desk import Desk, Rules
 from exporter.edge.ledger import Binding, open_ledger
 from exporter.names import Namer
 from exporter.poll import absorb
-from exporter.ports import Closing, Transaction
+from exporter.ports import Closing, Remembered, Transaction
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Occasion
 from exporter.task.model import (
@@ -114,7 +114,7 @@ class Exactness(RuleBasedStateMachine):
         def finish(tx: Transaction) -> None:
             if crash:
                 raise Crash
-            tx.note("watermark", self.at)
+            tx.note(Remembered.WATERMARK, self.at)
             self.snapshot = tx.close(Closing(self.at, LENGTH, 0, not self.counting, None))
 
         try:

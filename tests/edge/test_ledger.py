@@ -16,7 +16,7 @@ import pytest
 
 from exporter.edge.ledger import Binding, Ledger, files, open_ledger, schema
 from exporter.errors import ErrorReason, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
-from exporter.ports import Bound, Closing, Slice, WalkState
+from exporter.ports import Bound, Closing, Remembered, Slice, WalkState
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Changes, Occasion, compare, vanish
 from exporter.task.model import Coding, Fact, Instant, Pair, Selection, Snapshot, Status, Task
@@ -56,7 +56,7 @@ def write(ledger: Ledger, *seen: Task, pair: Pair = PAIR, baseline: bool = False
         tx.slots([pair])
         known = ledger.known([each.id for each in seen])
         tx.apply(compare(known, [(each, pair) for each in seen], Occasion(START, DEADLINE, not baseline)))
-        tx.note("watermark", START)
+        tx.note(Remembered.WATERMARK, START)
         return tx.close(Closing(START, DEADLINE, 0, baseline, None)) if close else Snapshot()
 
 
@@ -110,7 +110,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
         assert counts(ledger.counters()) == {"transition failed": 1, "failure unclassified": 1}
         assert ledger.counters().gauges is None
         assert ledger.known(["a"])["a"].status is Status.FAILED
-        assert ledger.instant("watermark") == START
+        assert ledger.instant(Remembered.WATERMARK) == START
         assert ledger.walk == walk
         assert ledger.baseline_complete
 
@@ -374,8 +374,8 @@ def break_off(ledger: Ledger, pair: Pair) -> None:
     with ledger.transaction() as tx:
         tx.slots([pair])
         tx.apply(compare({}, [(version("b", Status.FAILED), pair)], Occasion(START, DEADLINE)))
-        tx.note("watermark", START + 5)
-        tx.note("something", 1)
+        tx.note(Remembered.WATERMARK, START + 5)
+        tx.note(Remembered.RECENT_FROM, 1)
         tx.remember(WalkState("poll", 1, None, 0, None))
         tx.close(Closing(START, DEADLINE, 0, baseline=False, show=None))
         raise Interrupted
@@ -390,7 +390,8 @@ def test_a_transaction_broken_off_leaves_nothing_behind() -> None:
             break_off(ledger, newcomer)
         assert ledger.state == state
         assert ledger.known(["b"]) == {}
-        assert (ledger.instant("watermark"), ledger.instant("something"), ledger.walk) == (START, None, None)
+        times = (ledger.instant(Remembered.WATERMARK), ledger.instant(Remembered.RECENT_FROM))
+        assert (*times, ledger.walk) == (START, None, None)
         assert ledger.counters().counts == before.counts
         assert ledger.pairs.slot(newcomer) is None
         assert ledger.number == 1
@@ -505,9 +506,9 @@ def write_on_failing(disk: Broken, failing: tuple[str, ...], ledger: Ledger, pai
     """Let the disk fail in the middle of a transaction."""
     with ledger.transaction() as tx:
         tx.slots([pair])
-        tx.note("watermark", START + 99)
+        tx.note(Remembered.WATERMARK, START + 99)
         disk.failing = failing
-        tx.note("more", 1)
+        tx.note(Remembered.MARKED_WALL, 1)
 
 
 @pytest.mark.parametrize("failing", [("INSERT", "SELECT"), ("COMMIT", "SELECT"), ("COMMIT", "ROLLBACK", "SELECT")])
@@ -519,11 +520,11 @@ def test_pairs_of_a_lost_transaction_are_not_remembered_though_they_cannot_be_re
     newcomer = Pair("Newcomer", "New Payer")
     with pytest.raises(LedgerFailed):
         write_on_failing(disk, failing, ledger, newcomer)
-    assert ledger.instant("watermark") == START
+    assert ledger.instant(Remembered.WATERMARK) == START
     disk.failing = ()
     assert gauge(write(ledger, version("b"), pair=newcomer)) == 2
     assert ledger._read("SELECT count(*) FROM pair WHERE source = 'Newcomer'") == [(1,)]
-    assert ledger.instant("watermark") == START
+    assert ledger.instant(Remembered.WATERMARK) == START
     ledger.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 from exporter.edge.ledger import Binding, open_ledger
 from exporter.edge.ledger.peek import Found, peek_ledger
 from exporter.errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
+from exporter.ports import Remembered
 from exporter.task.pairs import PairRule
 from tests.fake import BASE, START
 from tests.rig import SELECTION
@@ -20,7 +21,7 @@ ELSEWHERE = Binding("http://elsewhere.example/fhir", SELECTION)
 def make(path: Path, watermark: int | None = None) -> str:
     ledger, _ = open_ledger(str(path), BINDING, PairRule())
     with ledger.transaction() as tx:
-        tx.note("watermark", watermark)
+        tx.note(Remembered.WATERMARK, watermark)
     ledger.close()
     return str(path)
 
@@ -51,8 +52,8 @@ def test_a_ledger_in_use_is_said_to_be_so_and_goes_on(tmp_path: Path) -> None:
     with pytest.raises(LedgerInUse):
         peek_ledger(path, BINDING)
     with ledger.transaction() as tx:
-        tx.note("watermark", START)
-    assert ledger.instant("watermark") == START
+        tx.note(Remembered.WATERMARK, START)
+    assert ledger.instant(Remembered.WATERMARK) == START
     ledger.close()
 
 
@@ -62,7 +63,7 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
     if child == 0:
         ledger, _ = open_ledger(path, BINDING, PairRule())
         with ledger.transaction() as tx:
-            tx.note("watermark", START)
+            tx.note(Remembered.WATERMARK, START)
         os._exit(0)
     os.waitpid(child, 0)
     assert Path(path + "-wal").stat().st_size > 0
@@ -70,7 +71,7 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
     with pytest.raises(LedgerForeign):
         peek_ledger(path, ELSEWHERE)
     ledger, aside = open_ledger(path, BINDING, PairRule())
-    assert (ledger.instant("watermark"), aside) == (START, None)
+    assert (ledger.instant(Remembered.WATERMARK), aside) == (START, None)
     ledger.close()
 
 

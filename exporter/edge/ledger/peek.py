@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ...errors import LedgerFailed
+from ...ports import Remembered
 from .files import MEMORY
 from .judge import Binding, check_kind, check_source, check_version, check_whole, translated
 from .statements import STATES
@@ -37,8 +38,8 @@ def peek_ledger(path: str, binding: Binding) -> Found:
     _check_access(file, os.R_OK | os.W_OK)
     with translated(path):
         states = _read(file, path)
-    check_source(states.get("source"), path, binding)
-    return Found.COMPLETE if "watermark" in states else Found.BEGUN
+    check_source(states.get(Remembered.SOURCE), path, binding)
+    return Found.COMPLETE if Remembered.WATERMARK in states else Found.BEGUN
 
 
 def _check_access(path: Path, mode: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ...errors import LedgerFailed
-from ...ports import Bound, LedgerState, Slice, WalkState
+from ...ports import Bound, LedgerState, Remembered, Slice, WalkState
 from ...task.model import Anomaly, Instant, Snapshot, Status
 from ...task.pairs import PairRule
 from ...task.rows import Gone, Row
@@ -91,21 +91,21 @@ class Ledger:
     @property
     def walk(self) -> WalkState | None:
         """Where a baseline or catch-up that did not end goes on."""
-        text = self._states.get("walk")
+        text = self._states.get(Remembered.WALK)
         if text is None:
             return None
         kind, began, cursor, walked, expected = json.loads(text)
         return WalkState(kind, began, Bound(*cursor) if cursor else None, walked, expected)
 
-    def instant(self, name: str) -> Instant | None:
-        """Read a remembered time: `watermark`, `last_complete`, `baseline_began`, `recent_from`."""
+    def instant(self, name: Remembered) -> Instant | None:
+        """Read a remembered time."""
         value = self._states.get(name)
         return None if value is None else int(value)
 
     @property
     def baseline_complete(self) -> bool:
         """Whether the first complete walk has ended."""
-        return self.instant("watermark") is not None
+        return self.instant(Remembered.WATERMARK) is not None
 
     @property
     def state(self) -> LedgerState:
@@ -116,7 +116,7 @@ class Ledger:
         pages, size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
         return LedgerState(
             *(tracked, self.pairs.shown, self.pairs.capped, pages * size),
-            *(self.instant("watermark"), self.instant("last_complete"), self.baseline_complete),
+            *(self.instant(Remembered.WATERMARK), self.instant(Remembered.LAST_COMPLETE), self.baseline_complete),
         )
 
     def counters(self) -> Snapshot:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 
-from ...ports import Closing, WalkState
+from ...ports import Closing, Remembered, WalkState
 from ...task.lifecycle import Changes, bucket
 from ...task.model import (
     FIRST_SHOWN,
@@ -96,13 +96,13 @@ class Transaction:
 
     def remember(self, walk: WalkState | None) -> None:
         """Keep the cursor of a background walk, or drop it at its end."""
-        self._set("walk", None if walk is None else json.dumps(walk))
+        self._set(Remembered.WALK, None if walk is None else json.dumps(walk))
 
-    def note(self, name: str, at: Instant | None) -> None:
+    def note(self, name: Remembered, at: Instant | None) -> None:
         """Remember a time under a name; None forgets it."""
         self._set(name, None if at is None else str(at))
 
-    def _set(self, name: str, value: str | None) -> None:
+    def _set(self, name: Remembered, value: str | None) -> None:
         if value is None:
             self.states.pop(name, None)
             self._connection.execute(sql.DROP_STATE, {"name": name})
