@@ -136,12 +136,12 @@ def progressed(process: Process, part: float) -> tuple[float, float]:
 
 @contextmanager
 def edited(driver: Driver, edits: Iterator[int]) -> Iterator[None]:
-    """Move Tasks here and there, none twice."""
+    """Move Tasks one after the other, those on the last page of the first window first: there it hurts most."""
     done = threading.Event()
 
     def edit() -> None:
-        while not done.wait(0.1):
-            driver.move(f"{driver.name}-{next(edits) * 97 % CHANGES:06}", status="on-hold")
+        while not done.wait(0.05):
+            driver.move(f"{driver.name}-{(1_700 + 3 * next(edits)) % CHANGES:06}", status="on-hold")
 
     thread = threading.Thread(target=edit)
     thread.start()
