@@ -14,9 +14,6 @@ from .task.model import Snapshot
 LONGEST_PAUSE = 60.0
 """Seconds between two tries of background work; the pauses before it are 1, 2, 4, 8 … s, each with jitter."""
 
-LONGEST_WAIT = 300.0
-"""Seconds that a Retry-After is honoured for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -79,7 +76,7 @@ class Pause:
         self._failures += 1
         pause = min(LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         if isinstance(error, Throttled) and error.wait is not None:
-            pause = min(error.wait, LONGEST_WAIT)
+            pause = error.wait
         self.until = now + pause
 
     def over(self) -> None:
