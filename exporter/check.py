@@ -208,7 +208,7 @@ class Check:
             yield findings.nothing(self._count_untagged())
             return
         try:
-            counts = {status: window.count(findings.having(status)) for status in Status}
+            counts = {status: window.count(search) for status, search in findings.BY_STATUS.items()}
         except ClientFault:  # the probes will tell which
             counts = {}
         self._countable = total

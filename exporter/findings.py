@@ -12,7 +12,7 @@ from .config import Settings
 from .edge.ledger.peek import Found
 from .errors import ExporterError
 from .ports import Bound, Search
-from .sweeps import LAST_INSTANT, NO_TAG
+from .sweeps import LAST_INSTANT, NO_TAG, having
 from .task.capability import Capability
 from .task.model import DOCUMENTED, Coding, Instant, Selection, Status
 
@@ -163,12 +163,8 @@ def probed(probe: Probe, count: int | None) -> Finding:
     return Finding(probe.amiss, f"search by {probe.name}: {'refused' if count is None else 'ignored'}", probe.remedy)
 
 
-def having(status: Status) -> Search:
-    """Ask for the Tasks of a status; unknown is what is none of the twelve."""
-    if status is not Status.UNKNOWN:
-        return Search(filters=(("status", status.value),))
-    return Search(filters=(("status:not", ",".join(each for each in Status if each is not Status.UNKNOWN)),))
-
+BY_STATUS = {status: having(status) for status in Status}
+"""What to count."""
 
 UNCOUNTED = note(
     "counts: the server gives none (_summary=count)",

@@ -6,6 +6,7 @@ Rule 2: a sweep acts only on what a complete poll has not mended, and never move
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from .desk import Desk, Kind, Plan, Turn
 from .errors import ClientFault, WrongResource
@@ -85,15 +86,17 @@ def _mend(desk: Desk, part: Slice) -> Iterator[Turn]:
     yield from _look_up_missing(desk, part)
 
 
+def having(status: Status) -> Search:
+    """Ask for the Tasks of a status; unknown is what is none of the twelve."""
+    if status is not Status.UNKNOWN:
+        return Search(filters=(("status", status.value),))
+    return Search(filters=(("status:not", ",".join(each for each in Status if each is not Status.UNKNOWN)),))
+
+
 def _search(part: Slice) -> Search:
-    """Ask for a slice. What has no known status is what is none of the twelve."""
-    if part.status is Status.UNKNOWN:
-        known = ",".join(status for status in Status if status is not Status.UNKNOWN)
-        filters = (("status:not", known),)
-    else:
-        filters = (("status", part.status.value),)
+    """Ask for a slice."""
     since = Bound("ge", part.start) if part.start else None
-    return Search(since, part.end if part.end < LAST_INSTANT else None, filters)
+    return replace(having(part.status), since=since, until=part.end if part.end < LAST_INSTANT else None)
 
 
 def _differing(desk: Desk) -> Generator[Turn, None, list[Slice]]:
