@@ -64,6 +64,7 @@ class Desk:
     """What every walk works with. `publish` takes a picture and our monotonic time when its walk began.
 
     `shown` tells which pictures' series may show in full; `marked` is our time at the walk that set the watermark.
+    `patience` says how many times `--poll.timeout` a window may take, where one was not enough before.
     """
 
     server: Server
@@ -76,6 +77,7 @@ class Desk:
     shown: Callable[[], int | None] = lambda: None
     marked: float | None = None
     resync: bool = False
+    patience: dict[Kind, int] = field(default_factory=dict)
 
     @property
     def renamed(self) -> bool:

@@ -90,7 +90,7 @@ class TimedOut(ServerError):
     """The answer was not whole within `--fhir.timeout` or `--poll.timeout`."""
 
     reason = ErrorReason.TIMEOUT
-    remedy = "Look at the load of the FHIR server; raise --fhir.timeout if it is only slow."
+    remedy = "Look at the load of the FHIR server; if it is only slow, raise --fhir.timeout, or --poll.timeout."
 
 
 class TlsFailed(ServerError):

@@ -38,19 +38,22 @@ class Walk:
         self._before = desk.ledger.instant(Remembered.WATERMARK)
         self._window = 0
         self._ended = False
+        self._long = plan.began is not None
 
     def turns(self) -> Iterator[Turn]:
         """Walk; each page is committed when its turn comes out. Raises a ServerError or LedgerError."""
         while not self._ended:
             self._window += 1
-            with self._desk.server.window() as window:
+            with self._desk.server.window(self._desk.patience.get(self._plan.kind, 1)) as window:
                 yield from self._pages(window)
 
     @property
     def _background(self) -> bool:
-        """Whether the walk is kept in the ledger, to go on after a restart."""
-        long = self._window > 1 or self._plan.began is not None
-        return self._plan.kind is Kind.BASELINE or (self._plan.kind is Kind.POLL and long)
+        """Whether the walk is kept in the ledger, to go on where it was: a poll too, once it has a second page.
+
+        Else a poll that takes longer than a window may would begin anew for ever.
+        """
+        return self._plan.kind is Kind.BASELINE or (self._plan.kind is Kind.POLL and self._long)
 
     def _pages(self, window: Window) -> Iterator[Turn]:
         """Walk one window."""
@@ -66,6 +69,7 @@ class Walk:
             low = low if usable is None else usable
             pages, longest = pages + 1, max(longest, page.matches)
             self._ended = page.next is None and not instant
+            self._long |= page.next is not None
             onwards = onward(self._cursor, low, future)
             yield self._absorb(window, page, self._cursor if instant else onwards)
             whole = instant or future is None  # read to its end: one instant, or Tasks without any stamp to go on from

@@ -70,8 +70,8 @@ class Window(Protocol):
 class Server(Protocol):
     """A FHIR server that holds Tasks."""
 
-    def window(self) -> AbstractContextManager[Window]:
-        """Open a connection and start its time limit."""
+    def window(self, patience: int = 1) -> AbstractContextManager[Window]:
+        """Open a connection and start its time limit, `patience` times `--poll.timeout`."""
 
     def ask_tag_again(self) -> None:
         """Search by tag from now on, though the server may have refused it before."""

@@ -203,7 +203,7 @@ def _timing(settings: Settings) -> Timing:
 
 
 def _reporter(clock: SystemClock) -> Reporter:
-    return Bar() if sys.stderr.isatty() else Lines(clock)
+    return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines(clock)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -6,13 +6,14 @@ Rule 3: other threads get a Future, or the immutable picture; they never wait lo
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
-from .desk import Desk, Turn
-from .errors import ErrorReason, ExporterError, Throttled
+from .desk import Desk, Kind, Turn
+from .errors import ErrorReason, ExporterError, Throttled, TimedOut
 from .exposure import Exposure
 from .jobs import Job, Pause, Picture, Timing
 from .log import event, places
@@ -22,6 +23,9 @@ from .sweeps import sweep_all, sweep_open
 from .task.model import Instant, Snapshot
 
 log = logging.getLogger(__name__)
+
+LONGEST_PATIENCE = 16
+"""Times `--poll.timeout`: a quarter of an hour by default."""
 
 
 class Worker:
@@ -42,6 +46,7 @@ class Worker:
         self._walking = desk.ledger.walk is not None or not desk.ledger.baseline_complete
         self._sweep: Job | None = None
         self._pause = Pause()
+        self._tried = -math.inf
         self._trouble: ErrorReason | None = None
         self.up = False
         self.latest: Turn | None = None
@@ -61,6 +66,8 @@ class Worker:
             now = self._desk.clock.monotonic()
             if now - self._picture.began < self._timing.min_interval:
                 return Scrape(Answer.REUSED)
+            if self._poll is None and now - self._tried < self._timing.min_interval:
+                return Scrape(Answer.STALE)  # the last try failed: whoever asks us quickly must not press the server
             if self._walking or now < self._pause.until:
                 return Scrape(Answer.LATE if self._walking else Answer.STALE)
             if self._poll is not None:
@@ -154,7 +161,8 @@ class Worker:
         return max(min(self._due.values()), self._pause.until) - now
 
     def _walk(self, future: "Future[bool] | None") -> Job:
-        return Job(Walk(self._desk, self._desk.next_plan()).turns(), self._desk.clock.monotonic(), future)
+        self._tried = self._desk.clock.monotonic()
+        return Job(Walk(self._desk, self._desk.next_plan()).turns(), self._tried, future)
 
     def _run_poll(self) -> None:
         """Poll at once; one that needs a second window goes on as a catch-up, in the background."""
@@ -199,11 +207,23 @@ class Worker:
             if isinstance(error, Throttled):
                 self._tell_up(False)  # no request will go out: design, manners
             self._pause.after(error, self._desk.clock.monotonic(), background=background)
+        self._stretch(job, error)
         if job.sweep is not None:
             self._end_sweep(job.sweep, job, outcome)
         else:
             self._end_walk(job, outcome)
         self._say(job, error)
+
+    def _stretch(self, job: Job, error: ExporterError | None) -> None:
+        """Give windows more time where one ran out of it, until work of that kind is complete again.
+
+        A walk goes on from its last committed page, but not inside the Tasks of one stamp: those need one whole window.
+        """
+        for kind in (Kind.SWEEP,) if job.sweep else (Kind.BASELINE, Kind.POLL):
+            if error is None:
+                self._desk.patience.pop(kind, None)
+            elif isinstance(error, TimedOut) and job.pages:
+                self._desk.patience[kind] = min(LONGEST_PATIENCE, 2 * self._desk.patience.get(kind, 1))
 
     def _end_walk(self, job: Job, outcome: Outcome) -> None:
         complete = outcome is Outcome.COMPLETE

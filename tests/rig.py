@@ -69,9 +69,9 @@ class Rig:
         self.ledger.close()
 
     def settle(self) -> None:
-        """Do background work until there is none."""
+        """Do background work until there is none, or the worker holds back."""
         for _ in range(100_000):
-            if not self.worker.busy:
+            if not self.worker.busy or self.worker._rest() > 0:
                 return
             self.worker.step()
         raise AssertionError("the worker does not come to rest")

@@ -1,16 +1,17 @@
 """What readers and testers found by trying: each was wrong once."""
 
+import httpx
 import pytest
 
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
 from exporter.ports import Answer
-from exporter.task.model import OTHER_PAIR, Fact, Pair
+from exporter.task.model import OTHER_PAIR, Coding, Fact, Pair, Selection
 from exporter.task.pairs import PairRule
 
 from . import fake
 from .builders import completed, organization, task
-from .readings import tasks, totals
+from .readings import tasks, totals, work
 from .rig import Rig
 
 
@@ -104,3 +105,64 @@ def test_a_configured_payer_past_the_cap_has_one_slot(pair: Pair, admitted: bool
     rule = PairRule(1, frozenset({"known", "named", "taken"}))
     assert rule.admits(pair, {Pair("taken", "us")}) is admitted
     assert rule.admits(OTHER_PAIR, {Pair("taken", "us")})
+
+
+def slow(rig: Rig, pages: int) -> fake.Answer:
+    """A server so slow that a window of the usual time holds so many requests and no more."""
+    asked = 0
+
+    def answer(request: Request) -> Response:
+        nonlocal asked
+        asked = asked + 1 if request.path.endswith("/fhir") else 1
+        if asked > pages * max(rig.desk.patience.values(), default=1):
+            raise httpx.ReadTimeout("too late", request=httpx.Request("GET", fake.BASE))
+        return fake.honest(rig.store)(request)
+
+    return answer
+
+
+def test_a_poll_that_takes_longer_than_a_window_may_goes_on_where_it_was() -> None:
+    rig = Rig()
+    rig.store.page_limit = 50
+    rig.start().settle()
+    for number in range(999):
+        rig.store.put(task(f"p2p-task-{number:06}"))
+        rig.clock.advance(0.01)
+    rig.transport.answer = slow(rig, 6)
+    for _ in range(6):
+        rig.scrape(120)
+    assert totals(rig, Fact.CREATED) == {"": 999}
+    assert rig.worker.up
+
+
+def test_tasks_of_one_stamp_that_take_longer_than_a_window_may_are_given_more_time() -> None:
+    rig = Rig()
+    rig.store.page_limit = 20
+    for number in range(300):
+        rig.store.put(task(f"p2p-task-{number:06}"))
+    rig.clock.advance(60)
+    rig.transport.answer = slow(rig.start(), 4)
+    work(rig)
+    assert tasks(rig) == {"requested": 300}
+
+
+def test_a_failing_server_is_not_asked_more_often_than_the_least_interval() -> None:
+    rig = Rig()
+    rig.start().settle()
+    rig.transport.answer = lambda request: Response(503, (), b"")
+    rig.scrape(60)
+    asked = rig.transport.count
+    for _ in range(40):
+        rig.scrape(0.1)
+        assert rig.last is Answer.STALE
+    assert rig.transport.count == asked
+    rig.transport.answer = fake.honest(rig.store)
+    rig.scrape(5)
+    assert rig.worker.up
+
+
+def test_a_tag_that_would_split_a_search_is_escaped() -> None:
+    rig = Rig(selection=Selection(Coding("http://x/t", "a,b|c$d\\e"), None))
+    rig.start().settle()
+    asked = dict(rig.transport.requests[0].query)
+    assert asked["_tag"] == "http://x/t|a\\,b\\|c\\$d\\\\e"

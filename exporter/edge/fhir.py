@@ -27,6 +27,9 @@ ELEMENTS = "status,code,meta,authoredOn,requester,owner,focus,for,note,statusRea
 READ_AT_ONCE = 50
 """Ids in one search: some 3,300 characters at FHIR's longest ids, below every proxy's limit."""
 
+_SPECIAL, _ESCAPED = re.compile(r"([\\,$|])"), r"\\\1"
+"""What would split a search value (FHIR R4 search, escaping search parameters)."""
+
 _ORGANIZATION = re.compile(r"(Organization/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _NAMELESS = frozenset(
     {
@@ -67,9 +70,9 @@ class FhirServer:
         self.tag_refused = False
 
     @contextmanager
-    def window(self) -> Iterator["FhirWindow"]:
-        """Open a connection and start its deadline."""
-        with self.http.session(self.habits.seconds) as session:
+    def window(self, patience: int = 1) -> Iterator["FhirWindow"]:
+        """Open a connection and start its time limit."""
+        with self.http.session(self.habits.seconds * patience) as session:
             yield FhirWindow(self, session)
 
     def refuse_tag(self) -> None:
@@ -85,7 +88,9 @@ class FhirServer:
     def tag(self) -> Parameters:
         """The criterion that the server is asked to apply; none where there is none, or it refuses."""
         tag = self.selection.tag
-        return () if tag is None or self.tag_refused else (("_tag", f"{tag.system}|{tag.code}"),)
+        if tag is None or self.tag_refused:
+            return ()
+        return (("_tag", f"{_SPECIAL.sub(_ESCAPED, tag.system)}|{_SPECIAL.sub(_ESCAPED, tag.code)}"),)
 
 
 class FhirWindow:
