@@ -33,8 +33,8 @@ READY = 1_000_000
 HAPI = 100_000
 PAGE = 200
 WINDOW = 2_000
-OVERLAP = 31
-"""Seconds until a poll no longer reads again what changed before it (`--poll.overlap`)."""
+OVERLAP = 6
+"""Seconds until a poll no longer reads again what changed before it: more than the overlap of `measure.QUICK`."""
 
 Processes = dict[int, Process]
 Times = dict[int, list[float]]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.e2e.process import Process, exporter, total
 
-QUICK = ("--poll.min-interval", "0s", "--series.hold", "0s")
+QUICK = ("--poll.min-interval", "0s", "--series.hold", "0s", "--poll.overlap", "5s")
 
 
 @contextmanager
