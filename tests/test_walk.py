@@ -12,27 +12,8 @@ from exporter.task.model import Anomaly, Fact
 
 from . import fake
 from .builders import TAG, completed, failed, meta, task
+from .readings import tasks, totals
 from .rig import Rig
-
-
-def totals(rig: Rig, fact: Fact) -> dict[str, int]:
-    """What a fact counts by label, over all pairs, as shown."""
-    found: dict[str, int] = {}
-    for series, n in rig.worker.picture.snapshot.counts.items():
-        if series.fact is fact and n:
-            found[series.label] = found.get(series.label, 0) + n
-    return found
-
-
-def tasks(rig: Rig) -> dict[str, int]:
-    """The gauge by status, over all pairs."""
-    gauges = rig.worker.picture.snapshot.gauges
-    assert gauges is not None
-    found: dict[str, int] = {}
-    for key, n in gauges.tasks.items():
-        if n:
-            found[key.status] = found.get(key.status, 0) + n
-    return found
 
 
 def filled(count: int, same_stamp: bool = False, **options: object) -> Rig:
