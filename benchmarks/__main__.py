@@ -38,7 +38,7 @@ OVERLAP = 6
 
 Processes = dict[int, Process]
 Times = dict[int, list[float]]
-LEAN: dict[str, Any] = dict.fromkeys(("focus", "for", "owner", "requester", "output"))
+LEAN: dict[str, Any] = dict.fromkeys(("focus", "for_", "owner", "requester"))
 """Elements left out, so that loading takes minutes and not an hour."""
 
 TAG = naive.TAG.replace("|", "%7C")
