@@ -1,5 +1,6 @@
 """The first minute of somebody who has cloned the repository: Python, pip and make are all there is."""
 
+import json
 import os
 import re
 import shutil
@@ -161,5 +162,7 @@ def test_the_wheel_works_alone_and_carries_what_it_prints(clone: Path, tmp_path:
     shutil.rmtree(clone)
     command = python.with_name("fhir-task-exporter")
     assert run(command, "--version", folder=tmp_path).startswith("fhir-task-exporter ")
+    assert json.loads(run(command, "dashboard", folder=tmp_path))["uid"] == "p2p-exchanges"
+    assert 'job="elsewhere"' in run(command, "rules", "--job", "elsewhere", folder=tmp_path)
     assert "serve" in run(command, "--help", folder=tmp_path)
     run(python, "-c", "import exporter.run, exporter.check, exporter.bundle", folder=tmp_path)
