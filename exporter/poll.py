@@ -48,7 +48,7 @@ class Walk:
                 yield from self._pages(window)
 
     @property
-    def _background(self) -> bool:
+    def _kept(self) -> bool:
         """Whether the walk is kept in the ledger, to go on where it was: a poll too, once it has a second page.
 
         Else a poll that takes longer than a window may would begin anew for ever.
@@ -61,7 +61,7 @@ class Walk:
         search = replace(self._plan.search, since=self._cursor)
         page = window.first(replace(search, until=None) if instant else search)
         self._look_at_clock(page)
-        if self._background and not self._asked:
+        if self._kept and not self._asked:
             self._expected, self._asked = self._walked + _expected(window, search), True
         low, pages, longest = None, 0, 0
         while True:
@@ -92,7 +92,7 @@ class Walk:
 
         def finish(tx: Transaction) -> None:
             nonlocal snapshot
-            if self._background:
+            if self._kept:
                 tx.remember(self._state(resume))
             if self._ended and self._plan.kind is not Kind.SWEEP:
                 snapshot = self._close(tx)
@@ -129,7 +129,7 @@ class Walk:
         if baseline:
             tx.note(Remembered.BASELINE_BEGAN, began)
             tx.note(Remembered.NAMES, desk.rules.names)
-        if self._background:
+        if self._kept:
             tx.note(Remembered.RECENT_FROM, began - desk.rules.overlap)
         closing = Closing(
             now=self._now,
