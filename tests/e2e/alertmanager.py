@@ -9,9 +9,7 @@ Nothing of it outlives the `with` block but its log, which stands in the folder.
 
 import json
 import os
-import re
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +20,8 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+
+from .program import listening
 
 PROGRAM = "prometheus-alertmanager"
 INSTALL = f"Alertmanager is not installed: `apt-get install {PROGRAM}` brings it"
@@ -158,20 +158,5 @@ def alertmanager(configuration: Mapping[str, Any], folder: Path) -> Iterator[Ale
         # Without the last it would open a port for a cluster, and wait for others.
         *("--web.listen-address=127.0.0.1:0", "--cluster.listen-address="),
     ]
-    with log.open("wb") as stream:
-        popen = subprocess.Popen(command, stdout=stream, stderr=stream, cwd=folder)
-        try:
-            yield Alertmanager(_ready(popen, log), log)
-        finally:
-            popen.kill()  # its data are thrown away, so nothing need be saved
-            popen.wait()
-
-
-def _ready(popen: subprocess.Popen[bytes], log: Path) -> str:
-    """Read from its log where it listens; it opens its port last."""
-    end = time.monotonic() + READY_WITHIN
-    while time.monotonic() < end and popen.poll() is None:
-        if listening := re.search(r'msg="Listening on" address=(\S+)', log.read_text()):
-            return f"http://{listening[1]}"
-        time.sleep(0.05)
-    raise AssertionError(f"Alertmanager did not start: {log.read_text()[-4000:]}")
+    with listening(command, log, READY_WITHIN) as address:
+        yield Alertmanager(address, log)

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,8 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+
+from .program import listening
 
 INSTALL = "Prometheus is not installed: `apt-get install prometheus` brings it"
 READY_WITHIN = 60.0
@@ -108,25 +109,8 @@ def prometheus(configuration: Mapping[str, object], folder: Path, options: Seque
         *("prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}"),
         *("--web.listen-address=127.0.0.1:0", *options),
     ]
-    with log.open("wb") as stream:
-        popen = subprocess.Popen(command, stdout=stream, stderr=stream, cwd=folder)
-        try:
-            yield Prometheus(_ready(popen, log), log)
-        finally:
-            popen.kill()  # its data are thrown away, so nothing need be saved
-            popen.wait()
-
-
-def _ready(popen: subprocess.Popen[bytes], log: Path) -> str:
-    """Read from its log where it listens, and wait until it takes queries."""
-    end = time.monotonic() + READY_WITHIN
-    while time.monotonic() < end and popen.poll() is None:
-        said = log.read_text()
-        listening = re.search(r'msg="Listening on" address=(\S+)', said)
-        if listening and "Server is ready to receive web requests" in said:
-            return f"http://{listening[1]}"
-        time.sleep(0.05)
-    raise AssertionError(f"Prometheus did not start: {log.read_text()[-4000:]}")
+    with listening(command, log, READY_WITHIN, "Server is ready to receive web requests") as address:
+        yield Prometheus(address, log)
 
 
 class Targets:
