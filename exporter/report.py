@@ -45,17 +45,27 @@ class Lines:
 
 
 class Bar:
-    """Progress as a bar on a terminal."""
+    """Progress as a bar on a terminal. A terminal that goes away ends the drawing, never the work."""
 
     def __init__(self) -> None:
         self._bar: ProgressBar[int] | None = None
         self._walked = 0
+        self._lost = False
 
     def __call__(self, turn: Turn) -> None:
-        """Draw; a walk of unknown length has a bar that only moves."""
+        """Draw, once the server was asked for its count; a walk of unknown length has a bar that only moves."""
+        if self._lost or (turn.expected is None and not turn.ended):
+            return
+        try:
+            self._draw(turn)
+        except (OSError, ValueError):  # ValueError: Python's own word for a closed stderr
+            self._lost = True
+
+    def _draw(self, turn: Turn) -> None:
         if self._bar is None:
             label = "Baseline" if turn.kind is Kind.BASELINE else "Catch-up"
-            self._bar = progressbar(length=turn.expected or None, label=label, file=sys.stderr, show_pos=True)
+            length = turn.expected or (turn.walked if turn.ended else None)
+            self._bar = progressbar(length=length, label=label, file=sys.stderr, show_pos=True)
             self._walked = 0
         self._bar.update(turn.walked - self._walked)
         self._walked = turn.walked

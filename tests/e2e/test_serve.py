@@ -373,3 +373,28 @@ def climbing(process: Process, metric: str, **labels: str) -> str:
         assert time.monotonic() < end, text
         time.sleep(0.1)
     return text
+
+
+def test_a_terminal_that_is_closed_during_the_baseline_ends_nothing(tmp_path: Path) -> None:
+    server = SimulatedServer()
+    server.put(*(task(f"p2p-task-{number:06}") for number in range(20_000)))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    master, terminal = os.openpty()
+    command = [
+        *(sys.executable, "-m", "exporter", "serve", "--fhir.url", server.base, "--ledger", str(tmp_path / "l.db")),
+        *("--web.listen-address", f"127.0.0.1:{port}"),
+    ]
+    popen = subprocess.Popen(command, stderr=terminal, stdout=subprocess.DEVNULL, env=environment())
+    try:
+        os.close(terminal)
+        seen = b""
+        while b"Baseline" not in seen:
+            seen += os.read(master, 4096)
+        os.close(master)
+        process = Process(popen, f"http://127.0.0.1:{port}", tmp_path / "none.log")
+        until(process, "fhir_task_exporter_baseline_complete", 1)
+        assert total(process.scrape(), "fhir_tasks", status="requested") == 20_000
+    finally:
+        popen.kill()
+        popen.wait()
