@@ -20,6 +20,7 @@ _BUNDLE = Decoder(Bundle)
 _ORGANIZATION = Decoder(Organization)
 _ANYTHING = Decoder(Raw)
 _TEXT = Decoder(str)
+_COUNT = Decoder(int)
 _LARGEST_COUNT = 2**53
 _LONGEST_NAME = 512
 
@@ -41,7 +42,7 @@ def decode_page(body: bytes, selection: Selection, classify: Classify) -> Page:
 
 def decode_count(body: bytes) -> int | None:
     """Read `Bundle.total` of a `_summary=count`; None where there is none. Raises as `decode_page`."""
-    total = _searchset(body).total
+    total = peel(_searchset(body).total, _COUNT)
     return total if total is not None and 0 <= total < _LARGEST_COUNT else None
 
 

@@ -73,9 +73,11 @@ class Remains:
 def unparsable(raw: Raw, remains: Remains, clock: Instant | None) -> Task:
     """Make the row of a Task that is counted, but not understood.
 
-    The same bytes always give the same id and version, so that they are counted once. `?` begins no FHIR id.
+    The same resource always gives the same id and version, so that it is counted once, whatever score the search gave
+    it. `?` begins no FHIR id.
     """
-    digest = sha256(raw).hexdigest()[:32]
+    entry = peel(raw, _ENTRY)
+    digest = sha256(entry.resource if entry and entry.resource else raw).hexdigest()[:32]
     return Task(
         id=remains.id or DIGEST + digest,
         version=remains.version or digest,

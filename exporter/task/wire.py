@@ -178,12 +178,12 @@ class BundleMeta(Wire):
 
 
 class Bundle(Wire):
-    """A page. Its entries are read one by one, so that one odd Task does not cost the others."""
+    """A page. Its entries are read one by one, so that one odd Task does not cost the others; `total` is for counts."""
 
     resource_type: str | None = None
     type: str | None = None
     meta: BundleMeta | None = None
-    total: int | None = None
+    total: Raw = NOTHING
     link: list[Link] | None = None
     entry: list[Raw] | None = None
 

@@ -491,7 +491,7 @@ def test_what_is_no_searchset_is_the_wrong_resource(body: bytes) -> None:
         b'{"resourceType":"CANARY"}',
         b'{"resourceType":"Bundle","type":["CANARY"]}',
         b'{"resourceType":"OperationOutcome","issue":[{"diagnostics":"CANARY"}]}',
-        b'{"resourceType":"Bundle","type":"searchset","total":"CANARY"}',
+        b'{"resourceType":"Bundle","type":"searchset","link":"CANARY"}',
         b"CANARY",
         b'{"CANARY',
     ],
@@ -516,9 +516,13 @@ def test_a_count_is_the_bundles_total(total: int | None, count: int | None) -> N
 
 
 def test_an_answer_that_is_no_count_is_refused() -> None:
-    for body in (sample("OperationOutcome-exception"), searchset(total="5"), searchset(total=True)):
-        with pytest.raises(WrongResource):
-            decode_count(body)
+    with pytest.raises(WrongResource):
+        decode_count(sample("OperationOutcome-exception"))
+
+
+@pytest.mark.parametrize("total", ["5", True, 5.5, None, -1, 2**53, [5]])
+def test_a_total_that_is_no_number_of_tasks_is_no_count(total: object) -> None:
+    assert decode_count(searchset(total=total)) is None
 
 
 @pytest.mark.parametrize(
