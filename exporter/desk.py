@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .errors import ServerError
 from .names import Namer
 from .ports import Bound, Clock, Ledger, Remembered, Search, Server, Telemetry
 from .task.deadline import Deadline
@@ -23,11 +24,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A question, and how far it was answered before. `joining` marks the full comparison (`Occasion.joining`)."""
+    """A question, and how far it was answered before.
+
+    `resumed` marks a walk that was broken off; `joining` marks the full comparison (`Occasion.joining`).
+    """
 
     kind: Kind
     search: Search = field(default_factory=Search)
-    began: Instant | None = None
+    resumed: bool = False
     walked: int = 0
     expected: int | None = None
     joining: bool = False
@@ -38,6 +42,7 @@ class Turn:
     """What one page did. `wants_poll` asks for a complete poll before the walk goes on.
 
     `walked` counts Tasks that were news; `expected` is the server's own count at the start, 0 where it gave none.
+    `refusal` is why the server did not count: the walk goes on without, but a wait that was asked for is kept.
     """
 
     kind: Kind = Kind.SWEEP
@@ -47,6 +52,7 @@ class Turn:
     expected: int | None = None
     corrections: int = 0
     wants_poll: bool = False
+    refusal: ServerError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,8 @@ class Desk:
     """What every walk works with. `publish` takes a picture and our monotonic time when its walk began.
 
     `shown` tells which pictures' series may show in full; `marked` is our time at the walk that set the watermark.
-    `patience` says how many times `--poll.timeout` a window may take, where one was not enough before.
+    `patience` says how many times `--poll.timeout` a window may take, where one was not enough before. `skew_ms` is the
+    server's clock minus ours, when it was last read.
     """
 
     server: Server
@@ -78,6 +85,7 @@ class Desk:
     marked: float | None = None
     resync: bool = False
     patience: dict[Kind, int] = field(default_factory=dict)
+    skew_ms: int = 0
 
     @property
     def renamed(self) -> bool:
@@ -88,8 +96,14 @@ class Desk:
         """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""
         walk = self.ledger.walk
         if walk is not None:
-            return Plan(Kind(walk.kind), Search(walk.cursor), walk.began, walk.walked, walk.expected)
+            search = Search(_settled(walk.cursor, walk.searched - self.rules.overlap))
+            return Plan(Kind(walk.kind), search, resumed=True, walked=walk.walked, expected=walk.expected)
         watermark = self.ledger.instant(Remembered.WATERMARK)
         if watermark is None:
             return Plan(Kind.BASELINE)
         return Plan(Kind.POLL, Search(Bound("ge", watermark)))
+
+
+def _settled(cursor: Bound | None, at: Instant) -> Bound | None:
+    """Take a cursor back to `at`, the overlap before the last search: what was written later may show only now."""
+    return cursor if cursor is None or cursor.at <= at else Bound("ge", at)

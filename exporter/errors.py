@@ -15,6 +15,7 @@
     │   ├── Truncated           an answer that ends before its end
     │   ├── TooLarge            an answer past the size we accept
     │   ├── WrongResource       FHIR, but not the resource that was asked for
+    │   ├── NothingThere        no Task at all where there were some: a lost right looks like that
     │   ├── CursorExpired       410 on a page link
     │   ├── LinkRefused         a page link that leads away from the server's own base
     │   ├── LinkCycle           page links without end
@@ -169,6 +170,13 @@ class WrongResource(ServerError):
 
     reason = ErrorReason.WRONG_RESOURCE
     remedy = "Check that --fhir.url is the FHIR base and not below it."
+
+
+class NothingThere(ServerError):
+    """Searches find no Task at all, and reads do not say that they were deleted."""
+
+    reason = ErrorReason.WRONG_RESOURCE
+    remedy = "Check that the exporter may still read Task. No Task is counted as vanished until the server shows one."
 
 
 class CursorExpired(ServerError):

@@ -12,7 +12,7 @@ from .config import Settings
 from .edge.ledger.peek import Found
 from .errors import ExporterError
 from .ports import Bound, Search
-from .sweeps import LAST_INSTANT, NO_TAG, having
+from .sweeps import LAST_INSTANT, NO_CODE, having
 from .task.capability import Capability
 from .task.model import DOCUMENTED, Coding, Instant, Selection, Status
 
@@ -139,7 +139,7 @@ def probes(middle: Instant, status: Status) -> tuple[Probe, ...]:
         Probe("_lastUpdated from", Search(Bound("ge", LAST_INSTANT)), Mark.TROUBLE, activate.format("_lastUpdated")),
         Probe("_lastUpdated before", Search(until=1), Mark.NOTE, walks),
         Probe("_lastUpdated from and before", Search(Bound("ge", middle), middle), Mark.NOTE, walks),
-        Probe("_tag", Search(filters=(("_tag", NO_TAG),)), Mark.NOTE, walks),
+        Probe("_tag", Search(filters=(("_tag", NO_CODE),)), Mark.NOTE, walks),
         Probe(
             "status",
             Search(filters=(("status", status.value), ("status", other.value))),

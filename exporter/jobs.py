@@ -49,6 +49,8 @@ class Job:
     sweep: Sweep | None = None
     pages: int = 0
     corrections: int = 0
+    awaited: int | None = None
+    """How many walks were complete when this sweep asked for a poll, while it waits for one more."""
 
     @property
     def name(self) -> str:
@@ -75,9 +77,8 @@ class Pause:
             return
         self._failures += 1
         pause = min(LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        if isinstance(error, Throttled) and error.wait is not None:
-            pause = error.wait
-        self.until = now + pause
+        asked = error.wait if isinstance(error, Throttled) else None
+        self.until = now + max(pause, asked or 0)
 
     def over(self) -> None:
         """Begin anew with short pauses: the server answers."""

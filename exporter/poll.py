@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from .desk import Desk, Kind, Plan, Turn
-from .errors import ClientFault, WrongResource
+from .errors import ServerError
 from .ports import Bound, Closing, Remembered, Search, Transaction, WalkState, Window
 from .task.lifecycle import Changes, Occasion, compare
 from .task.model import NO_PAIR, Anomaly, Instant, Page, Snapshot, Task
@@ -17,6 +17,9 @@ from .task.versions import Verdict, verdict
 
 WINDOW = 2_000
 """Matches in one search. HAPI loads every id for the page that starts here: 2.8 s of 160,000 (measured on 8.8.0)."""
+
+CLOCK_NOISE = 2_000
+"""Milliseconds by which a server's clock seems to go back: `Date` has whole seconds, requests take time."""
 
 DOUBTFUL = frozenset({Verdict.BACK, Verdict.REMADE})
 """What a lagging replica can look like: the older of two versions may have the newer stamp."""
@@ -29,16 +32,17 @@ class Walk:
         self._desk = desk
         self._plan = plan
         self._cursor = plan.search.since
-        self._began = plan.began
+        self._began: Instant | None = None
         self._started = desk.clock.monotonic()
-        self._now: Instant = 0
+        self._searched: Instant = 0
+        self._searched_at = self._started
         self._walked = plan.walked
         self._expected = plan.expected
         self._asked = plan.expected is not None
         self._before = desk.ledger.instant(Remembered.WATERMARK)
         self._window = 0
         self._ended = False
-        self._long = plan.began is not None
+        self._long = plan.resumed
 
     def turns(self) -> Iterator[Turn]:
         """Walk; each page is committed when its turn comes out. Raises a ServerError or LedgerError."""
@@ -57,34 +61,82 @@ class Walk:
 
     def _pages(self, window: Window) -> Iterator[Turn]:
         """Walk one window."""
-        instant = self._cursor is not None and self._cursor.prefix == "eq"
-        search = replace(self._plan.search, since=self._cursor)
-        page = window.first(replace(search, until=None) if instant else search)
-        self._look_at_clock(page)
-        if self._kept and not self._asked:
-            self._expected, self._asked = self._walked + _expected(window, search), True
+        page = self._first(window)
+        instant, search, walked = self._instant, self._search(), self._walked
+        largest = max(_stamps(page.tasks), default=None)
         low, pages, longest = None, 0, 0
         while True:
-            usable, future = lowest(page.tasks, self._now), lowest(page.tasks, None)
-            low = low if usable is None else usable
+            found = lowest(page.tasks, self._searched - self._desk.rules.overlap)
+            low = low if found is None else found
             pages, longest = pages + 1, max(longest, page.matches)
             self._ended = page.next is None and not instant
             self._long |= page.next is not None
-            onwards = onward(self._cursor, low, future)
+            onwards = onward(self._cursor, low, largest)
             yield self._absorb(window, page, self._cursor if instant else onwards)
-            whole = instant or future is None  # read to its end: one instant, or Tasks without any stamp to go on from
-            if page.next is None or not (whole or has_room(pages, longest)):
+            stuck = instant or onwards in (None, self._cursor)  # then the window is read to its end, by `next`
+            young = self._window > 1 and low is None  # only `largest` moves it on: further pages would be read again
+            if page.next is None or not (stuck or (has_room(pages, longest) and not young)):
                 break
+            if self._kept and not self._asked:
+                self._expected, self._asked = walked + self._count(search), True
             page = window.follow(page.next)
         self._cursor = onwards
 
+    @property
+    def _instant(self) -> bool:
+        """Whether this window reads a single instant, which more Tasks share than a window holds."""
+        return self._cursor is not None and self._cursor.prefix == "eq"
+
+    def _search(self) -> Search:
+        search = replace(self._plan.search, since=self._cursor)
+        return replace(search, until=None) if self._instant else search
+
+    def _first(self, window: Window) -> Page:
+        """Ask for the first page; once more, from earlier, where the server's clock went back since the last walk."""
+        page = window.first(self._search())
+        self._look_at_clock(page)
+        if self._window == 1 and self._plan.kind is not Kind.SWEEP and self._was_put_right():
+            since = max(0, self._searched - self._passed(self._searched_at) - self._desk.rules.overlap)
+            self._cursor = None if self._before is None else Bound("ge", since)
+            page = window.first(self._search())
+            self._look_at_clock(page)
+        return page
+
+    def _was_put_right(self) -> bool:
+        """Judge whether the server's clock went back: changes since then have stamps before our lower bound.
+
+        Measured against the last complete walk and the time that passed here since. A baseline has none before it.
+        """
+        if self._before is None:
+            return self._cursor is not None and self._searched < self._cursor.at
+        overlap = self._desk.rules.overlap
+        behind = self._before + overlap + self._passed(self._searched_at) - self._searched
+        return behind > max(overlap, CLOCK_NOISE)
+
     def _look_at_clock(self, page: Page) -> None:
         """Note the server's clock at the first search of a window; where it tells none, ours must do."""
-        wall = self._desk.clock.wall()
-        self._now = wall if page.clock is None else page.clock
-        self._began = self._began or self._now
+        desk, self._searched_at = self._desk, self._desk.clock.monotonic()
+        wall = desk.clock.wall()
+        self._searched = wall if page.clock is None else page.clock
+        self._began = self._began or self._searched
+        desk.skew_ms = self._searched - wall
         if page.clock is not None:
-            self._desk.telemetry.skewed((page.clock - wall) / 1000)
+            desk.telemetry.skewed(desk.skew_ms / 1000)
+
+    def _now(self) -> Instant:
+        """Tell the server's time: what it was at the search, and what has passed since."""
+        return self._searched + round((self._desk.clock.monotonic() - self._searched_at) * 1000)
+
+    def _count(self, search: Search) -> int:
+        """Ask how many Tasks there are, for people who watch; 0 where the server does not say, since none are needed.
+
+        In a window of its own: a request that times out ends its window.
+        """
+        try:
+            with self._desk.server.window() as window:
+                return window.count(search)
+        except ServerError:
+            return 0
 
     def _absorb(self, window: Window, page: Page, resume: Bound | None) -> Turn:
         """Commit a page, and with the last one the end of the walk."""
@@ -112,29 +164,28 @@ class Walk:
     def _occasion(self) -> Occasion:
         joining = self._desk.ledger.instant(Remembered.BASELINE_BEGAN) if self._plan.joining else None
         counting = self._plan.kind is not Kind.BASELINE
-        return Occasion(self._now, self._desk.rules.deadline, counting, joining)
+        return Occasion(self._now(), self._desk.rules.deadline, counting, joining)
 
     def _state(self, resume: Bound | None) -> WalkState | None:
         if self._ended:
             return None
-        return WalkState(self._plan.kind, self._began or 0, resume, self._walked, self._expected)
+        return WalkState(self._plan.kind, self._searched, resume, self._walked, self._expected)
 
     def _close(self, tx: Transaction) -> Snapshot:
         """End a complete walk: move the watermark, and read the new picture."""
         desk, began = self._desk, self._began or 0
         baseline = self._plan.kind is Kind.BASELINE
         tx.note(Remembered.WATERMARK, self._watermark(began))
-        tx.note(Remembered.MARKED_WALL, desk.clock.wall() - round((desk.clock.monotonic() - self._started) * 1000))
+        tx.note(Remembered.MARKED_WALL, self._wall_at(self._started))
         tx.note(Remembered.LAST_COMPLETE, desk.clock.wall())
         if baseline:
             tx.note(Remembered.BASELINE_BEGAN, began)
             tx.note(Remembered.NAMES, desk.rules.names)
-        if self._kept:
-            tx.note(Remembered.RECENT_FROM, began - desk.rules.overlap)
+        now = self._now()
         closing = Closing(
-            now=self._now,
+            now=now,
             deadline=desk.rules.deadline,
-            stalled_before=self._now - desk.rules.stalled_after,
+            stalled_before=now - desk.rules.stalled_after,
             baseline=baseline,
             show=desk.shown(),
         )
@@ -151,15 +202,23 @@ class Walk:
         ideal = began - desk.rules.overlap
         if self._before is None or desk.resync:
             return ideal
-        return min(ideal, self._before + self._passed())
+        return min(ideal, self._before + self._passed(self._started))
 
-    def _passed(self) -> int:
-        """Milliseconds by our clock since the walk that set the watermark; across restarts by the wall."""
+    def _passed(self, at: float) -> int:
+        """Milliseconds until `at` (our monotonic seconds) since the walk that set the watermark began.
+
+        Breaks count: across restarts they are measured by the wall.
+        """
         desk = self._desk
         if desk.marked is not None:
-            return round((self._started - desk.marked) * 1000)
-        since = desk.ledger.instant(Remembered.MARKED_WALL) or desk.clock.wall()
-        return max(0, desk.clock.wall() - since)
+            return round((at - desk.marked) * 1000)
+        wall = self._wall_at(at)
+        return max(0, wall - (desk.ledger.instant(Remembered.MARKED_WALL) or wall))
+
+    def _wall_at(self, at: float) -> Instant:
+        """Tell our wall time at a monotonic time not long ago."""
+        clock = self._desk.clock
+        return clock.wall() - round((clock.monotonic() - at) * 1000)
 
     def _tell(self, earliest: Instant | None, snapshot: Snapshot | None) -> None:
         """Say what was committed: never before."""
@@ -200,14 +259,6 @@ def _read_again(window: Window, tasks: Sequence[Task], doubtful: set[str]) -> li
     return [again.get(task.id, task) for task in tasks if task.id in again or task.id not in doubtful]
 
 
-def _expected(window: Window, search: Search) -> int:
-    """Ask how many there are; 0 where the server does not count, since a walk goes without."""
-    try:
-        return window.count(search)
-    except (ClientFault, WrongResource):
-        return 0
-
-
 def has_room(pages: int, longest: int) -> bool:
     """Judge whether a window of so many pages takes another one.
 
@@ -217,30 +268,33 @@ def has_room(pages: int, longest: int) -> bool:
     return pages < 2 or (pages + 1) * longest <= WINDOW  # noqa: PLR2004 - as it says
 
 
-def lowest(tasks: Sequence[Task], now: Instant | None) -> Instant | None:
-    """Find the smallest stamp; those later than `now` were changed since the search and stand at their old places."""
-    stamps = [
-        task.updated
-        for task in tasks
-        if Anomaly.UNPARSABLE not in task.anomalies and (now is None or task.updated <= now)
-    ]
-    return min(stamps, default=None)
+def _stamps(tasks: Sequence[Task]) -> list[Instant]:
+    """List the server's own stamps: an unreadable one was replaced by the page's clock."""
+    return [task.updated for task in tasks if Anomaly.UNPARSABLE not in task.anomalies]
 
 
-def onward(cursor: Bound | None, low: Instant | None, future: Instant | None) -> Bound | None:
-    """Choose where the next window begins, given the smallest usable stamp of the last page.
+def lowest(tasks: Sequence[Task], settled: Instant) -> Instant | None:
+    """Find the smallest stamp up to `settled`, the window's first search minus the overlap.
 
-    From that stamp, inclusive. If that is where this window began, more Tasks share it than a window holds: read that
-    instant alone, then go on behind it. `future` is the smallest stamp of all: it serves where every stamp is ahead
-    of the server's clock, so that even such a walk ends.
+    A Task with a later one may have been changed since the search and stand at its old place: a stamp is when its
+    transaction began, so that one which began just before the search can move a whole page.
+    """
+    return min((stamp for stamp in _stamps(tasks) if stamp <= settled), default=None)
+
+
+def onward(cursor: Bound | None, low: Instant | None, largest: Instant | None) -> Bound | None:
+    """Choose where the next window begins; `cursor` itself, or None, where no stamp moves it on.
+
+    From `low`, the smallest settled stamp of the last page that has one; else from `largest`, that of the first page:
+    it came with the search, before anything could be changed. Both inclusive. If neither moves, more Tasks share the
+    instant of the cursor than a window holds: that instant is read alone, and then what is behind it.
     """
     if cursor is None:
-        start = future if low is None else low
+        start = low if low is not None else largest
         return None if start is None else Bound("ge", start)
     if cursor.prefix == "eq":
         return Bound("gt", cursor.at)
-    if low is not None and low > cursor.at:
-        return Bound("ge", low)
-    if cursor.prefix == "ge":
-        return Bound("eq", cursor.at)
-    return Bound("ge", max(future or 0, cursor.at + 1))
+    start = next((stamp for stamp in (low, largest) if stamp is not None and stamp > cursor.at), None)
+    if start is not None:
+        return Bound("ge", start)
+    return Bound("eq", cursor.at) if cursor.prefix == "ge" and largest is not None else cursor

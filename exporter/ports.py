@@ -40,12 +40,14 @@ class Bound(NamedTuple):
 class Search:
     """What to ask beside the selection: from `since`, before `until`, and further `filters`.
 
+    `narrow` lets the server check the code where there is no tag to ask for: polls do not, since it makes them slow.
     Answers come sorted by `_lastUpdated`, then `_id`.
     """
 
     since: Bound | None = None
     until: Instant | None = None
     filters: tuple[tuple[str, str], ...] = ()
+    narrow: bool = False
 
 
 class Window(Protocol):
@@ -60,6 +62,9 @@ class Window(Protocol):
     def read(self, ids: Sequence[str]) -> Page:
         """Fetch Tasks by id, tagged or not; what is not in the answer is not on the server."""
 
+    def status_of(self, id_: str) -> int:
+        """Read one Task for its HTTP status alone: 200, 404 or 410; raises a ServerError for any other."""
+
     def count(self, search: Search) -> int:
         """Ask the server's own count; raises WrongResource when it gives none."""
 
@@ -69,6 +74,14 @@ class Window(Protocol):
 
 class Server(Protocol):
     """A FHIR server that holds Tasks."""
+
+    @property
+    def criterion(self) -> str | None:
+        """The search parameter that keeps other Tasks out of a count: `_tag`, else `code`, else none."""
+
+    @property
+    def filtered(self) -> bool:
+        """Whether the operator gave further search parameters, which a Task can leave."""
 
     def window(self, patience: int = 1) -> AbstractContextManager[Window]:
         """Open a connection and start its time limit, `patience` times `--poll.timeout`."""
@@ -83,12 +96,10 @@ class Remembered(StrEnum):
     WATERMARK = "watermark"
     """From where the next poll asks; there once the baseline is complete."""
     MARKED_WALL = "marked_wall"
-    """Our wall time when the walk that set the watermark began."""
+    """Our wall time when the walk that set the watermark began, or the baseline that will."""
     LAST_COMPLETE = "last_complete"
     """Our wall time at the end of the last complete poll."""
     BASELINE_BEGAN = "baseline_began"
-    RECENT_FROM = "recent_from"
-    """From where the next sweep must look back, after a catch-up."""
     NAMES = "names"
     """A fingerprint of the payers' names when everything was last walked."""
     WALK = "walk"
@@ -98,10 +109,10 @@ class Remembered(StrEnum):
 
 
 class WalkState(NamedTuple):
-    """Where a baseline or catch-up stands: `began` is the server's clock at its first search."""
+    """Where a baseline or catch-up stands: `searched` is the server's clock at the first search of its last window."""
 
     kind: str
-    began: Instant
+    searched: Instant
     cursor: Bound | None
     walked: int
     expected: int | None
@@ -187,14 +198,17 @@ class Ledger(Protocol):
     def end_sweep(self) -> None:
         """Stop noting."""
 
+    def saw_any(self) -> bool:
+        """Whether the sweep has seen any Task at all."""
+
     def miss(self, part: Slice | None, limit: int) -> Iterator[list[str]]:
         """Tell which Tasks of a slice, or which open ones, the sweep has not seen."""
 
     def count_between(self, part: Slice) -> int:
         """Count the Tasks of a slice, flagged ones included."""
 
-    def middle_between(self, part: Slice, count: int) -> Instant | None:
-        """Find the stamp in the middle of a slice."""
+    def stamp_at(self, part: Slice, place: int) -> Instant | None:
+        """Find the stamp at a place of a slice, counted from 0 in the order of stamps."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -207,7 +221,7 @@ class Clock(Protocol):
         """Now, in milliseconds since 1970 UTC; may jump."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds that never go back, with those that the machine slept where the system counts them."""
 
 
 class Outcome(StrEnum):

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from .desk import Desk, Kind, Turn
-from .errors import ErrorReason, ExporterError, Throttled, TimedOut
+from .errors import ClientFault, ErrorReason, ExporterError, ServerError, Throttled, TimedOut, WrongResource
 from .exposure import Exposure
 from .jobs import Job, Pause, Picture, Timing
 from .log import event, places
@@ -45,6 +45,7 @@ class Worker:
         self._poll: Job | None = None
         self._walking = desk.ledger.walk is not None or not desk.ledger.baseline_complete
         self._sweep: Job | None = None
+        self._complete = 0
         self._pause = Pause()
         self._tried = -math.inf
         self._trouble: ErrorReason | None = None
@@ -175,8 +176,9 @@ class Worker:
     def _advance(self, job: Job) -> Turn | None:
         """Do one page of a poll, baseline or catch-up; None at its end."""
         turn = self._next(job)
-        if turn is not None and self._walking:
+        if turn is not None:
             self._tell_up(True)
+        if turn is not None and self._walking:
             self._report(turn)
         self.latest = turn
         return turn
@@ -203,16 +205,19 @@ class Worker:
         outcome = job.outcome(error)
         if error is not None:
             self._desk.telemetry.erred(error.reason)
-            background = job.sweep is None and (self._walking or self._unfinished())
-            if isinstance(error, Throttled):
-                self._tell_up(False)  # no request will go out: design, manners
-            self._pause.after(error, self._desk.clock.monotonic(), background=background)
+            self._hold_off(error, background=job.sweep is None and (self._walking or self._unfinished()))
         self._stretch(job, error)
         if job.sweep is not None:
             self._end_sweep(job.sweep, job, outcome)
         else:
             self._end_walk(job, outcome)
         self._say(job, error)
+
+    def _hold_off(self, error: ExporterError, *, background: bool) -> None:
+        """Leave the server alone for as long as it asks, or as a failure of background work tells."""
+        if isinstance(error, Throttled):
+            self._tell_up(False)  # no request will go out: design, manners
+        self._pause.after(error, self._desk.clock.monotonic(), background=background)
 
     def _stretch(self, job: Job, error: ExporterError | None) -> None:
         """Give windows more time where one ran out of it, until work of that kind is complete again.
@@ -227,6 +232,7 @@ class Worker:
 
     def _end_walk(self, job: Job, outcome: Outcome) -> None:
         complete = outcome is Outcome.COMPLETE
+        self._complete += complete
         self._tell_up(complete)
         self._desk.telemetry.polled(outcome, self._desk.clock.monotonic() - job.began)
         with self._turn:
@@ -253,16 +259,32 @@ class Worker:
 
     def _advance_sweep(self, job: Job) -> None:
         """Do one page of a sweep; it ends early where the poll that it asks for is not complete."""
-        turn = self._next(job)
-        if turn is not None and turn.wants_poll and not self._poll_for_sweep():
+        if job.awaited is None:
+            turn = self._next(job)
+            if turn is not None and turn.refusal is not None:
+                self._go_without(turn.refusal)
+            if turn is None or not turn.wants_poll:
+                return
+            self._poll_for_sweep(job)
+        if self._walking:
+            return  # the poll became a catch-up: the sweep goes on when it has ended
+        if job.awaited == self._complete:
             self._end_sweep(job.sweep or Sweep.OPEN, job, Outcome.PARTIAL)
+        job.awaited = None
 
-    def _poll_for_sweep(self) -> bool:
-        future: Future[bool] = Future()
+    def _poll_for_sweep(self, job: Job) -> None:
+        job.awaited = self._complete
         with self._turn:
-            self._poll = self._walk(future)
+            self._poll = self._walk(Future())
         self._run_poll()
-        return future.done() and future.result()
+
+    def _go_without(self, refusal: ServerError) -> None:
+        """Go on without a count, no earlier than the server asks for. That a server never counts is no error."""
+        if isinstance(refusal, ClientFault | WrongResource):
+            return
+        event(log, logging.WARNING, "counting failed, so every Task is read instead", reason=refusal.reason.value)
+        self._desk.telemetry.erred(refusal.reason)
+        self._hold_off(refusal, background=False)
 
     def _end_sweep(self, kind: Sweep, job: Job, outcome: Outcome) -> None:
         job.turns = iter(())

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "exposure": set(),
     "log": set(),
     "names": {"ports", "task"},
-    "desk": {"names", "ports", "task"},
+    "desk": {"names", "ports", "task", "errors"},
     "jobs": {"desk", "ports", "task", "errors"},
     "poll": {"desk", "ports", "task", "errors"},
     "sweeps": {"desk", "poll", "ports", "task", "errors"},

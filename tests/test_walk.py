@@ -325,19 +325,24 @@ def test_deadlines_are_missed_once_and_those_of_the_baseline_never() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cursor", "low", "future", "following"),
+    ("cursor", "low", "largest", "following"),
     [
-        (None, 5, 5, Bound("ge", 5)),
+        (None, 5, 6, Bound("ge", 5)),
         (None, None, 9, Bound("ge", 9)),
-        (Bound("ge", 3), 5, 5, Bound("ge", 5)),
+        (None, None, None, None),
+        (Bound("ge", 3), 5, 6, Bound("ge", 5)),
         (Bound("ge", 5), 5, 5, Bound("eq", 5)),
-        (Bound("ge", 5), None, 9, Bound("eq", 5)),
+        (Bound("ge", 5), 5, 6, Bound("ge", 6)),
+        (Bound("ge", 5), None, 9, Bound("ge", 9)),
+        (Bound("ge", 5), None, 5, Bound("eq", 5)),
+        (Bound("ge", 5), None, None, Bound("ge", 5)),
         (Bound("eq", 5), 5, 5, Bound("gt", 5)),
         (Bound("gt", 5), 7, 7, Bound("ge", 7)),
         (Bound("gt", 5), None, 9, Bound("ge", 9)),
+        (Bound("gt", 5), 3, 4, Bound("gt", 5)),
     ],
 )
 def test_the_next_window_begins_at_the_smallest_stamp_or_behind_an_instant_it_cannot_pass(
-    cursor: Bound | None, low: int | None, future: int, following: Bound
+    cursor: Bound | None, low: int | None, largest: int | None, following: Bound | None
 ) -> None:
-    assert onward(cursor, low, future) == following
+    assert onward(cursor, low, largest) == following

@@ -19,7 +19,7 @@ from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
 from ..task.decode import decode_count, decode_organization, decode_page
 from ..task.entries import Classify
-from ..task.model import Page, Selection
+from ..task.model import Coding, Page, Selection
 from . import links
 from .http import Http, Reply, Session
 
@@ -41,6 +41,8 @@ _NAMELESS = frozenset(
     }
 )
 """Answers to the read of an Organization that will not change soon. Not 401: then a token ended, and a retry helps."""
+
+_ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,6 +82,16 @@ class FhirServer:
         self.tag_refused = True
         _LOG.warning("The server refuses to search by _tag: every Task is read, and its tag checked here.")
 
+    @property
+    def criterion(self) -> str | None:
+        """What keeps other Tasks out of a count: `_tag`, else `code`, else nothing."""
+        return "_tag" if self.tag else "code" if self.code else None
+
+    @property
+    def filtered(self) -> bool:
+        """Whether there are further search parameters."""
+        return bool(self.selection.search)
+
     def ask_tag_again(self) -> None:
         """Try `_tag` with the next search: its search parameter may have been activated."""
         self.tag_refused = False
@@ -88,9 +100,13 @@ class FhirServer:
     def tag(self) -> Parameters:
         """The criterion that the server is asked to apply; none where there is none, or it refuses."""
         tag = self.selection.tag
-        if tag is None or self.tag_refused:
-            return ()
-        return (("_tag", f"{_SPECIAL.sub(_ESCAPED, tag.system)}|{_SPECIAL.sub(_ESCAPED, tag.code)}"),)
+        return () if tag is None or self.tag_refused else (("_tag", _token(tag)),)
+
+    @property
+    def code(self) -> Parameters:
+        """The code as a criterion, where there is no tag: then it alone tells which Tasks are ours."""
+        code = self.selection.code
+        return () if code is None or self.selection.tag is not None else (("code", _token(code)),)
 
 
 class FhirWindow:
@@ -133,11 +149,17 @@ class FhirWindow:
             matches=sum(page.matches for page in pages),
         )
 
+    def status_of(self, id_: str) -> int:
+        """Read one Task for its HTTP status alone: 200, 404 or 410."""
+        address = f"{self._base}/Task/{quote(id_, safe='')}?_elements=status"
+        return self._session.get(address, Operation.READ, accept=_ABSENT).status
+
     def count(self, search: Search) -> int:
         """Ask the server's own count; raises WrongResource where it gives none, or none by tag."""
         if self._server.tag_refused:
             raise WrongResource("The server does not count by _tag.")
-        parameters = (*self._server.tag, *self._asked(search), ("_summary", "count"))
+        asked = self._asked(replace(search, narrow=True))
+        parameters = (*self._server.tag, *asked, ("_summary", "count"))
         total = decode_count(self._fresh(parameters, Operation.COUNT).body)
         if total is None:
             raise WrongResource("The server was asked for a count and gave none.")
@@ -187,7 +209,8 @@ class FhirWindow:
 
     def _asked(self, search: Search) -> Parameters:
         until = () if search.until is None else (("_lastUpdated", f"lt{format_instant(search.until)}"),)
-        return (*_since(search.since), *until, *search.filters, *self._server.selection.search)
+        code = self._server.code if search.narrow else ()
+        return (*code, *_since(search.since), *until, *search.filters, *self._server.selection.search)
 
     def _form(self) -> Parameters:
         """Say how the answer should look."""
@@ -205,6 +228,10 @@ class FhirWindow:
     def _page(self, reply: Reply) -> Page:
         page = decode_page(reply.body, self._server.selection, self._server.habits.classify)
         return page if page.clock is not None else replace(page, clock=reply.date)
+
+
+def _token(coding: Coding) -> str:
+    return f"{_SPECIAL.sub(_ESCAPED, coding.system)}|{_SPECIAL.sub(_ESCAPED, coding.code)}"
 
 
 def _since(since: Bound | None) -> Parameters:

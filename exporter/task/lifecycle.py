@@ -77,11 +77,11 @@ def compare(known: Mapping[str, Row], sightings: Iterable[tuple[Task, Pair]], oc
     return changes
 
 
-def vanish(rows: Iterable[Row], now: Instant) -> Changes:
-    """Judge Tasks that the server no longer has."""
+def vanish(rows: Iterable[Row], now: Instant, why: Gone = Gone.DELETED) -> Changes:
+    """Judge Tasks that the server no longer has, or no longer as ours."""
     changes = Changes()
     for row in rows:
-        _replace(row, _drop(row, Gone.DELETED, now, changes), changes)
+        _replace(row, _drop(row, why, now, changes), changes)
     return changes
 
 
@@ -189,12 +189,14 @@ def _recall(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:
 
 
 def _follow(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:
-    """Make the row of another version. One that is no exchange keeps whose it was: as ours again, it is not new."""
+    """Make the row of another version.
+
+    One that is no exchange keeps whose it was, and its status: as ours again it is not new and may enter another one.
+    """
     after = _row(task, pair, occasion)
-    if after.usable:
+    if after.usable or (row.pair == NO_PAIR and Anomaly.UNPARSABLE not in task.anomalies):
         return after
-    unread = Anomaly.UNPARSABLE in task.anomalies
-    return after._replace(pair=row.pair, status=row.status if unread else after.status)
+    return after._replace(pair=row.pair, status=row.status)
 
 
 def _row(task: Task, pair: Pair, occasion: Occasion, *, missed: bool = False) -> Row:

@@ -375,7 +375,7 @@ def break_off(ledger: Ledger, pair: Pair) -> None:
         tx.slots([pair])
         tx.apply(compare({}, [(version("b", Status.FAILED), pair)], Occasion(START, DEADLINE)))
         tx.note(Remembered.WATERMARK, START + 5)
-        tx.note(Remembered.RECENT_FROM, 1)
+        tx.note(Remembered.BASELINE_BEGAN, 1)
         tx.remember(WalkState("poll", 1, None, 0, None))
         tx.close(Closing(START, DEADLINE, 0, baseline=False, show=None))
         raise Interrupted
@@ -390,7 +390,7 @@ def test_a_transaction_broken_off_leaves_nothing_behind() -> None:
             break_off(ledger, newcomer)
         assert ledger.state == state
         assert ledger.known(["b"]) == {}
-        times = (ledger.instant(Remembered.WATERMARK), ledger.instant(Remembered.RECENT_FROM))
+        times = (ledger.instant(Remembered.WATERMARK), ledger.instant(Remembered.BASELINE_BEGAN))
         assert (*times, ledger.walk) == (START, None, None)
         assert ledger.counters().counts == before.counts
         assert ledger.pairs.slot(newcomer) is None

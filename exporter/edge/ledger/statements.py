@@ -82,6 +82,7 @@ MARK_MISSED = "UPDATE task SET missed = 1 WHERE open = 1 AND missed = 0 AND coal
 
 CLEAR_SIGHTED = "DELETE FROM sighted"
 SIGHTED = "INSERT OR IGNORE INTO sighted (id) VALUES (?)"
+ANY_SIGHTED = "SELECT 1 FROM sighted LIMIT 1"
 CLEAR_MISSING = "DELETE FROM missing"
 MISS_OPEN = """
     INSERT INTO missing (id) SELECT id FROM task WHERE open = 1 AND id NOT IN (SELECT id FROM sighted)
@@ -94,7 +95,7 @@ MISSING = "SELECT place, id FROM missing WHERE place > :after ORDER BY place LIM
 COUNT_BETWEEN = """
     SELECT count(*) FROM task WHERE gone IS NULL AND status = :status AND updated >= :start AND updated < :end
 """
-MIDDLE_BETWEEN = """
+STAMP_AT = """
     SELECT updated FROM task WHERE gone IS NULL AND status = :status AND updated >= :start AND updated < :end
     ORDER BY updated LIMIT 1 OFFSET :place
 """

@@ -94,8 +94,8 @@ class Ledger:
         text = self._states.get(Remembered.WALK)
         if text is None:
             return None
-        kind, began, cursor, walked, expected = json.loads(text)
-        return WalkState(kind, began, Bound(*cursor) if cursor else None, walked, expected)
+        kind, searched, cursor, walked, expected = json.loads(text)
+        return WalkState(kind, searched, Bound(*cursor) if cursor else None, walked, expected)
 
     def instant(self, name: Remembered) -> Instant | None:
         """Read a remembered time."""
@@ -133,6 +133,10 @@ class Ledger:
         """Stop noting. What was noted is cleared when the next sweep begins, so that this cannot fail."""
         self.sweeping = False
 
+    def saw_any(self) -> bool:
+        """Whether any Task was noted since the sweep began."""
+        return bool(self._read(sql.ANY_SIGHTED))
+
     def miss(self, part: Slice | None, limit: int) -> Iterator[list[str]]:
         """Tell which Tasks have not been seen since the sweep began, in lists of at most `limit` ids.
 
@@ -149,9 +153,9 @@ class Ledger:
         """Count the rows of a slice."""
         return int(self._read(sql.COUNT_BETWEEN, part._asdict())[0][0])
 
-    def middle_between(self, part: Slice, count: int) -> Instant | None:
-        """Find the stamp in the middle of a slice of `count` rows."""
-        found = self._read(sql.MIDDLE_BETWEEN, {**part._asdict(), "place": count // 2})
+    def stamp_at(self, part: Slice, place: int) -> Instant | None:
+        """Find the stamp at a place of a slice; None past its end."""
+        found = self._read(sql.STAMP_AT, {**part._asdict(), "place": place})
         return found[0][0] if found else None
 
     def close(self) -> None:
