@@ -1,10 +1,12 @@
 """docs/metrics.md describes every metric, label and kind of anomaly that the code has."""
 
+import re
 from pathlib import Path
 
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import families
-from exporter.task.model import Anomaly
+from exporter.task.lifecycle import LONGEST_DURATION
+from exporter.task.model import DAY, Anomaly
 from tools.metrics import ANOMALIES
 from tools.sample_snapshot import EVERYTHING, USUAL, sample_snapshot
 
@@ -25,6 +27,11 @@ def test_every_metric_every_label_and_every_closed_value_is_on_the_page() -> Non
 def test_every_kind_of_anomaly_is_explained_once() -> None:
     assert list(ANOMALIES) == list(Anomaly)
     assert [kind for kind in Anomaly if PAGE.count(f"\n| `{kind}` | ") != 1] == []
+
+
+def test_the_longest_duration_in_the_text_is_that_of_the_code() -> None:
+    (years,) = re.findall(r"Durations over (\d+)\s+years", PAGE)
+    assert int(years) * 365 * DAY == LONGEST_DURATION
 
 
 def test_each_row_of_a_table_has_the_cells_of_its_head() -> None:
