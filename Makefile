@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install setup demo test check fix docs golden e2e bench clean
+.PHONY: install setup demo test check fix generate golden e2e bench clean
 
 install: .venv/.installed          ## the command alone, at .venv/bin/fhir-task-exporter
 setup: .venv/.setup                ## and what tests and linters need
@@ -29,14 +29,14 @@ check: setup                       ## format, lint, types, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/bandit --quiet --recursive --severity-level medium exporter
+	$(BIN)/bandit --quiet --recursive --severity-level medium exporter tools
 
 fix: setup                         ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup                        ## write docs/metrics.md and docs/configuration.md from the tables
-	$(BIN)/python -m exporter.docs
+generate: setup                    ## write every generated document: tables of docs/, dashboard, Kubernetes rules
+	$(BIN)/python -m tools
 
 golden: setup                      ## rewrite the golden texts; then read the difference
 	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/metrics tests/test_golden.py

@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 
-from exporter.metrics.document import EVERYTHING, USUAL, picture
 from exporter.metrics.exposition import Format, join
 from exporter.metrics.families import TaskText
 from exporter.metrics.own import Own
@@ -24,6 +23,7 @@ from exporter.task.model import Snapshot
 from tests.builders import completed
 from tests.e2e.hapi_server import hapi, load_tasks
 from tests.e2e.process import Process, total
+from tools.sample_snapshot import EVERYTHING, USUAL, sample_snapshot
 
 from . import naive
 from .measure import bare_rss_mb, median_ms, rss_mb, running, server, wait_for_baseline
@@ -128,7 +128,7 @@ def rendering() -> None:
     """Writing 100 pairs, gzip included, cold and at rest."""
     own = Own()
     for name, kind in (("the usual series", USUAL), ("every possible series", EVERYTHING)):
-        kept, shown = TaskText(), picture(100, kind)
+        kept, shown = TaskText(), sample_snapshot(100, kind)
         say(f"rendering 100 pairs, {name}, cold", f"{median_ms(partial(anew, shown, own), 15):.0f} ms")
         say(f"rendering 100 pairs, {name}, at rest", f"{median_ms(partial(written, kept, shown, own), 40):.1f} ms")
 

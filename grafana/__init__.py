@@ -1,1 +1,1 @@
-"""What ships for Grafana and Prometheus, and the code that writes the dashboard. No part of the installed programme."""
+"""What ships for Grafana and Prometheus, and the dashboard's panels as code. No part of the installed program."""

@@ -20,7 +20,6 @@ from exporter.config import (
     load,
     unknown_variables,
 )
-from exporter.config.document import EXAMPLE
 from exporter.config.parsers import Refused, duration
 from exporter.errors import ConfigurationError
 from exporter.task.model import Coding, Selection
@@ -166,7 +165,9 @@ def test_an_empty_file_gives_nothing() -> None:
 def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.touch()
-    found = gather({}, {}, EXAMPLE.replace("bearer-token-file: token", f"bearer-token-file: {token}"))
+    page = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text("utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    found = gather({}, {}, example.replace("bearer-token-file: token", f"bearer-token-file: {token}"))
     assert (found.deadline, len(found.payers), len(found.reasons)) == (129600, 3, 2)
 
 

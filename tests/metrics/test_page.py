@@ -4,11 +4,11 @@ from prometheus_client import ProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.document import EVERYTHING, picture
 from exporter.metrics.exposition import Format, join
 from exporter.metrics.families import TaskText
 from exporter.metrics.own import Own
 from exporter.ports import LedgerState
+from tools.sample_snapshot import EVERYTHING, sample_snapshot
 
 from .promtool import complaints
 
@@ -19,7 +19,7 @@ def page(form: Format) -> bytes:
     own.built("1.2.3", "3.11.2")
     own.skewed(0.5)
     own.ledger(LedgerState(1, 1, 0, 4096, 1_700_000_000_000, 1_700_000_000_000, baseline_complete=True))
-    return join([TaskText().render(picture(2, EVERYTHING), form), own.render(form)], form)
+    return join([TaskText().render(sample_snapshot(2, EVERYTHING), form), own.render(form)], form)
 
 
 def test_a_whole_page_names_every_metric_of_the_catalogue_once() -> None:

@@ -1,8 +1,6 @@
 """What a bundled dashboard must be: dashboard-linter's rules on all kinds of panel, and our own."""
 
 import re
-import subprocess
-import sys
 from itertools import combinations
 from typing import Any
 
@@ -18,12 +16,6 @@ UNITS = frozenset({"locale", "s", "percentunit", "bytes", "reqps", "dateTimeFrom
 """Ids of Grafana's own list that we use. `seconds`, say, is none: it would be written as text."""
 PANELS = pytest.mark.parametrize("panel", shown(), ids=lambda panel: panel["title"])
 CHOICES = [variable for variable in BOARD["templating"]["list"] if variable["type"] == "query"]
-
-
-def test_the_committed_file_is_what_the_code_writes() -> None:
-    command = [sys.executable, "-m", "grafana.build", "--check"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
 
 
 def test_the_head_suits_import_and_provisioning_on_grafana_10_to_13() -> None:

@@ -1,23 +1,20 @@
-"""Write the dashboard: `python -m grafana.build` (with `--check`: only say whether the file is as it should be).
+"""grafana/dashboards/p2p-exchanges.json: the panels of grafana/board put together.
 
-What is read by others is the JSON in dashboards/; this code is for us, and needs grafana-foundation-sdk 0.0.21. What
-that library leaves undone or does otherwise than Grafana 10 to 13 want is mended here, after it.
+Grafana reads the JSON; this code is for us, and needs grafana-foundation-sdk 0.0.21. Where the output of that library
+differs from what Grafana 10 to 13 expects, it is corrected here.
 """
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
-from .board import deadlines, failures, flow, health, overview, payers, variables
-from .board.kinds import Ready
+from grafana.board import deadlines, failures, flow, health, overview, payers, variables
+from grafana.board.kinds import Ready
 
-PATH = Path(__file__).parent / "dashboards" / "p2p-exchanges.json"
 SCHEMA = 39
 """Grafana migrates upwards by itself, and refuses what claims to be newer than it knows: 39 suits 10 to 13."""
 
@@ -75,13 +72,13 @@ def model() -> dict[str, Any]:
     made["schemaVersion"] = SCHEMA
     for number, panel in enumerate(_panels(made), start=1):
         panel["id"] = number
-        _mend(panel)
+        _correct(panel)
     for thing in (*made["links"], *made["annotations"]["list"], *made["templating"]["list"]):
         _drop(thing, "placement", "auto", "auto_count", "auto_min")
     return made
 
 
-def _mend(panel: dict[str, Any]) -> None:
+def _correct(panel: dict[str, Any]) -> None:
     """Drop what the library adds of its own and Grafana's own files do not hold there."""
     _drop(panel, "repeatDirection")
     _drop(panel.get("options", {}), "footer" if panel["type"] == "table" else "")
@@ -103,18 +100,3 @@ def _panels(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def text() -> str:
     """Write it so that a difference between two versions can be read."""
     return json.dumps(model(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def main(arguments: list[str]) -> int:
-    """Write the file; or with `--check` tell by the exit code whether it is up to date."""
-    if arguments != ["--check"]:
-        PATH.write_text(text(), encoding="utf-8")
-        return 0
-    if PATH.read_text(encoding="utf-8") == text():
-        return 0
-    sys.stderr.write(f"{PATH.name} is not what the code writes: run python -m grafana.build and commit it.\n")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

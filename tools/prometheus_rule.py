@@ -1,4 +1,4 @@
-"""Writes deploy/monitoring/prometheusrule.yaml from grafana/rules: `python -m deploy.build`.
+"""deploy/monitoring/prometheusrule.yaml as a function of the files in grafana/rules.
 
 The Prometheus Operator takes rules as an object of its own, which kustomize cannot make from a file.
 """
@@ -8,11 +8,10 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
-TARGET = ROOT / "deploy/monitoring/prometheusrule.yaml"
 SOURCES = ("recording.yaml", "alerts.yaml")
 
 HEAD = """\
-# Written from grafana/rules/ by `python -m deploy.build`: change the rules there. A test holds the two equal.
+# Written from grafana/rules/ by `make generate`: change the rules there.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
@@ -25,14 +24,14 @@ class _Prose(yaml.SafeDumper):
     """Writes expressions over several lines as they were written."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip() else None)
+def _scalar(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value.strip() else None)
 
 
-_Prose.add_representer(str, _text)
+_Prose.add_representer(str, _scalar)
 
 
-def prometheus_rule() -> str:
+def text() -> str:
     """Give the object as YAML: the groups of both rule files, recording rules first."""
     groups = [group for name in SOURCES for group in _groups(name)]
     body = yaml.dump({"groups": groups}, Dumper=_Prose, sort_keys=False, width=120, allow_unicode=True)
@@ -42,7 +41,3 @@ def prometheus_rule() -> str:
 def _groups(name: str) -> list[object]:
     loaded = yaml.safe_load((ROOT / "grafana/rules" / name).read_text("utf-8"))
     return list(loaded["groups"])
-
-
-if __name__ == "__main__":
-    TARGET.write_text(prometheus_rule(), "utf-8")

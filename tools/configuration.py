@@ -1,0 +1,40 @@
+"""The tables of docs/configuration.md as a function of the table of options, so that they cannot differ from it."""
+
+from collections.abc import Iterable, Mapping
+
+from exporter.config.gather import CONFIG_FILE
+from exporter.config.option import Option
+from exporter.config.settings import DEMO_OPTIONS, OPTIONS
+
+from .markdown import table
+
+
+def tables() -> Mapping[str, str]:
+    """Write every table of the page, by name."""
+    return {
+        "options": _table((CONFIG_FILE, *OPTIONS)),
+        "demo options": _table(option for option in DEMO_OPTIONS if option not in OPTIONS),
+    }
+
+
+def _table(options: Iterable[Option]) -> str:
+    return table(("option", "default", "meaning"), map(_row, options))
+
+
+def _row(option: Option) -> tuple[str, str, str]:
+    flag = option.flag if option.switch else f"{option.flag} {option.metavar}"
+    meaning = option.help + (" May be repeated." if option.repeatable else "")
+    return f"`{_cell(flag)}`", _default(option), f"{meaning}<br>`{option.variable}`"
+
+
+def _default(option: Option) -> str:
+    if option.required:
+        return "**required**"
+    if option.switch:
+        return "off"
+    return f"`{_cell(option.default)}`" if option.default else "none"
+
+
+def _cell(text: str) -> str:
+    """Keep a bar from ending the cell; GitHub's tables want it escaped even in code."""
+    return text.replace("|", "\\|")
