@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .names import Namer
-from .ports import Bound, Clock, Ledger, Remembered, Search, Server, Telemetry
+from .ports import Bound, Clock, Ledger, Remembered, Search, Server, Telemetry, Transaction
 from .task.deadline import Deadline
 from .task.model import Instant, Snapshot
 
@@ -51,7 +51,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator chose; spans in milliseconds. `names` is the fingerprint of the payers' names."""
+    """What the operator chose; spans in milliseconds. `names` is the fingerprint of the payers' names and the cap."""
 
     deadline: Deadline
     overlap: int = 30_000
@@ -81,8 +81,17 @@ class Desk:
 
     @property
     def renamed(self) -> bool:
-        """Whether payers have other names than when everything was last walked: gauges are to move."""
-        return self.ledger.baseline_complete and self.ledger.instant(Remembered.NAMES) != self.rules.names
+        """Whether some Tasks may show under other names than these: gauges are to move. In mid-baseline, once it ends."""
+        begun = self.ledger.baseline_complete or self.ledger.walk is not None
+        return begun and self.ledger.instant(Remembered.NAMES) != self.rules.names
+
+    def note_names(self, tx: Transaction) -> None:
+        """Keep, with a page, under which names its Tasks show: those of the baseline's first page, or by now several."""
+        noted = self.ledger.instant(Remembered.NAMES)
+        if not (self.ledger.baseline_complete or self.ledger.walk):
+            tx.note(Remembered.NAMES, self.rules.names)
+        elif noted not in {None, self.rules.names}:
+            tx.note(Remembered.NAMES, None)  # names may be taken back before everything was walked
 
     def next_plan(self) -> Plan:
         """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""

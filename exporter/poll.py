@@ -128,7 +128,6 @@ class Walk:
         tx.note(Remembered.LAST_COMPLETE, desk.clock.wall())
         if baseline:
             tx.note(Remembered.BASELINE_BEGAN, began)
-            tx.note(Remembered.NAMES, desk.rules.names)
         if self._kept:
             tx.note(Remembered.RECENT_FROM, began - desk.rules.overlap)
         closing = Closing(
@@ -190,6 +189,7 @@ def absorb(
         placed = [(task, slots.get(pair, NO_PAIR)) for task, pair in zip(tasks, pairs, strict=True)]
         changes = compare(known, placed, occasion)
         tx.apply(changes)
+        desk.note_names(tx)
         finish(tx)
     return changes
 
