@@ -14,9 +14,9 @@ REMEMBERED = 20_000
 """Answers kept in memory; past that all are forgotten, so that a hostile server cannot fill it."""
 
 
-def fingerprint(configured: Mapping[str, str]) -> int:
-    """Tell one table of names from another, across restarts."""
-    return crc32(repr(sorted(configured.items())).encode())
+def fingerprint(configured: Mapping[str, str], cap: int) -> int:
+    """Tell one table of names from another, across restarts; the cap decides too under which name a Task shows."""
+    return crc32(repr((sorted(configured.items()), cap)).encode())
 
 
 class Namer:

@@ -78,7 +78,7 @@ class Server(Protocol):
 
 
 class Remembered(StrEnum):
-    """The names of what is kept beside Tasks and counters; Instants but for the last three. Never to be renamed."""
+    """The names of what is kept beside Tasks and counters; Instants but for the last four. Never to be renamed."""
 
     WATERMARK = "watermark"
     """From where the next poll asks; there once the baseline is complete."""
@@ -90,7 +90,9 @@ class Remembered(StrEnum):
     RECENT_FROM = "recent_from"
     """From where the next sweep must look back, after a catch-up."""
     NAMES = "names"
-    """A fingerprint of the payers' names when everything was last walked."""
+    """The fingerprint of names and cap under which everything was last walked; none where it was under several."""
+    PAIRS_CAPPED = "pairs_capped"
+    """How many pairs were met past the cap since everything was last walked."""
     WALK = "walk"
     """The WalkState of a background walk."""
     SOURCE = "source"
@@ -134,7 +136,10 @@ class Transaction(Protocol):
     """What is written together."""
 
     def slots(self, pairs: Iterable[Pair]) -> Mapping[Pair, Pair]:
-        """Tell in whose series each pair shows; a new one gets its slot, for good."""
+        """Tell in whose series each pair shows; a new one gets its slot, for good, in the order given."""
+
+    def recount_capped(self) -> None:
+        """Let `pairs_capped` be what this sweep, which walked everything, met past the cap."""
 
     def apply(self, changes: Changes) -> None:
         """Write what a page changed."""

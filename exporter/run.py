@@ -188,7 +188,7 @@ def _rules(settings: Settings) -> Rules:
         deadline=Deadline(_milliseconds(settings.deadline)),
         overlap=_milliseconds(settings.poll.overlap),
         stalled_after=_milliseconds(settings.stalled_after),
-        names=fingerprint(settings.payers),
+        names=fingerprint(settings.payers, settings.pairs_max),
     )
 
 

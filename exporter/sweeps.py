@@ -67,7 +67,9 @@ def sweep_all(desk: Desk) -> Iterator[Turn]:
     desk.resync = True
     with desk.ledger.transaction() as tx:
         tx.forget((desk.ledger.instant(Remembered.WATERMARK) or 0) - KEPT)
-        tx.note(Remembered.NAMES, desk.rules.names)
+        if slices is None:
+            tx.note(Remembered.NAMES, desk.rules.names)
+            tx.recount_capped()
 
 
 def _walk_everything(desk: Desk) -> Iterator[Turn]:

@@ -56,7 +56,7 @@ class Rig:
             clock=self.clock,
             telemetry=self.own,
             namer=Namer(self.payers, fake.BASE),
-            rules=Rules(Deadline(24 * HOUR), names=fingerprint(self.payers)),
+            rules=Rules(Deadline(24 * HOUR), names=fingerprint(self.payers, self.pairs_max)),
         )
         self.exposure = Exposure(self.hold, self.clock.monotonic())
         self.worker = Worker(self.desk, self.timing, self.exposure, lambda turn: None)
