@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .errors import Throttled
 from .names import Namer
 from .ports import Bound, Clock, Ledger, Remembered, Search, Server, Telemetry, Transaction
 from .task.deadline import Deadline
@@ -35,7 +36,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one page did. `wants_poll` asks for a complete poll before the walk goes on.
+    """What one page did. `wants_poll` asks for a complete poll before the walk goes on, `throttled` for silence.
 
     `walked` counts Tasks that were news; `expected` is the server's own count at the start, 0 where it gave none.
     """
@@ -47,6 +48,7 @@ class Turn:
     expected: int | None = None
     corrections: int = 0
     wants_poll: bool = False
+    throttled: Throttled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,13 @@ class Desk:
 
     @property
     def renamed(self) -> bool:
-        """Whether some Tasks may show under other names than these: gauges are to move. In mid-baseline, once it ends."""
+        """Whether some Tasks may show under other names than these, so that gauges are to move once all is walked."""
         begun = self.ledger.baseline_complete or self.ledger.walk is not None
         return begun and self.ledger.instant(Remembered.NAMES) != self.rules.names
 
-    def note_names(self, tx: Transaction) -> None:
-        """Keep, with a page, under which names its Tasks show: those of the baseline's first page, or by now several."""
+    def keep_names(self, tx: Transaction) -> None:
+        """Keep, with a page, what was read for it, and under which names its Tasks show."""
+        tx.learn(self.namer.unsaved)
         noted = self.ledger.instant(Remembered.NAMES)
         if not (self.ledger.baseline_complete or self.ledger.walk):
             tx.note(Remembered.NAMES, self.rules.names)

@@ -189,8 +189,9 @@ def absorb(
         placed = [(task, slots.get(pair, NO_PAIR)) for task, pair in zip(tasks, pairs, strict=True)]
         changes = compare(known, placed, occasion)
         tx.apply(changes)
-        desk.note_names(tx)
+        desk.keep_names(tx)
         finish(tx)
+    desk.namer.saved()
     return changes
 
 

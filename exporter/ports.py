@@ -64,7 +64,10 @@ class Window(Protocol):
         """Ask the server's own count; raises WrongResource when it gives none."""
 
     def organization(self, reference: str) -> str | None:
-        """Read the name of `Organization/…`; None where it has none or we may not read it (403, 404, 410)."""
+        """Read the name of `Organization/…`; None where it has none or we may not read it (403, 404, 410).
+
+        Raises a ServerError for whatever else comes, such as a login page.
+        """
 
 
 class Server(Protocol):
@@ -138,6 +141,9 @@ class Transaction(Protocol):
     def slots(self, pairs: Iterable[Pair]) -> Mapping[Pair, Pair]:
         """Tell in whose series each pair shows; a new one gets its slot, for good, in the order given."""
 
+    def learn(self, answers: Mapping[str, str | None]) -> None:
+        """Keep names of Organizations by reference, None where there is none or we may not read it; read last."""
+
     def recount_capped(self) -> None:
         """Let `pairs_capped` be what this sweep, which walked everything, met past the cap."""
 
@@ -182,6 +188,9 @@ class Ledger(Protocol):
     @property
     def state(self) -> "LedgerState":
         """Figures for our own metrics."""
+
+    def organizations(self) -> dict[str, str | None]:
+        """Read what `learn` kept, oldest read first."""
 
     def counters(self) -> Snapshot:
         """Read the counters last shown, without gauges; empty before the baseline."""

@@ -142,7 +142,7 @@ def _assembled(settings: Settings, hold: float) -> Exporter:
         ledger=ledger,
         clock=clock,
         telemetry=own,
-        namer=Namer(settings.payers, settings.fhir.url),
+        namer=Namer(settings.payers, settings.fhir.url, clock, ledger.organizations()),
         rules=_rules(settings),
     )
     exposure = Exposure(hold, clock.monotonic())

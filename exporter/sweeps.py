@@ -12,6 +12,7 @@ from .desk import Desk, Kind, Plan, Turn
 from .errors import ClientFault, WrongResource
 from .poll import Walk, absorb
 from .ports import Bound, Remembered, Search, Slice, Window
+from .refresh import refresh_names
 from .task.lifecycle import Occasion, vanish
 from .task.model import DIGEST, TERMINAL, Instant, Status
 
@@ -53,6 +54,7 @@ def sweep_open(desk: Desk, lookback: int) -> Iterator[Turn]:
 
 def sweep_all(desk: Desk) -> Iterator[Turn]:
     """Compare everything: by counts where the server counts, else, or where payers were renamed, by walking."""
+    yield from refresh_names(desk)
     desk.ledger.begin_sweep()
     desk.server.ask_tag_again()
     slices: list[Slice] | None = None

@@ -52,7 +52,7 @@ class Worker:
         self.latest: Turn | None = None
         now = desk.clock.monotonic()
         self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + timing.full_interval}
-        if desk.renamed:
+        if desk.renamed or desk.namer.refused:  # a right that was missing may be why we were restarted
             self._due[Sweep.FULL] = now
         self._picture = Picture(desk.ledger.counters())
         desk.publish, desk.shown = self._publish, lambda: exposure.shown(desk.clock.monotonic())
@@ -254,6 +254,9 @@ class Worker:
     def _advance_sweep(self, job: Job) -> None:
         """Do one page of a sweep; it ends early where the poll that it asks for is not complete."""
         turn = self._next(job)
+        if turn is not None and turn.throttled is not None:
+            self._tell_up(False)
+            self._pause.after(turn.throttled, self._desk.clock.monotonic(), background=False)
         if turn is not None and turn.wants_poll and not self._poll_for_sweep():
             self._end_sweep(job.sweep or Sweep.OPEN, job, Outcome.PARTIAL)
 

@@ -55,7 +55,7 @@ class Rig:
             ledger=self.ledger,
             clock=self.clock,
             telemetry=self.own,
-            namer=Namer(self.payers, fake.BASE),
+            namer=Namer(self.payers, fake.BASE, self.clock, self.ledger.organizations()),
             rules=Rules(Deadline(24 * HOUR), names=fingerprint(self.payers, self.pairs_max)),
         )
         self.exposure = Exposure(self.hold, self.clock.monotonic())

@@ -1,22 +1,25 @@
 """Names of payers and their slots over time: named late, renamed, refused, granted, and past the cap."""
 
+import logging
 import os
 import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from exporter.demo.server import Response
+from exporter import names
+from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
 
 from . import fake, quirks
 from .builders import Resource, by_display, completed, failed, organization, reference, task
 from .quirks import played
-from .readings import errors, own
+from .readings import errors, own, up
 from .rig import Rig, value
 
 ONLY_FULL = Timing(open_interval=1e9)
@@ -143,8 +146,8 @@ def test_a_raised_cap_moves_gauges_at_once_and_no_counter(tmp_path: Path) -> Non
     assert by_payer(rig) == {"Payer 00000": 1, "Payer 00001": 1, "other": 4}
     assert capped(rig) == 3
     restarted(rig, pairs_max=10)
-    names = {f"Payer {n:05}": 1.0 for n in range(5)}
-    assert by_payer(rig) == names | {"Payer 00004": 2}
+    slots = {f"Payer {n:05}": 1.0 for n in range(5)}
+    assert by_payer(rig) == slots | {"Payer 00004": 2}
     assert by_payer(rig, "fhir_task_failures_total") == {"other": 1}
     assert by_payer(rig, "fhir_task_created_total") == {"other": 1}
     assert capped(rig) == 0
@@ -279,3 +282,316 @@ def test_an_old_ledger_takes_a_raised_cap(tmp_path: Path) -> None:
     assert by_payer(rig) == {"Payer 0": 1, "Payer 1": 1, "Payer 2": 1, "Payer 3": 2}
     assert by_payer(rig, "fhir_task_failures_total") == {"other": 1}
     assert capped(rig) == 0
+
+
+# --- Names that the server tells late
+
+
+class Organizations:
+    """A server that answers reads of some Organizations otherwise: `rules` by id, None for what it really holds."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rules: dict[str, Callable[[], Response]] = {}
+        self.read: list[str] = []
+        self._rig = rig
+        rig.transport.answer = self
+
+    def __call__(self, request: Request) -> Response:
+        if "/Organization/" not in request.path:
+            return fake.honest(self._rig.store)(request)
+        name = request.path.rpartition("/")[2]
+        self.read.append(name)
+        rule = self.rules.get(name)
+        return rule() if rule is not None else fake.honest(self._rig.store)(request)
+
+
+def status(code: int, **headers: str) -> Callable[[], Response]:
+    given = tuple((name.replace("_", "-"), text) for name, text in headers.items())
+    return lambda: Response(code, given, b"")
+
+
+def test_a_right_granted_later_names_ended_tasks_with_the_next_full_comparison() -> None:
+    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL)
+    server = Organizations(rig)
+    server.rules["one"] = status(403)
+    at_rest(rig.start())
+    assert by_payer(rig) == {"unknown": 1}
+    server.rules.clear()
+    compared(rig)
+    assert by_payer(rig) == {"One": 1}
+
+
+def test_a_right_granted_before_a_restart_names_ended_tasks_at_once(tmp_path: Path) -> None:
+    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL, path=str(tmp_path / "ledger.db"))
+    server = Organizations(rig)
+    server.rules["one"] = status(403)
+    at_rest(rig.start())
+    server.rules.clear()
+    restarted(rig)
+    assert by_payer(rig) == {"One": 1}
+
+
+def test_a_name_changed_on_the_server_moves_gauges_of_ended_tasks_and_no_counter() -> None:
+    rig = filled(organization("one", "Before"), owned("a"), timing=ONLY_FULL)
+    at_rest(rig.start())
+    rig.store.put(owned("b"))
+    rig.scrape()
+    rig.store.put(organization("one", "After"))
+    compared(rig)
+    rig.store.put(owned("c"))
+    assert by_payer(rig) == {"After": 3}
+    assert by_payer(rig, "fhir_task_created_total") == {"Before": 1, "After": 1}
+
+
+def test_an_organization_is_read_once_whatever_the_number_of_starts(tmp_path: Path) -> None:
+    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL, path=str(tmp_path / "ledger.db"))
+    server = Organizations(rig)
+    at_rest(rig.start())
+    for n in range(3):
+        restarted(rig)
+        rig.store.put(owned(f"b{n}"))
+        assert by_payer(rig) == {"One": n + 2}
+    assert server.read == ["one"]
+
+
+def test_an_answer_is_in_the_ledger_with_the_page_that_needed_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    rig = filled(organization("one", "One"), owned("a"), owned("b", "Organization/gone"), path=str(path))
+    rig.start().worker.step()
+    rig.stop()
+    assert rows(path, "SELECT reference, name FROM organization ORDER BY reference") == [
+        ("Organization/gone", None),
+        ("Organization/one", "One"),
+    ]
+
+
+@pytest.mark.parametrize("failing", [status(500), status(503), status(503, retry_after="100")])
+def test_a_read_that_fails_in_a_comparison_changes_no_name(failing: Callable[[], Response]) -> None:
+    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(3)), timing=ONLY_FULL)
+    for n in range(3):
+        rig.store.put(owned(f"t{n}", f"Organization/o{n}"))
+    rig.clock.advance(60)
+    server = Organizations(rig)
+    at_rest(rig.start())
+    rig.store.put(organization("o2", "Renamed"))
+    server.rules["o1"] = failing
+    compared(rig)
+    rig.clock.advance(120)
+    at_rest(rig)
+    assert by_payer(rig) == {"Payer 0": 1, "Payer 1": 1, "Renamed": 1}
+
+
+def test_a_login_page_in_a_comparison_changes_no_name() -> None:
+    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL)
+    server = Organizations(rig)
+    at_rest(rig.start())
+    server.rules["one"] = lambda: Response(200, (("content-type", "text/html"),), b"<html>Log in</html>")
+    compared(rig)
+    assert by_payer(rig) == {"One": 1}
+
+
+def test_a_right_taken_away_shows_with_the_next_full_comparison() -> None:
+    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL)
+    server = Organizations(rig)
+    at_rest(rig.start())
+    server.rules["one"] = status(403)
+    compared(rig)
+    assert by_payer(rig) == {"unknown": 1}
+
+
+def test_an_answer_for_a_page_that_was_lost_is_kept_with_the_next_one() -> None:
+    rig = filled(organization("one", "One"), owned("a"), organization("two", "Two"))
+    server = Organizations(rig)
+    at_rest(rig.start())
+    assert rig.ledger is not None
+    for n in range(1_000):
+        rig.store.put(owned(f"burst-{n:032}", "Organization/two"))
+    rig.ledger._read(f"PRAGMA max_page_count = {rig.ledger._read('PRAGMA page_count')[0][0]}")
+    rig.scrape()
+    assert errors(rig) == {"ledger": 1}
+    assert rig.ledger.organizations() == {"Organization/one": "One"}
+    rig.ledger._read("PRAGMA max_page_count = 1000000")
+    rig.scrape()
+    assert rig.ledger.organizations() == {"Organization/one": "One", "Organization/two": "Two"}
+    assert server.read == ["one", "two"]
+
+
+def test_the_ledger_holds_so_many_answers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "REMEMBERED", 4)
+    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(12)), timing=ONLY_FULL)
+    for n in range(12):
+        rig.store.put(owned(f"t{n}", f"Organization/o{n}"))
+    rig.clock.advance(60)
+    at_rest(rig.start())
+    assert rig.ledger is not None
+    assert len(rig.ledger.organizations()) == 4
+    compared(rig)
+    assert by_payer(rig) == {f"Payer {n}": 1 for n in range(12)}
+
+
+def test_a_server_that_asks_for_silence_in_the_middle_of_a_refresh_gets_it() -> None:
+    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(3)), timing=ONLY_FULL)
+    for n in range(3):
+        rig.store.put(owned(f"t{n}", f"Organization/o{n}"))
+    rig.clock.advance(60)
+    server = Organizations(rig)
+    at_rest(rig.start())
+    server.rules["o0"] = status(429, retry_after="100")
+    compared(rig)
+    asked = rig.transport.count
+    rig.scrape(50)
+    assert rig.transport.count == asked
+    assert not up(rig)
+    rig.clock.advance(60)
+    at_rest(rig)
+    assert server.read[-2:] == ["o1", "o2"]
+    assert value(own(rig), 'fhir_task_exporter_reconciles_total{outcome="complete",sweep="full"}') == 1
+
+
+def test_a_dead_server_is_not_asked_for_every_organization() -> None:
+    rig = filled(*(owned(f"t{n}", f"Organization/o{n}") for n in range(50)), timing=ONLY_FULL)
+    server = Organizations(rig)
+    at_rest(rig.start())
+    before = len(server.read)
+    for n in range(50):
+        server.rules[f"o{n}"] = status(500)
+    compared(rig)
+    assert len(server.read) - before <= 10
+
+
+def test_a_comparison_reads_a_thousand_organizations_at_most_and_the_oldest_first(tmp_path: Path) -> None:
+    tasks = (owned(f"t{n:04}", f"Organization/o{n:04}") for n in range(1_300))
+    rig = filled(*tasks, timing=ONLY_FULL, path=str(tmp_path / "ledger.db"))
+    server = Organizations(rig)
+    at_rest(rig.start())
+    server.read.clear()
+    compared(rig)
+    assert server.read == [f"o{n:04}" for n in range(1_000)]
+    server.read.clear()
+    restarted(rig)
+    assert server.read == [f"o{n % 1_300:04}" for n in range(1_000, 2_000)]
+
+
+def test_a_poll_wanted_while_names_are_read_again_waits_for_one_of_them() -> None:
+    rig = filled(*(owned(f"t{n}", f"Organization/o{n}") for n in range(30)), timing=ONLY_FULL)
+    server = Organizations(rig)
+    at_rest(rig.start())
+    server.read.clear()
+    rig.clock.advance(3_601)
+    rig.worker.step()
+    assert len(server.read) == 1
+    wanted = rig.worker.scrape()
+    before = len(server.read)
+    while wanted.poll is not None and not wanted.poll.done():
+        rig.worker.step()
+    assert len(server.read) <= before + 1
+
+
+def test_an_exporter_killed_after_it_saw_a_new_name_walks_everything_when_it_starts(tmp_path: Path) -> None:
+    rig = filled(organization("one", "Before"), owned("a"), timing=ONLY_FULL, path=str(tmp_path / "ledger.db"))
+    server = Organizations(rig)
+    at_rest(rig.start())
+    rig.store.put(organization("one", "After"))
+    before = len(server.read)
+    rig.clock.advance(3_601)
+    rig.worker.step()
+    assert len(server.read) == before + 1
+    rig.worker.step()
+    restarted(rig)
+    assert by_payer(rig) == {"After": 1}
+
+
+# --- Organizations that always fail
+
+
+def standing_still(rig: Rig, seconds: float, interval: float = 60) -> None:
+    """Let time pass and scrapes come."""
+    for _ in range(round(seconds / interval)):
+        rig.scrape(interval)
+        rig.settle()
+
+
+def broken(code: int = 500, **options: object) -> tuple[Rig, Organizations]:
+    """A settled exporter, and a new Task whose owner cannot be read."""
+    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL, **options)
+    server = Organizations(rig)
+    at_rest(rig.start())
+    server.rules["odd"] = status(code)
+    rig.store.put(owned("b", "Organization/odd"))
+    return rig, server
+
+
+def test_an_organization_that_fails_for_an_hour_counts_as_refused(caplog: pytest.LogCaptureFixture) -> None:
+    rig, server = broken()
+    with caplog.at_level(logging.WARNING):
+        standing_still(rig, 3_500)
+        assert not up(rig)
+        assert by_payer(rig, "fhir_task_created_total") == {}
+        standing_still(rig, 300)
+    assert up(rig)
+    assert by_payer(rig) == {"One": 1, "unknown": 1}
+    assert by_payer(rig, "fhir_task_created_total") == {"unknown": 1}
+    told = [record for record in caplog.records if "counts as refused" in record.getMessage()]
+    assert len(told) == 1
+    assert "odd" not in caplog.text
+    before = len(server.read)
+    rig.store.put(owned("c", "Organization/odd"))
+    assert by_payer(rig) == {"One": 1, "unknown": 2}
+    assert len(server.read) == before
+
+
+def test_neither_a_restart_nor_a_comparison_starts_another_hour(tmp_path: Path) -> None:
+    rig, server = broken(path=str(tmp_path / "ledger.db"))
+    standing_still(rig, 3_900)
+    assert up(rig)
+    compared(rig)
+    restarted(rig)
+    rig.store.put(owned("c", "Organization/odd"))
+    assert by_payer(rig) == {"One": 1, "unknown": 2}
+    server.rules.clear()
+    rig.store.put(organization("odd", "Healed"))
+    compared(rig)
+    assert by_payer(rig) == {"One": 1, "Healed": 2}
+
+
+def test_one_failure_at_the_end_of_a_long_outage_refuses_nobody() -> None:
+    rig, server = broken()
+    rig.scrape()
+    outage = Response(500, (), b"")
+    rig.transport.answer = lambda request: outage
+    standing_still(rig, 2 * 3_600)
+    rig.transport.answer = server
+    for _ in range(3):
+        rig.scrape(5)
+        assert not up(rig)
+    server.rules.clear()
+    rig.store.put(organization("odd", "Odd"))
+    assert by_payer(rig) == {"One": 1, "Odd": 1}
+    assert by_payer(rig, "fhir_task_created_total") == {"Odd": 1}
+
+
+def test_several_organizations_that_fail_have_their_hour_together() -> None:
+    rig, server = broken()
+    for n in range(4):
+        server.rules[f"odd{n}"] = status(502)
+        rig.store.put(owned(f"b{n}", f"Organization/odd{n}"))
+    standing_still(rig, 3_900)
+    assert up(rig)
+    assert by_payer(rig) == {"One": 1, "unknown": 5}
+
+
+def test_few_tries_in_an_hour_refuse_nobody() -> None:
+    rig, _ = broken()
+    standing_still(rig, 3 * 3_600, interval=1_500)
+    assert not up(rig)
+
+
+def test_an_organization_that_fails_stops_the_baseline_for_an_hour_at_most() -> None:
+    rig = filled(owned("a", "Organization/odd"), timing=ONLY_FULL)
+    Organizations(rig).rules["odd"] = status(500)
+    rig.start()
+    for _ in range(75):
+        rig.clock.advance(60)
+        at_rest(rig)
+    assert up(rig)
+    assert by_payer(rig) == {"unknown": 1}

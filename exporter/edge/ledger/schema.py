@@ -48,4 +48,11 @@ MIGRATIONS = (
     DROP TABLE pair;
     ALTER TABLE own_pair RENAME TO pair;
     """,
+    """
+    CREATE TABLE organization (
+        reference TEXT PRIMARY KEY,
+        name TEXT, -- NULL where the server refuses it, or has none
+        place INTEGER NOT NULL UNIQUE -- larger than that of every one read before
+    );
+    """,
 )

@@ -121,6 +121,10 @@ class Ledger:
             *(self.instant(Remembered.WATERMARK), self.instant(Remembered.LAST_COMPLETE), self.baseline_complete),
         )
 
+    def organizations(self) -> dict[str, str | None]:
+        """Read the names of Organizations, oldest read first."""
+        return dict(self._read(sql.ORGANIZATIONS))
+
     def counters(self) -> Snapshot:
         """Read what is known without asking the server: the counters last shown, once there was a baseline."""
         self._counts = self._counts or read_counts(self._connection, self.pairs)

@@ -75,6 +75,10 @@ class Transaction:
             self._count(Series(fact, pair, label), 0)
         return pair
 
+    def learn(self, answers: Mapping[str, str | None]) -> None:
+        """Keep names of Organizations; `place` puts them in the order in which they were read."""
+        self._many(sql.LEARN, [{"reference": reference, "name": name} for reference, name in answers.items()])
+
     def recount_capped(self) -> None:
         """Everything was walked in this sweep: pairs that it did not meet past the cap are there no more."""
         self.swept = True
