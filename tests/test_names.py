@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from exporter import names
@@ -87,7 +88,8 @@ def owned(identifier: str, payer: str = "Organization/one") -> Resource:
 
 
 def long_baseline(path: Path) -> Rig:
-    return filled(*(owned(f"t{n:04}") for n in range(700)), path=str(path / "ledger.db"), timing=ONLY_FULL)
+    tasks = (owned(f"t{n:04}") for n in range(700))
+    return filled(organization("one", "Read"), *tasks, path=str(path / "ledger.db"), timing=ONLY_FULL)
 
 
 def test_payers_named_while_the_baseline_runs_have_their_names_after_it(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_payers_named_and_unnamed_again_while_the_baseline_runs_leave_no_trace(t
     rig.payers = {"Organization/one": "One"}
     rig.start().worker.step()
     restarted(rig, payers={})
-    assert by_payer(rig) == {"unknown": 700}
+    assert by_payer(rig) == {"Read": 700}
 
 
 def test_names_taken_back_in_the_middle_of_a_walk_of_everything_leave_no_trace(tmp_path: Path) -> None:
@@ -115,17 +117,16 @@ def test_names_taken_back_in_the_middle_of_a_walk_of_everything_leave_no_trace(t
     rig.start()
     rig.transport.answer = played(rig.store, quirks.when(quirks.is_page, quirks.always(Response(500, (), b""))))
     at_rest(rig)
-    assert set(by_payer(rig)) == {"unknown", "One"}
+    assert set(by_payer(rig)) == {"Read", "One"}
     rig.transport.answer = fake.honest(rig.store)
     restarted(rig, payers={})
-    assert by_payer(rig) == {"unknown": 700}
+    assert by_payer(rig) == {"Read": 700}
 
 
 def test_a_baseline_whose_names_stay_is_not_walked_twice(tmp_path: Path) -> None:
     rig = long_baseline(tmp_path).start()
     rig.worker.step()
     rig.stop()
-    rig.store.put(organization("one", "Read"))
     at_rest(rig.start())
     restarted(rig)
     assert len([request for request in rig.transport.requests if quirks.is_page(request)]) <= 8
@@ -155,6 +156,23 @@ def test_a_raised_cap_moves_gauges_at_once_and_no_counter(tmp_path: Path) -> Non
     assert by_payer(rig, "fhir_task_created_total") == {"other": 1, "Payer 00004": 1}
 
 
+def test_a_cap_raised_by_one_gives_one_slot(tmp_path: Path) -> None:
+    rig = at_rest(crowd(4, path=str(tmp_path / "ledger.db"), pairs_max=1, timing=ONLY_FULL).start())
+    restarted(rig, pairs_max=2)
+    assert by_payer(rig) == {"Payer 00000": 1, "Payer 00001": 1, "other": 2}
+    assert capped(rig) == 2
+
+
+def test_a_named_payer_past_the_cap_has_one_slot_whomever_it_meets() -> None:
+    late, rig = reference("Organization/late"), Rig(pairs_max=1, payers={"Organization/late": "Late"})
+    for identifier, owner, requester in (("a", "X", "Y"), ("b", late, "Us"), ("c", late, "Them"), ("d", "Them", late)):
+        parties = [by_display(each) if isinstance(each, str) else each for each in (owner, requester)]
+        rig.store.put(completed(identifier, owner=parties[0], requester=parties[1]))
+        rig.clock.advance(1)
+    at_rest(rig.start())
+    assert by_payer(rig) == {"X": 1, "Late": 1, "other": 2}
+
+
 @pytest.mark.parametrize("side", ["owner", "requester"])
 def test_a_payer_named_after_it_came_past_the_cap_gets_its_slot_on_either_side(tmp_path: Path, side: str) -> None:
     def asked(identifier: str, party: Resource) -> Resource:
@@ -182,6 +200,8 @@ def test_pairs_past_the_cap_are_not_kept(tmp_path: Path) -> None:
 def test_what_is_counted_of_pairs_past_the_cap_has_an_end() -> None:
     rig = at_rest(crowd(10_100, pairs_max=2).start())
     assert capped(rig) == 10_000
+    assert rig.ledger is not None
+    assert len(rig.ledger._capped._met) <= 10_000
 
 
 def test_a_restart_does_not_resolve_the_alert_about_capped_pairs(tmp_path: Path) -> None:
@@ -266,7 +286,9 @@ def old_exporter(folder: Path, **options: object) -> Rig:
 
 
 def test_an_old_ledger_lets_go_of_its_capped_pairs_and_loses_no_number(tmp_path: Path) -> None:
-    rig = at_rest(old_exporter(tmp_path, pairs_max=1))
+    rig = old_exporter(tmp_path, pairs_max=1)
+    assert capped(rig) == 3
+    at_rest(rig)
     assert by_payer(rig) == {"Payer 1": 1, "other": 4}
     assert by_payer(rig, "fhir_task_failures_total") == {"other": 1}
     assert capped(rig) == 3
@@ -468,8 +490,11 @@ def test_a_comparison_reads_a_thousand_organizations_at_most_and_the_oldest_firs
     compared(rig)
     assert server.read == [f"o{n:04}" for n in range(1_000)]
     server.read.clear()
-    restarted(rig)
+    compared(rig)
     assert server.read == [f"o{n % 1_300:04}" for n in range(1_000, 2_000)]
+    server.read.clear()
+    restarted(rig)
+    assert server.read == [f"o{n % 1_300:04}" for n in range(2_000, 3_000)]
 
 
 def test_a_poll_wanted_while_names_are_read_again_waits_for_one_of_them() -> None:
@@ -485,6 +510,20 @@ def test_a_poll_wanted_while_names_are_read_again_waits_for_one_of_them() -> Non
     while wanted.poll is not None and not wanted.poll.done():
         rig.worker.step()
     assert len(server.read) <= before + 1
+
+
+def test_a_poll_between_two_reads_leaves_no_old_name_behind() -> None:
+    rig = filled(organization("one", "Before"), owned("a"), timing=ONLY_FULL)
+    at_rest(rig.start())
+    rig.store.put(organization("one", "After"))
+    rig.clock.advance(3_601)
+    rig.worker.step()
+    rig.store.put(owned("b"))
+    wanted = rig.worker.scrape()
+    while wanted.poll is not None and not wanted.poll.done():
+        rig.worker.step()
+    at_rest(rig)
+    assert by_payer(rig) == {"After": 2}
 
 
 def test_an_exporter_killed_after_it_saw_a_new_name_walks_everything_when_it_starts(tmp_path: Path) -> None:
@@ -556,7 +595,7 @@ def test_neither_a_restart_nor_a_comparison_starts_another_hour(tmp_path: Path) 
 
 def test_one_failure_at_the_end_of_a_long_outage_refuses_nobody() -> None:
     rig, server = broken()
-    rig.scrape()
+    standing_still(rig, 540)
     outage = Response(500, (), b"")
     rig.transport.answer = lambda request: outage
     standing_still(rig, 2 * 3_600)
@@ -582,7 +621,7 @@ def test_several_organizations_that_fail_have_their_hour_together() -> None:
 
 def test_few_tries_in_an_hour_refuse_nobody() -> None:
     rig, _ = broken()
-    standing_still(rig, 3 * 3_600, interval=1_500)
+    standing_still(rig, 4_000, interval=800)
     assert not up(rig)
 
 
@@ -595,3 +634,31 @@ def test_an_organization_that_fails_stops_the_baseline_for_an_hour_at_most() -> 
         at_rest(rig)
     assert up(rig)
     assert by_payer(rig) == {"unknown": 1}
+
+
+def timed_out() -> Response:
+    raise httpx.ReadTimeout("too late", request=httpx.Request("GET", fake.BASE))
+
+
+def broken_off() -> Response:
+    raise httpx.RemoteProtocolError("closed", request=httpx.Request("GET", fake.BASE))
+
+
+@pytest.mark.parametrize("rule", [timed_out, broken_off, status(503, retry_after="100")])
+def test_other_ways_in_which_one_organization_can_fail_count_too(rule: Callable[[], Response]) -> None:
+    rig, server = broken()
+    server.rules["odd"] = rule
+    standing_still(rig, 3_400)
+    assert not up(rig)
+    standing_still(rig, 600)
+    assert up(rig)
+
+
+def test_credentials_that_ended_refuse_nobody() -> None:
+    rig, server = broken(401)
+    standing_still(rig, 2 * 3_600)
+    assert not up(rig)
+    assert by_payer(rig, "fhir_task_created_total") == {}
+    server.rules.clear()
+    rig.store.put(organization("odd", "Odd"))
+    assert by_payer(rig) == {"One": 1, "Odd": 1}
