@@ -239,7 +239,7 @@ class Check:
     def _payers(self, window: FhirWindow) -> Iterator[Finding]:
         """Name the payers of the sample as polls will."""
         tasks = sampled.with_few_payers(self._ours)
-        namer = Namer(self._settings.payers, self._settings.fhir.url)
+        namer = Namer(self._settings.payers, self._settings.fhir.url, self._clock)
         named = namer.pairs(tasks, window)
         if tasks:
             yield sampled.pairs(named, self._settings.pairs_max)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from .errors import ServerError
+from .errors import Throttled
 from .names import Namer
-from .ports import Bound, Clock, Ledger, Remembered, Search, Server, Telemetry
+from .ports import Bound, Clock, Ledger, Remembered, Search, Server, Telemetry, Transaction
 from .task.deadline import Deadline
 from .task.model import Instant, Snapshot
 
@@ -39,10 +39,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one page did. `wants_poll` asks for a complete poll before the walk goes on.
+    """What one page did. `wants_poll` asks for a complete poll before the walk goes on, `throttled` for silence.
 
     `walked` counts Tasks that were news; `expected` is the server's own count at the start, 0 where it gave none.
-    `refusal` is why the server did not count: the walk goes on without, but a wait that was asked for is kept.
     """
 
     kind: Kind = Kind.SWEEP
@@ -52,12 +51,12 @@ class Turn:
     expected: int | None = None
     corrections: int = 0
     wants_poll: bool = False
-    refusal: ServerError | None = None
+    throttled: Throttled | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator chose; spans in milliseconds. `names` is the fingerprint of the payers' names."""
+    """What the operator chose; spans in milliseconds. `names` is the fingerprint of the payers' names and the cap."""
 
     deadline: Deadline
     overlap: int = 30_000
@@ -89,8 +88,18 @@ class Desk:
 
     @property
     def renamed(self) -> bool:
-        """Whether payers have other names than when everything was last walked: gauges are to move."""
-        return self.ledger.baseline_complete and self.ledger.instant(Remembered.NAMES) != self.rules.names
+        """Whether some Tasks may show under other names than these, so that gauges are to move once all is walked."""
+        begun = self.ledger.baseline_complete or self.ledger.walk is not None
+        return begun and self.ledger.instant(Remembered.NAMES) != self.rules.names
+
+    def keep_names(self, tx: Transaction) -> None:
+        """Keep, with a page, what was read for it, and under which names its Tasks show."""
+        tx.learn(self.namer.unsaved)
+        noted = self.ledger.instant(Remembered.NAMES)
+        if not (self.ledger.baseline_complete or self.ledger.walk):
+            tx.note(Remembered.NAMES, self.rules.names)
+        elif noted not in {None, self.rules.names}:
+            tx.note(Remembered.NAMES, None)  # names may be taken back before everything was walked
 
     def next_plan(self) -> Plan:
         """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""

@@ -180,7 +180,6 @@ class Walk:
         tx.note(Remembered.LAST_COMPLETE, desk.clock.wall())
         if baseline:
             tx.note(Remembered.BASELINE_BEGAN, began)
-            tx.note(Remembered.NAMES, desk.rules.names)
         now = self._now()
         closing = Closing(
             now=now,
@@ -249,7 +248,9 @@ def absorb(
         placed = [(task, slots.get(pair, NO_PAIR)) for task, pair in zip(tasks, pairs, strict=True)]
         changes = compare(known, placed, occasion)
         tx.apply(changes)
+        desk.keep_names(tx)
         finish(tx)
+    desk.namer.saved()
     return changes
 
 

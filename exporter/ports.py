@@ -69,7 +69,10 @@ class Window(Protocol):
         """Ask the server's own count; raises WrongResource when it gives none."""
 
     def organization(self, reference: str) -> str | None:
-        """Read the name of `Organization/…`; None where it has none or we may not read it (403, 404, 410)."""
+        """Read the name of `Organization/…`; None where it has none or we may not read it (403, 404, 410).
+
+        Raises a ServerError for whatever else comes, such as a login page.
+        """
 
 
 class Server(Protocol):
@@ -91,7 +94,7 @@ class Server(Protocol):
 
 
 class Remembered(StrEnum):
-    """The names of what is kept beside Tasks and counters; Instants but for the last three. Never to be renamed."""
+    """The names of what is kept beside Tasks and counters; Instants but for the last four. Never to be renamed."""
 
     WATERMARK = "watermark"
     """From where the next poll asks; there once the baseline is complete."""
@@ -101,7 +104,9 @@ class Remembered(StrEnum):
     """Our wall time at the end of the last complete poll."""
     BASELINE_BEGAN = "baseline_began"
     NAMES = "names"
-    """A fingerprint of the payers' names when everything was last walked."""
+    """The fingerprint of names and cap under which everything was last walked; none where it was under several."""
+    PAIRS_CAPPED = "pairs_capped"
+    """How many pairs were met past the cap since everything was last walked."""
     WALK = "walk"
     """The WalkState of a background walk."""
     SOURCE = "source"
@@ -145,7 +150,13 @@ class Transaction(Protocol):
     """What is written together."""
 
     def slots(self, pairs: Iterable[Pair]) -> Mapping[Pair, Pair]:
-        """Tell in whose series each pair shows; a new one gets its slot, for good."""
+        """Tell in whose series each pair shows; a new one gets its slot, for good, in the order given."""
+
+    def learn(self, answers: Mapping[str, str | None]) -> None:
+        """Keep names of Organizations by reference, None where there is none or we may not read it; read last."""
+
+    def recount_capped(self) -> None:
+        """Let `pairs_capped` be what this sweep, which walked everything, met past the cap."""
 
     def apply(self, changes: Changes) -> None:
         """Write what a page changed."""
@@ -188,6 +199,9 @@ class Ledger(Protocol):
     @property
     def state(self) -> "LedgerState":
         """Figures for our own metrics."""
+
+    def organizations(self) -> dict[str, str | None]:
+        """Read what `learn` kept, oldest read first."""
 
     def counters(self) -> Snapshot:
         """Read the counters last shown, without gauges; empty before the baseline."""

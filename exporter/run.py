@@ -142,7 +142,7 @@ def _assembled(settings: Settings, hold: float) -> Exporter:
         ledger=ledger,
         clock=clock,
         telemetry=own,
-        namer=Namer(settings.payers, settings.fhir.url),
+        namer=Namer(settings.payers, settings.fhir.url, clock, ledger.organizations()),
         rules=_rules(settings),
     )
     exposure = Exposure(hold, clock.monotonic())
@@ -188,7 +188,7 @@ def _rules(settings: Settings) -> Rules:
         deadline=Deadline(_milliseconds(settings.deadline)),
         overlap=_milliseconds(settings.poll.overlap),
         stalled_after=_milliseconds(settings.stalled_after),
-        names=fingerprint(settings.payers),
+        names=fingerprint(settings.payers, settings.pairs_max),
     )
 
 

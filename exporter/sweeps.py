@@ -20,12 +20,14 @@ from .errors import (
     Redirected,
     ServerError,
     ServerFault,
+    Throttled,
     TooLarge,
     Truncated,
     WrongResource,
 )
 from .poll import Walk, absorb
 from .ports import Bound, Remembered, Search, Slice
+from .refresh import refresh_names
 from .task.lifecycle import Occasion, vanish
 from .task.model import DIGEST, TERMINAL, Instant, Status
 from .task.rows import Gone, Row
@@ -70,13 +72,14 @@ def sweep_open(desk: Desk, lookback: int) -> Iterator[Turn]:
 
 def sweep_all(desk: Desk) -> Iterator[Turn]:
     """Compare everything: by counts where the server counts, else, or where payers were renamed, by walking."""
+    yield from refresh_names(desk)
     desk.ledger.begin_sweep()
     desk.server.ask_tag_again()
     slices: list[Slice] | None = None
     try:
         slices = None if desk.renamed else (yield from _differing(desk))
     except ServerError as error:
-        yield Turn(refusal=error)
+        yield _uncounted(desk, error)
     yield Turn(wants_poll=True)
     if slices is None:
         yield from _walk_everything(desk)
@@ -86,7 +89,9 @@ def sweep_all(desk: Desk) -> Iterator[Turn]:
     desk.resync = True
     with desk.ledger.transaction() as tx:
         tx.forget((desk.ledger.instant(Remembered.WATERMARK) or 0) - KEPT)
-        tx.note(Remembered.NAMES, desk.rules.names)
+        if slices is None:
+            tx.note(Remembered.NAMES, desk.rules.names)
+            tx.recount_capped()
 
 
 def _walk_everything(desk: Desk) -> Iterator[Turn]:
@@ -111,8 +116,15 @@ def _counted(desk: Desk, part: Slice) -> Generator[Turn, None, int | None]:
     try:
         return _count(desk, _search(part))
     except ServerError as error:
-        yield Turn(refusal=error)
+        yield _uncounted(desk, error)
         return None
+
+
+def _uncounted(desk: Desk, error: ServerError) -> Turn:
+    """Go on without a count, no earlier than the server asks for. That a server never counts is no error."""
+    if not isinstance(error, ClientFault | WrongResource):
+        desk.telemetry.erred(error.reason)
+    return Turn(throttled=error if isinstance(error, Throttled) else None)
 
 
 def having(status: Status) -> Search:

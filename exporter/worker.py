@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from .desk import Desk, Kind, Turn
-from .errors import ClientFault, ErrorReason, ExporterError, ServerError, Throttled, TimedOut, WrongResource
+from .errors import ErrorReason, ExporterError, Throttled, TimedOut
 from .exposure import Exposure
 from .jobs import Job, Pause, Picture, Timing
 from .log import event, places
@@ -53,7 +53,7 @@ class Worker:
         self.latest: Turn | None = None
         now = desk.clock.monotonic()
         self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + timing.full_interval}
-        if desk.renamed:
+        if desk.renamed or desk.namer.refused:  # a right that was missing may be why we were restarted
             self._due[Sweep.FULL] = now
         self._picture = Picture(desk.ledger.counters())
         desk.publish, desk.shown = self._publish, lambda: exposure.shown(desk.clock.monotonic())
@@ -261,8 +261,8 @@ class Worker:
         """Do one page of a sweep; it ends early where the poll that it asks for is not complete."""
         if job.awaited is None:
             turn = self._next(job)
-            if turn is not None and turn.refusal is not None:
-                self._go_without(turn.refusal)
+            if turn is not None and turn.throttled is not None:
+                self._hold_off(turn.throttled, background=False)
             if turn is None or not turn.wants_poll:
                 return
             self._poll_for_sweep(job)
@@ -277,14 +277,6 @@ class Worker:
         with self._turn:
             self._poll = self._walk(Future())
         self._run_poll()
-
-    def _go_without(self, refusal: ServerError) -> None:
-        """Go on without a count, no earlier than the server asks for. That a server never counts is no error."""
-        if isinstance(refusal, ClientFault | WrongResource):
-            return
-        event(log, logging.WARNING, "counting failed, so every Task is read instead", reason=refusal.reason.value)
-        self._desk.telemetry.erred(refusal.reason)
-        self._hold_off(refusal, background=False)
 
     def _end_sweep(self, kind: Sweep, job: Job, outcome: Outcome) -> None:
         job.turns = iter(())

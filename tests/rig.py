@@ -55,8 +55,8 @@ class Rig:
             ledger=self.ledger,
             clock=self.clock,
             telemetry=self.own,
-            namer=Namer(self.payers, fake.BASE),
-            rules=Rules(Deadline(24 * HOUR), names=fingerprint(self.payers)),
+            namer=Namer(self.payers, fake.BASE, self.clock, self.ledger.organizations()),
+            rules=Rules(Deadline(24 * HOUR), names=fingerprint(self.payers, self.pairs_max)),
         )
         self.exposure = Exposure(self.hold, self.clock.monotonic())
         self.worker = Worker(self.desk, self.timing, self.exposure, lambda turn: None)

@@ -282,7 +282,9 @@ def test_gauges_of_ended_tasks_move_to_the_new_name_too(tmp_path: Path) -> None:
     assert found == {PairStatus(Pair("Uno", "unknown"), Status.COMPLETED): 1}
 
 
-def test_a_name_that_changes_on_the_server_shows_after_the_next_start(tmp_path: Path) -> None:
+def test_a_name_changed_while_we_are_down_shows_with_the_next_full_comparison(
+    tmp_path: Path,
+) -> None:
     rig = Rig(path=str(tmp_path / "ledger.db"))
     rig.store.put(organization("old-payer", "Before"))
     rig.store.put(task("a"))
@@ -290,7 +292,7 @@ def test_a_name_that_changes_on_the_server_shows_after_the_next_start(tmp_path: 
     rig.store.put(organization("old-payer", "After"))
     rig.stop()
     rig.start()
-    rig.sweep()
+    rig.sweep(full=True)
     rig.scrape()
     gauges = rig.worker.picture.snapshot.gauges
     assert gauges is not None

@@ -103,8 +103,8 @@ def test_a_poll_wanted_while_a_sweep_is_told_to_wait_waits_too() -> None:
 )
 def test_a_configured_payer_past_the_cap_has_one_slot(pair: Pair, admitted: bool) -> None:
     rule = PairRule(1, frozenset({"known", "named", "taken"}))
-    assert rule.admits(pair, {Pair("taken", "us")}) is admitted
-    assert rule.admits(OTHER_PAIR, {Pair("taken", "us")})
+    assert rule.admits(pair, 1, {"taken", "us"}) is admitted
+    assert rule.admits(OTHER_PAIR, 1, {"taken", "us"})
 
 
 def slow(rig: Rig, pages: int) -> fake.Answer:

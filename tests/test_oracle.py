@@ -102,7 +102,8 @@ class Exactness(RuleBasedStateMachine):
         assert aside is None
 
     def desk(self) -> Desk:
-        return Desk(None, self.ledger, HandClock(), None, Namer({}, ""), Rules(LENGTH))  # type: ignore[arg-type]
+        clock = HandClock()
+        return Desk(None, self.ledger, clock, None, Namer({}, "", clock), Rules(LENGTH))  # type: ignore[arg-type]
 
     @rule(id_=st.sampled_from(IDS), status=STATUSES, older=st.booleans())
     def write(self, id_: str, status: Status, older: bool) -> None:

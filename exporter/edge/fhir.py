@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
-from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, NotFhir, TooLarge, WrongResource
-from ..log import event
+from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, WrongResource
 from ..ports import Bound, Operation, Search
 from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
@@ -166,7 +165,10 @@ class FhirWindow:
         return total
 
     def organization(self, reference: str) -> str | None:
-        """Read a name. Only a relative reference, or one on our own base, is fetched; None for any other."""
+        """Read a name. Only a relative reference, or one on our own base, is fetched; None for any other.
+
+        What is neither a name nor a refusal raises, such as a login page.
+        """
         found = _ORGANIZATION.fullmatch(reference.removeprefix(f"{self._base}/"))
         if found is None:
             return None
@@ -174,13 +176,8 @@ class FhirWindow:
             address = links.resolve(self._base, f"{self._base}/{found[1]}?_elements=name")
         except LinkRefused:
             return None
-        try:
-            reply = self._session.get(address, Operation.ORGANIZATION, accept=_NAMELESS)
-            return decode_organization(reply.body) if reply.status == HTTPStatus.OK else None
-        except (ClientFault, NotFhir, WrongResource, TooLarge) as error:
-            # It will not get better by asking again, and one odd Organization must not stop every Task.
-            event(_LOG, logging.WARNING, "the name of an Organization cannot be read", reason=error.reason.value)
-            return None
+        reply = self._session.get(address, Operation.ORGANIZATION, accept=_NAMELESS)
+        return decode_organization(reply.body) if reply.status == HTTPStatus.OK else None
 
     def capability(self) -> Capability:
         """Read what the server says of itself."""

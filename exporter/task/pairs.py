@@ -13,13 +13,13 @@ class PairRule:
     limit: int = 100
     configured: frozenset[str] = frozenset()
 
-    def admits(self, pair: Pair, slots: Collection[Pair]) -> bool:
-        """Judge a pair met for the first time. `slots` are the pairs that have series already.
+    def admits(self, pair: Pair, taken: int, with_slots: Collection[str]) -> bool:
+        """Judge a pair without a slot. So many slots are `taken`, `other` not counted; `with_slots` are their payers.
 
-        A configured payer past the limit has one slot, with whom it is first met; two of them have one together: so the
-        operator's own table bounds what the limit does not.
+        A configured payer past the limit, on either side, has one slot, with whom it is first met; two of them have one
+        together: so the operator's own table bounds what the limit does not.
         """
-        if len(slots) < self.limit or pair == OTHER_PAIR:
+        if taken < self.limit or pair == OTHER_PAIR:
             return True
         known = [payer for payer in pair if payer in self.configured]
-        return len(known) == len(pair) or any(all(payer not in slot for slot in slots) for payer in known)
+        return len(known) == len(pair) or any(payer not in with_slots for payer in known)

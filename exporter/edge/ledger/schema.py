@@ -38,4 +38,21 @@ MIGRATIONS = (
         PRIMARY KEY (fact, pair, label, part)
     );
     """,
+    # Pairs past the cap are not kept any more: rows and counters always had the number of the slot.
+    """
+    INSERT INTO state (name, value) SELECT 'pairs_capped', CAST(count(*) AS TEXT) FROM pair WHERE slot <> id;
+    CREATE TABLE own_pair (
+        id INTEGER PRIMARY KEY, source TEXT NOT NULL, requesting TEXT NOT NULL, UNIQUE (source, requesting)
+    );
+    INSERT INTO own_pair (id, source, requesting) SELECT id, source, requesting FROM pair WHERE slot = id;
+    DROP TABLE pair;
+    ALTER TABLE own_pair RENAME TO pair;
+    """,
+    """
+    CREATE TABLE organization (
+        reference TEXT PRIMARY KEY,
+        name TEXT, -- NULL where the server refuses it, or has none
+        place INTEGER NOT NULL UNIQUE -- larger than that of every one read before
+    );
+    """,
 )

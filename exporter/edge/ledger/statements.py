@@ -36,8 +36,15 @@ COUNT = """
 SHOW = "UPDATE counter SET shown = counted WHERE shown <> counted AND born <= :upto"
 REBORN = "UPDATE counter SET born = 0 WHERE born <> 0"
 
-ADD_PAIR = "INSERT INTO pair (id, source, requesting, slot) VALUES (:id, :source, :requesting, :slot)"
-PAIRS = "SELECT id, source, requesting, slot FROM pair"
+ADD_PAIR = "INSERT INTO pair (id, source, requesting) VALUES (:id, :source, :requesting)"
+PAIRS = "SELECT id, source, requesting FROM pair"
+
+LEARN = """
+    INSERT INTO organization (reference, name, place)
+    VALUES (:reference, :name, (SELECT coalesce(max(place), 0) + 1 FROM organization))
+    ON CONFLICT (reference) DO UPDATE SET name = excluded.name, place = excluded.place
+"""
+ORGANIZATIONS = "SELECT reference, name FROM organization ORDER BY place"
 
 SET_STATE = """
     INSERT INTO state (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value

@@ -15,7 +15,7 @@ from ...task.model import Anomaly, Instant, Snapshot, Status
 from ...task.pairs import PairRule
 from ...task.rows import Gone, Row
 from . import statements as sql
-from .pairs import PairBook
+from .pairs import Capped, PairBook
 from .picture import Counts, read_counts
 from .transaction import Transaction
 
@@ -29,6 +29,7 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, rule: PairRule) -> None:
         self._connection = connection
         self._rule = rule
+        self._capped = Capped()
         connection.execute(sql.REBORN)
         self._reload()
         self._spoilt = False
@@ -46,7 +47,7 @@ class Ledger:
         """Do all or nothing. Raises LedgerFailed when the disk does; then nothing has changed."""
         try:
             self._mend()
-            tx = Transaction(self._connection, self.pairs, dict(self._states), self._counts)
+            tx = Transaction(self._connection, self.pairs, self._capped, dict(self._states), self._counts)
             tx.born, tx.sweeping = self.number + 1, self.sweeping
             self._connection.execute("BEGIN IMMEDIATE")
             yield tx
@@ -59,6 +60,7 @@ class Ledger:
                 raise LedgerFailed(f"the ledger cannot be written ({_name(error)})") from error
             raise
         self._states, self._counts = tx.states, tx.counts
+        self._capped.add(tx.met, swept=tx.swept)
         self.number += tx.closed
 
     def _mend(self) -> None:
@@ -115,9 +117,13 @@ class Ledger:
         tracked += sum(n for kind, n in self._read(sql.ANOMALIES) if kind in unusable)
         pages, size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
         return LedgerState(
-            *(tracked, self.pairs.shown, self.pairs.capped, pages * size),
+            *(tracked, self.pairs.shown, self.instant(Remembered.PAIRS_CAPPED) or 0, pages * size),
             *(self.instant(Remembered.WATERMARK), self.instant(Remembered.LAST_COMPLETE), self.baseline_complete),
         )
+
+    def organizations(self) -> dict[str, str | None]:
+        """Read the names of Organizations, oldest read first."""
+        return dict(self._read(sql.ORGANIZATIONS))
 
     def counters(self) -> Snapshot:
         """Read what is known without asking the server: the counters last shown, once there was a baseline."""
@@ -127,6 +133,7 @@ class Ledger:
     def begin_sweep(self) -> None:
         """Note from now on which Tasks are seen."""
         self._read(sql.CLEAR_SIGHTED)
+        self._capped.begin_sweep()
         self.sweeping = True
 
     def end_sweep(self) -> None:

@@ -20,7 +20,7 @@ from ...task.model import (
 )
 from ...task.rows import Row
 from . import statements as sql
-from .pairs import PairBook
+from .pairs import Capped, PairBook
 from .picture import Counts, read_counts, read_gauges
 from .schema import SUM_PART
 
@@ -32,10 +32,18 @@ class Transaction:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, pairs: PairBook, states: dict[str, str], counts: Counts | None
+        self,
+        connection: sqlite3.Connection,
+        pairs: PairBook,
+        capped: Capped,
+        states: dict[str, str],
+        counts: Counts | None,
     ) -> None:
         self._connection = connection
         self._pairs = pairs
+        self._capped = capped
+        self.met: set[int] = set()
+        self.swept = False
         self.states = states
         self.counts = counts
         self.born = 0
@@ -43,18 +51,42 @@ class Transaction:
         self.closed = False
 
     def slots(self, pairs: Iterable[Pair]) -> Mapping[Pair, Pair]:
-        """Tell in whose series each pair shows; a pair met for the first time gets its slot now, for good."""
-        return {pair: self._pairs.slot(pair) or self._admit(pair) for pair in set(pairs)}
+        """Tell in whose series each pair shows; one that is admitted gets its slot now, for good, in the order given.
+
+        The order is the page's, so that replicas agree; a pair past the cap is counted, and not kept.
+        """
+        slots = {pair: self._slot(pair) for pair in dict.fromkeys(pairs)}
+        if self.met:
+            known = int(self.states.get(Remembered.PAIRS_CAPPED, 0))
+            self._note_capped(max(known, self._capped.number(self.met)))
+        return slots
+
+    def _slot(self, pair: Pair) -> Pair:
+        if pair in self._pairs:
+            return pair
+        if self._pairs.admits(pair):
+            return self._admit(pair)
+        self.met.add(hash(pair))
+        return self._slot(OTHER_PAIR)
 
     def _admit(self, pair: Pair) -> Pair:
-        slot = pair if self._pairs.admits(pair) else OTHER_PAIR
-        if slot != pair and self._pairs.slot(OTHER_PAIR) is None:
-            self._admit(OTHER_PAIR)
-        self._connection.execute(sql.ADD_PAIR, self._pairs.add(pair, slot))
-        if slot == pair:
-            for fact, label in FIRST_SHOWN:
-                self._count(Series(fact, pair, label), 0)
-        return slot
+        self._connection.execute(sql.ADD_PAIR, self._pairs.add(pair))
+        for fact, label in FIRST_SHOWN:
+            self._count(Series(fact, pair, label), 0)
+        return pair
+
+    def learn(self, answers: Mapping[str, str | None]) -> None:
+        """Keep names of Organizations; `place` puts them in the order in which they were read."""
+        self._many(sql.LEARN, [{"reference": reference, "name": name} for reference, name in answers.items()])
+
+    def recount_capped(self) -> None:
+        """Everything was walked in this sweep: pairs that it did not meet past the cap are there no more."""
+        self.swept = True
+        self._note_capped(self._capped.number_of_sweep(self.met))
+
+    def _note_capped(self, number: int) -> None:
+        if self.states.get(Remembered.PAIRS_CAPPED) != str(number):
+            self._set(Remembered.PAIRS_CAPPED, str(number))
 
     def apply(self, changes: Changes) -> None:
         """Write what a page changed. Pairs in it have slots."""
