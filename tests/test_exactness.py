@@ -359,6 +359,7 @@ def test_a_task_that_changed_while_others_were_looked_up_is_not_dropped() -> Non
         rig.worker.step()
     rig.store.put(task("p2p-task-000002", "in-progress"))
     rig.scrape()
+    rig.scrape()
     assert totals(rig, Fact.VANISHED) == {}
     assert tasks(rig) == {"requested": 5, "in-progress": 1}
 
@@ -458,8 +459,8 @@ def test_a_baseline_whose_server_clock_was_put_right_begins_again(tmp_path: Path
     rig.start()
     broken_off(rig, 11)
     rig.store.clock = rig.clock
-    rig.clock.advance(600)
     rig.store.put(failed("p2p-task-000001"), version="2")
+    rig.clock.advance(600)
     rig.start()
     work(rig)
     assert tasks(rig) == {"requested": 2_999, "failed": 1}
