@@ -26,10 +26,10 @@ from tests.e2e.hapi_server import hapi, load_tasks
 from tests.e2e.process import Process, total
 
 from . import naive
-from .measure import bare_rss_mb, median_ms, rss_mb, running, server, wait_for_baseline
+from .measure import bare_rss_mb, cpu_seconds, median_ms, rss_mb, running, server, wait_for_baseline
 
 SIZES = (1_000, 100_000, 1_000_000)
-READY = 1_000_000
+READY = (100_000, 1_000_000)
 HAPI = 100_000
 PAGE = 200
 WINDOW = 2_000
@@ -143,19 +143,33 @@ def written(text: TaskText, shown: Snapshot, own: Own) -> bytes:
 
 
 def ready() -> None:
-    """The baseline's own speed: random ids, bytes made beforehand."""
-    with server("ready", READY) as base:
+    """The baseline's own speed and cost: random ids, bytes made beforehand."""
+    bare = bare_rss_mb()
+    spent = {count: ready_at(count, bare) for count in READY}
+    small, large = READY
+    say(f"CPU a Task at {large:,} over {small:,}", f"{spent[large] / spent[small]:.2f}")
+
+
+def ready_at(count: int, bare_mb: float) -> float:
+    """Measure one size; gives the seconds of CPU that a Task took."""
+    with server("ready", count) as base:
         with running(base) as process:
-            took = wait_for_baseline(process, 0.5)
-        say(f"baseline of {READY:,} random ids from ready bytes", f"{READY / took:,.0f} Tasks/s")
-        bare = READY / seconds_of(partial(download, base))
-        say("the bare download of the same bytes", f"{bare:,.0f} Tasks/s")
-        say("the baseline over the bare download", f"{READY / took / bare:.3f}")
+            began = cpu_seconds(process.popen.pid)
+            took = wait_for_baseline(process, 0.2)
+            spent = (cpu_seconds(process.popen.pid) - began) / count
+            memory = rss_mb(process.popen.pid) - bare_mb
+        bare = count / seconds_of(partial(download, base, count))
+    say(f"baseline of {count:,} random ids from ready bytes", f"{count / took:,.0f} Tasks/s")
+    say("its CPU a Task", f"{spent * 1e6:.0f} µs")
+    say("its memory above the bare interpreter", f"{memory:.0f} MB")
+    say("the bare download of the same bytes", f"{bare:,.0f} Tasks/s")
+    say("the baseline over the bare download", f"{count / took / bare:.3f}")
+    return spent
 
 
-def download(base: str) -> None:
+def download(base: str, count: int) -> None:
     with httpx.Client() as client:
-        for page in range(READY // PAGE):
+        for page in range(count // PAGE):
             client.get(f"{base}?page={page}")
 
 

@@ -62,6 +62,12 @@ def rss_mb(pid: int) -> float:
     return int(found[1]) / 1024
 
 
+def cpu_seconds(pid: int) -> float:
+    """Seconds of processor that a process has used, its own and the kernel's for it."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def bare_rss_mb() -> float:
     """Resident memory of an interpreter that has imported what the exporter imports, and does nothing."""
     popen = subprocess.Popen(
