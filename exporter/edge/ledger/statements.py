@@ -3,18 +3,34 @@
 Times are Instants; `open`, `missed` are 0 or 1; `pair` is the id of a pair that has a slot.
 """
 
-KNOWN = """
-    SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at
-    FROM task WHERE id IN (SELECT value FROM json_each(:ids))
-"""
-WRITE = """
-    INSERT INTO task (id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, open)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+COLUMNS = "id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at"
+KNOWN = f"SELECT {COLUMNS} FROM task WHERE id IN (SELECT value FROM json_each(:ids))"
+WRITE = f"""
+    INSERT INTO task ({COLUMNS}, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         version = excluded.version, updated = excluded.updated, highest = excluded.highest, status = excluded.status,
         pair = excluded.pair, authored = excluded.authored, seen = excluded.seen, missed = excluded.missed,
         kinds = excluded.kinds, gone = excluded.gone, gone_at = excluded.gone_at, open = excluded.open
 """
+
+INDEXED = "SELECT 1 FROM sqlite_master WHERE name = 'task_id'"
+MET = """
+    FROM met CROSS JOIN task ON task.place = met.place
+    WHERE met.hash IN (SELECT value FROM json_each(:hashes)) AND task.id IN (SELECT value FROM json_each(:ids))
+"""
+KNOWN_MET = f"SELECT {COLUMNS} {MET}"
+PLACES_MET = f"SELECT id, task.place {MET}"
+LAST_PLACE = "SELECT coalesce(max(place), 0) FROM task"
+APPEND = f"INSERT INTO task (place, {COLUMNS}, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+CHANGE = """
+    UPDATE task SET id = ?, version = ?, updated = ?, highest = ?, status = ?, pair = ?, authored = ?, seen = ?,
+        missed = ?, kinds = ?, gone = ?, gone_at = ?, open = ?
+    WHERE place = ?
+"""
+EVERY_ID = "SELECT id, place FROM task"
+MEET = "INSERT INTO met (hash, place) VALUES (?, ?)"
+CLEAR_MET = "DELETE FROM met"
+
 FORGET = "DELETE FROM task WHERE gone IS NOT NULL AND gone_at < :before"
 
 TALLY = """

@@ -17,6 +17,7 @@ from ...task.rows import Gone, Row
 from . import statements as sql
 from .pairs import PairBook
 from .picture import Counts, read_counts
+from .rows import TaskRows
 from .transaction import Transaction
 
 
@@ -31,6 +32,7 @@ class Ledger:
         self._rule = rule
         connection.execute(sql.REBORN)
         self._reload()
+        self._rows.prepare(complete=self.baseline_complete)
         self._spoilt = False
         self.number = 0
         self.sweeping = False
@@ -38,6 +40,7 @@ class Ledger:
     def _reload(self) -> None:
         """Read what is kept in memory."""
         self.pairs = PairBook.read(self._connection, self._rule)
+        self._rows = TaskRows(self._connection)
         self._states: dict[str, str] = dict(self._connection.execute(sql.STATES).fetchall())
         self._counts: Counts | None = None
 
@@ -46,7 +49,7 @@ class Ledger:
         """Do all or nothing. Raises LedgerFailed when the disk does; then nothing has changed."""
         try:
             self._mend()
-            tx = Transaction(self._connection, self.pairs, dict(self._states), self._counts)
+            tx = Transaction(self._connection, self.pairs, self._rows, dict(self._states), self._counts)
             tx.born, tx.sweeping = self.number + 1, self.sweeping
             self._connection.execute("BEGIN IMMEDIATE")
             yield tx
@@ -71,7 +74,8 @@ class Ledger:
 
     def known(self, ids: Sequence[str]) -> dict[str, Row]:
         """Find what is remembered of these Tasks, by id."""
-        rows = self._read(sql.KNOWN, {"ids": json.dumps(list(ids))})
+        with self._reading():
+            rows = self._rows.find(list(ids))
         return {row[0]: self._row(row) for row in rows}
 
     def _row(self, row: tuple[str, str, int, int, str, int, int | None, int, int, int, str | None, int]) -> Row:
@@ -82,9 +86,14 @@ class Ledger:
         )
 
     def _read(self, statement: str, values: dict[str, object] | None = None) -> list[tuple]:  # type: ignore[type-arg]
+        with self._reading():
+            return self._connection.execute(statement, values or {}).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
             self._mend()
-            return self._connection.execute(statement, values or {}).fetchall()
+            yield
         except sqlite3.Error as error:
             raise LedgerFailed(f"the ledger cannot be read ({_name(error)})") from error
 

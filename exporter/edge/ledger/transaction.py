@@ -22,6 +22,7 @@ from ...task.rows import Row
 from . import statements as sql
 from .pairs import PairBook
 from .picture import Counts, read_counts, read_gauges
+from .rows import TaskRows
 from .schema import SUM_PART
 
 
@@ -32,10 +33,16 @@ class Transaction:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, pairs: PairBook, states: dict[str, str], counts: Counts | None
+        self,
+        connection: sqlite3.Connection,
+        pairs: PairBook,
+        rows: TaskRows,
+        states: dict[str, str],
+        counts: Counts | None,
     ) -> None:
         self._connection = connection
         self._pairs = pairs
+        self._rows = rows
         self.states = states
         self.counts = counts
         self.born = 0
@@ -62,7 +69,7 @@ class Transaction:
         if self.sweeping:
             self._connection.executemany(sql.SIGHTED, [(id_,) for id_ in changes.sighted])
         if changes.rows:
-            self._connection.executemany(sql.WRITE, [_values(row, number(row.pair)) for row in changes.rows.values()])
+            self._rows.write([_values(row, number(row.pair)) for row in changes.rows.values()])
         self._many(sql.TALLY, [_keyed(number, key, n=n) for key, n in changes.tasks.items() if n])
         self._many(sql.ANOMALOUS, [{"kind": kind, "n": n} for kind, n in changes.anomalous.items() if n])
         self._many(sql.LATEST, [_keyed(number, key, at=at) for key, at in changes.latest.items()])
@@ -116,6 +123,7 @@ class Transaction:
 
     def close(self, closing: Closing) -> Snapshot:
         """End a complete poll: judge deadlines, show what was held long enough, read the picture."""
+        self._rows.build_indexes()
         self._judge_deadlines(closing)
         if self._connection.execute(sql.SHOW, {"upto": self.born if closing.show is None else closing.show}).rowcount:
             self.counts = None
