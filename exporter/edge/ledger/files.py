@@ -29,6 +29,7 @@ SETTINGS = """
 """
 """A checkpoint each 32 MB. How much is cached depends on what is done: `rows`."""
 
+
 def open_ledger(path: str, binding: Binding, rule: PairRule) -> tuple[Ledger, Path | None]:
     """Open or make the ledger at `path` (or `:memory:`).
 

@@ -30,12 +30,12 @@ class TaskRows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._indexed = connection.execute(sql.INDEXED).fetchone() is not None
+        self.indexed = connection.execute(sql.INDEXED).fetchone() is not None
         self._set_caches()
 
     def prepare(self, *, complete: bool) -> None:
         """Make ready what this process needs, at its start: `complete` says that there was a complete walk."""
-        if self._indexed:
+        if self.indexed:
             return
         if complete:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -46,34 +46,38 @@ class TaskRows:
 
     def find(self, ids: Sequence[str]) -> list[tuple]:  # type: ignore[type-arg]
         """Read the rows of these Tasks, as far as there are any."""
-        if self._indexed:
+        if self.indexed:
             return self._connection.execute(sql.KNOWN, {"ids": json.dumps(ids)}).fetchall()
-        return self._connection.execute(sql.KNOWN_MET, _wanted(ids)).fetchall()
+        return [row[:-1] for row in self._find_met(ids)]
 
     def write(self, rows: list[Values]) -> None:
         """Write rows, whether they are new or not."""
-        if self._indexed:
+        if self.indexed:
             self._connection.executemany(sql.WRITE, rows)
         else:
             self._append(rows)
 
+    def _find_met(self, ids: Sequence[str]) -> list[tuple]:  # type: ignore[type-arg]
+        """Read rows, each with its place behind it."""
+        values = {"ids": json.dumps(ids), "hashes": json.dumps(list(map(hash, ids)))}
+        return self._connection.execute(sql.KNOWN_MET, values).fetchall()
+
     def build_indexes(self) -> None:
         """Go over to the indexes, inside a transaction: what was a list becomes a table to search in."""
-        if not self._indexed:
+        if not self.indexed:
             for statement in schema.INDEXES:
                 self._connection.execute(statement)
             self._connection.execute(sql.CLEAR_MET)
-            self._indexed = True
+            self.indexed = True
             self._set_caches()
 
     def _set_caches(self) -> None:
-        for setting in (TABLE if self._indexed else LIST).split(";"):
+        for setting in (TABLE if self.indexed else LIST).split(";"):
             self._connection.execute(setting)
 
     def _append(self, rows: list[Values]) -> None:
         """Add the new rows behind the last one, and change the others where they are."""
-        found = self._connection.execute(sql.PLACES_MET, _wanted([str(row[0]) for row in rows]))
-        places: dict[object, int] = dict(found.fetchall())
+        places: dict[object, int] = {row[0]: row[-1] for row in self._find_met([str(row[0]) for row in rows])}
         last: int = self._connection.execute(sql.LAST_PLACE).fetchone()[0]
         fresh = list(zip(count(last + 1), (row for row in rows if row[0] not in places), strict=False))
         self._connection.executemany(sql.APPEND, [(place, *row) for place, row in fresh])
@@ -82,7 +86,3 @@ class TaskRows:
 
     def _meet(self, places: Iterable[tuple[str, int]]) -> None:
         self._connection.executemany(sql.MEET, ((hash(id_), place) for id_, place in places))
-
-
-def _wanted(ids: Sequence[str]) -> dict[str, str]:
-    return {"ids": json.dumps(ids), "hashes": json.dumps(list(map(hash, ids)))}

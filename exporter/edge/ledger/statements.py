@@ -3,10 +3,13 @@
 Times are Instants; `open`, `missed` are 0 or 1; `pair` is the id of a pair that has a slot.
 """
 
-COLUMNS = "id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at"
-KNOWN = f"SELECT {COLUMNS} FROM task WHERE id IN (SELECT value FROM json_each(:ids))"
-WRITE = f"""
-    INSERT INTO task ({COLUMNS}, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+KNOWN = """
+    SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at
+    FROM task WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+WRITE = """
+    INSERT INTO task (id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, open)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET
         version = excluded.version, updated = excluded.updated, highest = excluded.highest, status = excluded.status,
         pair = excluded.pair, authored = excluded.authored, seen = excluded.seen, missed = excluded.missed,
@@ -14,14 +17,18 @@ WRITE = f"""
 """
 
 INDEXED = "SELECT 1 FROM sqlite_master WHERE name = 'task_id'"
-MET = """
+KNOWN_MET = """
+    SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, task.place
     FROM met CROSS JOIN task ON task.place = met.place
     WHERE met.hash IN (SELECT value FROM json_each(:hashes)) AND task.id IN (SELECT value FROM json_each(:ids))
 """
-KNOWN_MET = f"SELECT {COLUMNS} {MET}"
-PLACES_MET = f"SELECT id, task.place {MET}"
+"""The order of the tables is told: else all rows would be read to find a few."""
 LAST_PLACE = "SELECT coalesce(max(place), 0) FROM task"
-APPEND = f"INSERT INTO task (place, {COLUMNS}, open) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+APPEND = """
+    INSERT INTO task
+        (place, id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, open)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 CHANGE = """
     UPDATE task SET id = ?, version = ?, updated = ?, highest = ?, status = ?, pair = ?, authored = ?, seen = ?,
         missed = ?, kinds = ?, gone = ?, gone_at = ?, open = ?
@@ -50,6 +57,7 @@ COUNT = """
     ON CONFLICT (fact, pair, label, part) DO UPDATE SET counted = counted + excluded.counted
 """
 SHOW = "UPDATE counter SET shown = counted WHERE shown <> counted AND born <= :upto"
+HIDDEN = "SELECT 1 FROM counter WHERE shown <> counted AND born <= :upto LIMIT 1"
 REBORN = "UPDATE counter SET born = 0 WHERE born <> 0"
 
 ADD_PAIR = "INSERT INTO pair (id, source, requesting, slot) VALUES (:id, :source, :requesting, :slot)"
@@ -75,20 +83,25 @@ OLDEST_UPDATED = """
     SELECT updated FROM task WHERE open = 1 AND pair = :pair AND status = :status ORDER BY updated LIMIT 1
 """
 STALLED = """
-    SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status AND updated < :before
+    SELECT count(*) FROM task
+    WHERE open = 1 AND pair = :pair AND status = :status AND updated >= :low AND updated < :high
+"""
+NEXT_STALLED = """
+    SELECT min(updated) FROM task WHERE open = 1 AND pair = :pair AND status = :status AND updated >= :low
 """
 OVERDUE = """
     SELECT
-        (SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status AND authored < :cutoff) +
         (SELECT count(*) FROM task
-            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen < :cutoff)
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored >= :low AND authored < :high) +
+        (SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status
+            AND authored IS NULL AND seen >= :low AND seen < :high)
 """
 NEXT_DUE = """
     SELECT min(began) FROM (
         SELECT min(authored) AS began FROM task
-            WHERE open = 1 AND pair = :pair AND status = :status AND authored >= :cutoff
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored >= :low
         UNION ALL SELECT min(seen) FROM task
-            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen >= :cutoff)
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen >= :low)
 """
 MISSED = """
     SELECT pair, count(*) FROM task WHERE open = 1 AND missed = 0 AND coalesce(authored, seen) < :cutoff GROUP BY +pair

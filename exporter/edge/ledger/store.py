@@ -16,7 +16,7 @@ from ...task.pairs import PairRule
 from ...task.rows import Gone, Row
 from . import statements as sql
 from .pairs import PairBook
-from .picture import Counts, read_counts
+from .picture import Memory, Standing, read_counts, read_standing
 from .rows import TaskRows
 from .transaction import Transaction
 
@@ -42,18 +42,17 @@ class Ledger:
         self.pairs = PairBook.read(self._connection, self._rule)
         self._rows = TaskRows(self._connection)
         self._states: dict[str, str] = dict(self._connection.execute(sql.STATES).fetchall())
-        self._counts: Counts | None = None
+        self._memory = Memory()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Do all or nothing. Raises LedgerFailed when the disk does; then nothing has changed."""
         try:
             self._mend()
-            tx = Transaction(self._connection, self.pairs, self._rows, dict(self._states), self._counts)
+            tx = Transaction(self._connection, self.pairs, self._rows, dict(self._states), self._memory)
             tx.born, tx.sweeping = self.number + 1, self.sweeping
-            self._connection.execute("BEGIN IMMEDIATE")
             yield tx
-            self._connection.execute("COMMIT")
+            tx.commit()
         except BaseException as error:
             self._spoilt = True
             with suppress(sqlite3.Error):  # a disk that fails may fail here too: then the next look mends
@@ -61,7 +60,7 @@ class Ledger:
             if isinstance(error, sqlite3.Error):
                 raise LedgerFailed(f"the ledger cannot be written ({_name(error)})") from error
             raise
-        self._states, self._counts = tx.states, tx.counts
+        self._states = tx.states
         self.number += tx.closed
 
     def _mend(self) -> None:
@@ -119,19 +118,24 @@ class Ledger:
     @property
     def state(self) -> LedgerState:
         """Figures for our own metrics."""
-        unusable = (Anomaly.FOREIGN.value, Anomaly.UNPARSABLE.value)
-        tracked = sum(n for *_, n in self._read(sql.TALLIES))
-        tracked += sum(n for kind, n in self._read(sql.ANOMALIES) if kind in unusable)
+        tasks, _, anomalous = self._standing()
+        tracked = sum(tasks.values()) + sum(anomalous.get(kind, 0) for kind in (Anomaly.FOREIGN, Anomaly.UNPARSABLE))
         pages, size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
         return LedgerState(
             *(tracked, self.pairs.shown, self.pairs.capped, pages * size),
             *(self.instant(Remembered.WATERMARK), self.instant(Remembered.LAST_COMPLETE), self.baseline_complete),
         )
 
+    def _standing(self) -> Standing:
+        with self._reading():
+            self._memory.standing = self._memory.standing or read_standing(self._connection, self.pairs)
+        return self._memory.standing
+
     def counters(self) -> Snapshot:
         """Read what is known without asking the server: the counters last shown, once there was a baseline."""
-        self._counts = self._counts or read_counts(self._connection, self.pairs)
-        return Snapshot(*self._counts) if self.baseline_complete else Snapshot()
+        with self._reading():
+            self._memory.counts = self._memory.counts or read_counts(self._connection, self.pairs)
+        return Snapshot(*self._memory.counts) if self.baseline_complete else Snapshot()
 
     def begin_sweep(self) -> None:
         """Note from now on which Tasks are seen."""
