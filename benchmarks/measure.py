@@ -47,12 +47,19 @@ def wait_for_baseline(process: Process, pause: float = 0.05) -> float:
 
 def median_ms(action: Callable[[], object], runs: int) -> float:
     """Milliseconds of the median run."""
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1000
+    return statistics.median(_ms(action) for _ in range(runs))
+
+
+def paired_ms(one: Callable[[], object], other: Callable[[], object], runs: int) -> tuple[float, float]:
+    """Milliseconds of two actions' median runs, done in turn: a machine whose speed drifts favours none."""
+    times = [(_ms(one), _ms(other)) for _ in range(runs)]
+    return statistics.median(each[0] for each in times), statistics.median(each[1] for each in times)
+
+
+def _ms(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return (time.perf_counter() - began) * 1000
 
 
 def rss_mb(pid: int) -> float:
