@@ -32,6 +32,8 @@ from . import naive
 from .measure import bare_rss_mb, cpu_seconds, median_ms, paired_ms, rss_mb, running, server, wait_for_baseline
 
 SIZES = (1_000, 100_000, 1_000_000)
+MANY_OPEN = 0.05
+"""A share of open Tasks that means trouble: 50,000 of a million, nearly all of them late."""
 READY = (100_000, 1_000_000)
 HAPI = int(os.environ.get("HAPI_TASKS", "100000"))
 PAGE = 200
@@ -73,6 +75,19 @@ def sizes() -> None:
         for count, base in bases.items():
             seconds = median_ms(partial(naive.scrape, base), 1) / 1000
             say(f"{count:,} Tasks: a scrape of the naive exporter", f"{seconds:.2f} s")
+
+
+def many_open() -> None:
+    """Scrapes at rest where a twentieth of all Tasks is open, at the smallest and the largest size."""
+    with ExitStack() as stack:
+        processes = {}
+        for count in (SIZES[0], SIZES[-1]):
+            base = stack.enter_context(server("simulated", count, MANY_OPEN))
+            processes[count] = stack.enter_context(running(base))
+            wait_for_baseline(processes[count], 0.2)
+        time.sleep(OVERLAP)
+        say("open Tasks, of all", f"{MANY_OPEN:.0%}")
+        at_rest(processes)
 
 
 def at_rest(processes: Processes) -> None:
@@ -228,7 +243,7 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-PARTS = {"rendering": rendering, "sizes": sizes, "ready": ready, "hapi": on_hapi}
+PARTS = {"rendering": rendering, "sizes": sizes, "open": many_open, "ready": ready, "hapi": on_hapi}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

@@ -17,11 +17,10 @@ QUICK = ("--poll.min-interval", "0s", "--series.hold", "0s", "--poll.overlap", "
 
 
 @contextmanager
-def server(kind: str, count: int) -> Iterator[str]:
+def server(kind: str, count: int, *more: float) -> Iterator[str]:
     """Run a server of `benchmarks.servers`; gives its FHIR base."""
-    popen = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.servers", kind, str(count)], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "benchmarks.servers", kind, str(count), *map(str, more)]
+    popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert popen.stdout is not None
     try:
         yield popen.stdout.readline().strip()

@@ -31,24 +31,27 @@ class TaskRows:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.indexed = connection.execute(sql.INDEXED).fetchone() is not None
+        self._places: dict[object, int | None] = {}
         self._set_caches()
 
     def prepare(self, *, complete: bool) -> None:
         """Make ready what this process needs, at its start: `complete` says that there was a complete walk."""
         if self.indexed:
             return
+        self._connection.execute("BEGIN IMMEDIATE")
         if complete:
-            self._connection.execute("BEGIN IMMEDIATE")
             self.build_indexes()
-            self._connection.execute("COMMIT")
         else:
             self._meet(self._connection.execute(sql.EVERY_ID))
+        self._connection.execute("COMMIT")
 
     def find(self, ids: Sequence[str]) -> list[tuple]:  # type: ignore[type-arg]
         """Read the rows of these Tasks, as far as there are any."""
         if self.indexed:
             return self._connection.execute(sql.KNOWN, {"ids": json.dumps(ids)}).fetchall()
-        return [row[:-1] for row in self._find_met(ids)]
+        found = self._find_met(ids)
+        self._places = dict.fromkeys(ids) | {row[0]: row[-1] for row in found}
+        return [row[:-1] for row in found]
 
     def write(self, rows: list[Values]) -> None:
         """Write rows, whether they are new or not."""
@@ -56,11 +59,6 @@ class TaskRows:
             self._connection.executemany(sql.WRITE, rows)
         else:
             self._append(rows)
-
-    def _find_met(self, ids: Sequence[str]) -> list[tuple]:  # type: ignore[type-arg]
-        """Read rows, each with its place behind it."""
-        values = {"ids": json.dumps(ids), "hashes": json.dumps(list(map(hash, ids)))}
-        return self._connection.execute(sql.KNOWN_MET, values).fetchall()
 
     def build_indexes(self) -> None:
         """Go over to the indexes, inside a transaction: what was a list becomes a table to search in."""
@@ -75,14 +73,26 @@ class TaskRows:
         for setting in (TABLE if self.indexed else LIST).split(";"):
             self._connection.execute(setting)
 
+    def _find_met(self, ids: Sequence[str]) -> list[tuple]:  # type: ignore[type-arg]
+        """Read rows, each with its place behind it."""
+        values = {"ids": json.dumps(ids), "hashes": json.dumps(list(map(hash, ids)))}
+        return self._connection.execute(sql.KNOWN_MET, values).fetchall()
+
     def _append(self, rows: list[Values]) -> None:
         """Add the new rows behind the last one, and change the others where they are."""
-        places: dict[object, int] = {row[0]: row[-1] for row in self._find_met([str(row[0]) for row in rows])}
+        places = self._places_of([str(row[0]) for row in rows])
         last: int = self._connection.execute(sql.LAST_PLACE).fetchone()[0]
-        fresh = list(zip(count(last + 1), (row for row in rows if row[0] not in places), strict=False))
+        fresh = list(zip(count(last + 1), (row for row in rows if places[row[0]] is None), strict=False))
         self._connection.executemany(sql.APPEND, [(place, *row) for place, row in fresh])
-        self._meet((str(row[0]), place) for place, row in fresh)
-        self._connection.executemany(sql.CHANGE, [(*row, places[row[0]]) for row in rows if row[0] in places])
+        self._meet((row[0], place) for place, row in fresh)
+        self._connection.executemany(sql.CHANGE, [(*row, place) for row in rows if (place := places[row[0]])])
 
-    def _meet(self, places: Iterable[tuple[str, int]]) -> None:
+    def _places_of(self, ids: list[str]) -> dict[object, int | None]:
+        """Tell where rows are, None for new ones; those just looked for are not looked for again."""
+        if not all(id_ in self._places for id_ in ids):
+            self.find(ids)
+        places, self._places = self._places, {}
+        return places
+
+    def _meet(self, places: Iterable[tuple[object, int]]) -> None:
         self._connection.executemany(sql.MEET, ((hash(id_), place) for id_, place in places))

@@ -19,10 +19,11 @@ WRITE = """
 INDEXED = "SELECT 1 FROM sqlite_master WHERE name = 'task_id'"
 KNOWN_MET = """
     SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, task.place
-    FROM met CROSS JOIN task ON task.place = met.place
-    WHERE met.hash IN (SELECT value FROM json_each(:hashes)) AND task.id IN (SELECT value FROM json_each(:ids))
+    FROM met CROSS JOIN task
+    WHERE met.hash IN (SELECT value FROM json_each(:hashes))
+        AND task.place = met.place AND task.id IN (SELECT value FROM json_each(:ids))
 """
-"""The order of the tables is told: else all rows would be read to find a few."""
+"""CROSS keeps SQLite to this order of the tables: else all rows would be read to find a few."""
 LAST_PLACE = "SELECT coalesce(max(place), 0) FROM task"
 APPEND = """
     INSERT INTO task

@@ -74,7 +74,7 @@ class Ledger:
     def known(self, ids: Sequence[str]) -> dict[str, Row]:
         """Find what is remembered of these Tasks, by id."""
         with self._reading():
-            rows = self._rows.find(list(ids))
+            rows = self._rows.find(list(ids)) if ids else []
         return {row[0]: self._row(row) for row in rows}
 
     def _row(self, row: tuple[str, str, int, int, str, int, int | None, int, int, int, str | None, int]) -> Row:
