@@ -1,21 +1,24 @@
 """One command, every figure: `python -m benchmarks [PART …]`; the parts are the functions named in PARTS.
 
 Each prints rows of a Markdown table. `sizes` and `ready` take ten minutes together, `hapi` (which
-wants Java) as long again.
+wants Java) as long again: HAPI_TASKS=10000 is enough where only a scrape at rest is asked for.
 """
 
 import gzip
+import os
 import re
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from statistics import median
 from typing import Any
 
 import httpx
 
+from exporter.edge.fhir import ELEMENTS
 from exporter.metrics.exposition import Format, join
 from exporter.metrics.families import TaskText
 from exporter.metrics.own import Own
@@ -26,11 +29,13 @@ from tests.e2e.process import Process, total
 from tools.sample_snapshot import EVERYTHING, USUAL, sample_snapshot
 
 from . import naive
-from .measure import bare_rss_mb, median_ms, rss_mb, running, server, wait_for_baseline
+from .measure import bare_rss_mb, cpu_seconds, median_ms, paired_ms, rss_mb, running, server, wait_for_baseline
 
 SIZES = (1_000, 100_000, 1_000_000)
-READY = 1_000_000
-HAPI = 100_000
+MANY_OPEN = 0.05
+"""A share of open Tasks that means trouble: 50,000 of a million, nearly all of them late."""
+READY = (100_000, 1_000_000)
+HAPI = int(os.environ.get("HAPI_TASKS", "100000"))
 PAGE = 200
 WINDOW = 2_000
 OVERLAP = 6
@@ -70,6 +75,19 @@ def sizes() -> None:
         for count, base in bases.items():
             seconds = median_ms(partial(naive.scrape, base), 1) / 1000
             say(f"{count:,} Tasks: a scrape of the naive exporter", f"{seconds:.2f} s")
+
+
+def many_open() -> None:
+    """Scrapes at rest where a twentieth of all Tasks is open, at the smallest and the largest size."""
+    with ExitStack() as stack:
+        processes = {}
+        for count in (SIZES[0], SIZES[-1]):
+            base = stack.enter_context(server("simulated", count, MANY_OPEN))
+            processes[count] = stack.enter_context(running(base))
+            wait_for_baseline(processes[count], 0.2)
+        time.sleep(OVERLAP)
+        say("open Tasks, of all", f"{MANY_OPEN:.0%}")
+        at_rest(processes)
 
 
 def at_rest(processes: Processes) -> None:
@@ -143,19 +161,33 @@ def written(text: TaskText, shown: Snapshot, own: Own) -> bytes:
 
 
 def ready() -> None:
-    """The baseline's own speed: random ids, bytes made beforehand."""
-    with server("ready", READY) as base:
+    """The baseline's own speed and cost: random ids, bytes made beforehand."""
+    bare = bare_rss_mb()
+    spent = {count: ready_at(count, bare) for count in READY}
+    small, large = READY
+    say(f"CPU a Task at {large:,} over {small:,}", f"{spent[large] / spent[small]:.2f}")
+
+
+def ready_at(count: int, bare_mb: float) -> float:
+    """Measure one size; gives the seconds of CPU that a Task took."""
+    with server("ready", count) as base:
         with running(base) as process:
-            took = wait_for_baseline(process, 0.5)
-        say(f"baseline of {READY:,} random ids from ready bytes", f"{READY / took:,.0f} Tasks/s")
-        bare = READY / seconds_of(partial(download, base))
-        say("the bare download of the same bytes", f"{bare:,.0f} Tasks/s")
-        say("the baseline over the bare download", f"{READY / took / bare:.3f}")
+            began = cpu_seconds(process.popen.pid)
+            took = wait_for_baseline(process, 0.2)
+            spent = (cpu_seconds(process.popen.pid) - began) / count
+            memory = rss_mb(process.popen.pid) - bare_mb
+        bare = count / seconds_of(partial(download, base, count))
+    say(f"baseline of {count:,} random ids from ready bytes", f"{count / took:,.0f} Tasks/s")
+    say("its CPU a Task", f"{spent * 1e6:.0f} µs")
+    say("its memory above the bare interpreter", f"{memory:.0f} MB")
+    say("the bare download of the same bytes", f"{bare:,.0f} Tasks/s")
+    say("the baseline over the bare download", f"{count / took / bare:.3f}")
+    return spent
 
 
-def download(base: str) -> None:
+def download(base: str, count: int) -> None:
     with httpx.Client() as client:
-        for page in range(READY // PAGE):
+        for page in range(count // PAGE):
             client.get(f"{base}?page={page}")
 
 
@@ -168,12 +200,24 @@ def on_hapi() -> None:
             rates["bare"].append(HAPI / seconds_of(partial(bare_walk, real.base)))
             with running(real.base, "--fhir.timeout", "60s") as process:
                 rates["baseline"].append(HAPI / wait_for_baseline(process, 0.5))
-                rest = median_ms(process.scrape, 30)
+                time.sleep(OVERLAP)
+                with httpx.Client() as client:
+                    rest, search = paired_ms(process.scrape, partial(bare_search, client, real.base), 60)
         bare, baseline = (sorted(rates[name])[1] for name in ("bare", "baseline"))
         say(f"HAPI with {HAPI:,} Tasks: bare walk", f"{bare:,.0f} Tasks/s")
         say(f"HAPI with {HAPI:,} Tasks: baseline", f"{baseline:,.0f} Tasks/s")
         say("the baseline over the bare walk", f"{baseline / bare:.2f}")
         say(f"HAPI with {HAPI:,} Tasks: a scrape at rest", f"{rest:.1f} ms")
+        say("the bare search of it, on a connection of its own that is kept", f"{search:.1f} ms")
+        say("the scrape at rest over the bare search", f"{rest / search:.2f}")
+
+
+def bare_search(client: httpx.Client, base: str) -> None:
+    """Ask what changed within the last seconds, as a poll does, and decode nothing."""
+    since = datetime.now(UTC) - timedelta(seconds=OVERLAP)
+    url = f"{base}/Task?_tag={TAG}&_lastUpdated=ge{since:%Y-%m-%dT%H:%M:%S}.000Z"
+    rest = f"&_sort=_lastUpdated,_id&_count={PAGE}&_elements={ELEMENTS}"
+    client.get(url + rest, headers={"Cache-Control": "no-cache", "Accept-Encoding": "gzip"}).raise_for_status()
 
 
 def bare_walk(base: str) -> None:
@@ -199,7 +243,7 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-PARTS = {"rendering": rendering, "sizes": sizes, "ready": ready, "hapi": on_hapi}
+PARTS = {"rendering": rendering, "sizes": sizes, "open": many_open, "ready": ready, "hapi": on_hapi}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

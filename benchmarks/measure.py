@@ -17,11 +17,10 @@ QUICK = ("--poll.min-interval", "0s", "--series.hold", "0s", "--poll.overlap", "
 
 
 @contextmanager
-def server(kind: str, count: int) -> Iterator[str]:
+def server(kind: str, count: int, *more: float) -> Iterator[str]:
     """Run a server of `benchmarks.servers`; gives its FHIR base."""
-    popen = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.servers", kind, str(count)], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "benchmarks.servers", kind, str(count), *map(str, more)]
+    popen = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert popen.stdout is not None
     try:
         yield popen.stdout.readline().strip()
@@ -47,12 +46,19 @@ def wait_for_baseline(process: Process, pause: float = 0.05) -> float:
 
 def median_ms(action: Callable[[], object], runs: int) -> float:
     """Milliseconds of the median run."""
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1000
+    return statistics.median(_ms(action) for _ in range(runs))
+
+
+def paired_ms(one: Callable[[], object], other: Callable[[], object], runs: int) -> tuple[float, float]:
+    """Milliseconds of two actions' median runs, done in turn: a machine whose speed drifts favours none."""
+    times = [(_ms(one), _ms(other)) for _ in range(runs)]
+    return statistics.median(each[0] for each in times), statistics.median(each[1] for each in times)
+
+
+def _ms(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return (time.perf_counter() - began) * 1000
 
 
 def rss_mb(pid: int) -> float:
@@ -60,6 +66,12 @@ def rss_mb(pid: int) -> float:
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds of processor that a process has used, its own and the kernel's for it."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def bare_rss_mb() -> float:

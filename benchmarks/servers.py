@@ -1,6 +1,7 @@
-"""FHIR servers to measure against, each in a process of its own: `python -m benchmarks.servers KIND COUNT`.
+"""FHIR servers to measure against, each in a process of its own: `python -m benchmarks.servers KIND COUNT [SHARE]`.
 
-`simulated` is the demo's server, holding COUNT Tasks; a POST to `/change?n=100` lets that many end anew.
+`simulated` is the demo's server, holding COUNT Tasks, SHARE of them open; a POST to `/change?n=100` lets that many end
+anew.
 `ready` sends bytes made beforehand, ids in random order, so that only the exporter's own speed shows.
 """
 
@@ -29,10 +30,10 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def simulated(count: int) -> None:
+def simulated(count: int, share: float = OPEN_SHARE) -> None:
     store = Store(now, "")
     lock = threading.Lock()
-    fill(store, count)
+    fill(store, count, share)
     moved = iter(range(10**9))
 
     def respond(request: Request) -> Response:
@@ -51,7 +52,7 @@ def simulated(count: int) -> None:
     announce(host(make) + "/fhir")
 
 
-def fill(store: Store, count: int) -> None:
+def fill(store: Store, count: int, share: float) -> None:
     dice = random.Random(7)
     for number in range(PAYERS):
         store.put(organization(f"payer-{number}", f"Payer {number}"))
@@ -60,7 +61,7 @@ def fill(store: Store, count: int) -> None:
     step = 364 * 86_400_000 // count
     for number in range(count):
         at = start + number * step
-        made = task if dice.random() < OPEN_SHARE else completed if dice.random() < 0.9 else failed
+        made = task if dice.random() < share else completed if dice.random() < 0.9 else failed
         identifier = f"p2p-task-{number:08}"
         store.put(made(identifier, owner=payer(dice.randrange(PAYERS)), authoredOn=written(at - 3_600_000)), stamp=at)
 
@@ -150,4 +151,7 @@ def ready(count: int) -> None:
 
 
 if __name__ == "__main__":
-    {"simulated": simulated, "ready": ready}[sys.argv[1]](int(sys.argv[2]))
+    kind, number, *rest = sys.argv[1:]
+    if kind == "ready":
+        ready(int(number))
+    simulated(int(number), *map(float, rest))

@@ -7,6 +7,8 @@ Rule 3: an error's message holds host, port and operation at most: no path, no q
 
 import contextlib
 import logging
+import socket
+import ssl
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -42,6 +44,13 @@ HEADERS = {
     "Cache-Control": "no-cache",  # HAPI repeats an answer for a minute else; with no-store it drops pages
     "User-Agent": f"fhir-task-exporter/{version('fhir-task-exporter')}",
 }
+
+UNUSED = 55.0
+"""Seconds that a connection is kept unused: servers and balancers end them after 60."""
+
+OLDEST = 300.0
+"""Seconds after which a connection is not used for a new session: a name may lead elsewhere by now, and a balancer to
+a server with less to do."""
 
 for _name in ("httpx", "httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # httpx logs whole URLs at INFO, httpcore headers at DEBUG
@@ -97,28 +106,71 @@ class Http:
         self._transport = transport
         files = (connection.ca_file, connection.client_cert_file, connection.client_key_file)
         self._tls = client_context(*files) if home.scheme == "https" else False
+        self._spare: _Line | None = None
 
     @contextlib.contextmanager
     def session(self, seconds: float) -> Iterator["Session"]:
-        """Open a client of its own (so no cookie outlives it) that is cut off after `seconds`."""
+        """Open a client of its own (so no cookie outlives it) that is cut off after `seconds`.
+
+        Its connection may be an earlier session's. Sessions may overlap: then each has its own.
+        """
+        line, self._spare = self._spare or _Line(self._tls, self._transport), None
         timeout = httpx.Timeout(min(self.connection.timeout, seconds))
-        wall = _OneOrigin(self.base, self._transport or httpx.HTTPTransport(verify=self._tls, trust_env=False))
+        wall = _OneOrigin(self.base, line.transport)
         with (
-            TimeLimit(seconds, self.connection.timeout) as limit,
+            TimeLimit(seconds, self.connection.timeout, line.held) as limit,
             httpx.Client(
                 transport=wall, headers=HEADERS, timeout=timeout, trust_env=False, follow_redirects=False
             ) as client,
         ):
-            yield Session(self, client, limit)
+            session = Session(self, client, limit)
+            try:
+                yield session
+            finally:
+                sound = session.sound and not limit.over
+                line.held = limit.hand_on()
+                self._put_back(line, sound=sound)
+
+    def close(self) -> None:
+        """End the connection that is kept, if one is."""
+        line, self._spare = self._spare, None
+        if line is not None:
+            line.close()
+
+    def _put_back(self, line: "_Line", *, sound: bool) -> None:
+        """Keep a connection for the next session: only one whose last answer came whole, and that is not too old."""
+        if sound and self._spare is None and time.monotonic() - line.made < OLDEST:
+            self._spare = line
+        else:
+            line.close()
+
+
+class _Line:
+    """A way to the server: httpx's transport with one connection at most, and the second handle of its socket.
+
+    A kept connection that has ended meanwhile, or is `UNUSED` for too long, is replaced by the transport.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | bool, transport: httpx.BaseTransport | None) -> None:
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=UNUSED)
+        self.transport = transport or httpx.HTTPTransport(verify=tls, trust_env=False, limits=limits)
+        self.held: socket.socket | None = None
+        self.made = time.monotonic()
+
+    def close(self) -> None:
+        self.transport.close()
+        if self.held is not None:
+            self.held.close()
 
 
 class Session:
-    """Requests that share a connection and an end."""
+    """Requests that share a connection and an end. `sound` says whether the connection is fit for another session."""
 
     def __init__(self, http: Http, client: httpx.Client, limit: TimeLimit) -> None:
         self._http = http
         self._client = client
         self._limit = limit
+        self.sound = True
 
     def get(self, target: str, operation: Operation, accept: Collection[int] = ()) -> Reply:
         """Fetch `target`, an address at or below the base; raises a ServerError.
@@ -149,10 +201,9 @@ class Session:
     ) -> Reply:
         """Send and read. The time limit is asked at both ends: what it cut can look like any other end."""
         self._check_time()
-        trace = {"trace": self._limit.watch}
+        self.sound = False
         try:
-            request = self._client.build_request("GET", address, headers=credentials, extensions=trace)
-            reply = exchange.read(self._client.send(request, stream=True), accept)
+            reply = self._ask(exchange, address, credentials, accept)
         except ServerError:
             self._check_time()
             raise
@@ -160,7 +211,26 @@ class Session:
             self._check_time()
             raise exchange.translated(error) from _tellable(error)
         self._check_time()
+        self.sound = exchange.lasting
         return reply
+
+    def _ask(self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]) -> Reply:
+        """Ask, and once more where a kept connection died without an answer: its server may just have closed it."""
+        held = self._limit.held
+        try:
+            return self._ask_once(exchange, address, credentials, accept)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            kept = held is not None and held is self._limit.held
+            if not kept or exchange.status is not None or self._limit.over:
+                raise
+        return self._ask_once(exchange, address, credentials, accept)
+
+    def _ask_once(
+        self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]
+    ) -> Reply:
+        trace = {"trace": self._limit.watch}
+        request = self._client.build_request("GET", address, headers=credentials, extensions=trace)
+        return exchange.read(self._client.send(request, stream=True), accept)
 
     def _check_time(self) -> None:
         if self._limit.over:
@@ -175,6 +245,7 @@ class _Exchange:
         self.operation = operation
         self.status: int | None = None
         self.received = 0
+        self.lasting = False
 
     def read(self, response: httpx.Response, accept: Collection[int]) -> Reply:
         """Judge status, type, coding and size, in this order, and read the body."""
@@ -188,6 +259,7 @@ class _Exchange:
             if not is_json(headers):
                 raise NotFhir(f"{self.who} answered our {self.operation} request with something else than FHIR JSON.")
             body = whole(self._counted(response), headers.get_list("content-encoding", split_commas=True))
+            self.lasting = _stays_open(response)
         return Reply(self.status, body, http_date(headers.get("date", "")), is_cached(headers))
 
     def translated(self, error: Exception) -> ServerError:
@@ -207,7 +279,10 @@ class _Exchange:
 
 
 class _OneOrigin(httpx.BaseTransport):
-    """A second wall, by another parser than the first: nothing goes to another origin, whatever asked for it."""
+    """A second wall, by another parser than the first: nothing goes to another origin, whatever asked for it.
+
+    It is closed with its session, which the transport behind it outlives.
+    """
 
     def __init__(self, base: str, inner: httpx.BaseTransport) -> None:
         url = httpx.URL(base)
@@ -219,8 +294,11 @@ class _OneOrigin(httpx.BaseTransport):
             raise LinkRefused("A request was about to leave for another server.")
         return self._inner.handle_request(request)
 
-    def close(self) -> None:
-        self._inner.close()
+
+def _stays_open(response: httpx.Response) -> bool:
+    """Whether the server leaves the connection open behind this answer (RFC 9112, 9.3)."""
+    words = response.headers.get_list("connection", split_commas=True)
+    return response.http_version == "HTTP/1.1" and "close" not in (word.strip().lower() for word in words)
 
 
 def _tellable(error: Exception) -> Exception | None:

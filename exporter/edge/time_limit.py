@@ -1,7 +1,7 @@
 """An end to waiting that no server can put off.
 
 httpx's time-outs are for one read each: slow headers, endless `103` answers or a body of one byte a second pass them
-for ever (measured). So every socket is held by a second handle, and when time is up it is shut under httpx's feet.
+for ever (measured). So the socket is held by a second handle, and when time is up it is shut under httpx's feet.
 Name resolution is not covered, since it blocks inside the C library.
 """
 
@@ -17,16 +17,18 @@ from typing import Self
 class TimeLimit:
     """Ends a window after `seconds`, and each request in it after `each`. Once it is `over` it stays so.
 
+    One connection at a time is held: a new one takes the place of the last. `held` is the handle of one that was kept
+    from an earlier window, handed on by that window's limit.
     One thread a window. It need never be woken for a new request: while none runs it looks at the clock every `each`
     seconds, and a request that begins meanwhile ends later than that.
     """
 
-    def __init__(self, seconds: float, each: float) -> None:
+    def __init__(self, seconds: float, each: float, held: socket.socket | None = None) -> None:
         self._each = each
         self._end = monotonic() + seconds
         self._due: float | None = None
         self._over = False
-        self._sockets: list[socket.socket] = []
+        self.held = held
         self._change = threading.Condition()
         self._left = False
 
@@ -38,12 +40,17 @@ class TimeLimit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the second handles back."""
+        """Give the second handle back."""
         with self._change:
             self._left = True
             self._change.notify()
-            for held in self._sockets:
-                held.close()
+            self._let_go()
+
+    def hand_on(self) -> socket.socket | None:
+        """Let go of the connection, for another limit to hold; from now on this one does not cut it."""
+        with self._change:
+            held, self.held = self.held, None
+            return held
 
     @property
     def over(self) -> bool:
@@ -60,13 +67,14 @@ class TimeLimit:
             self._due = None
 
     def watch(self, event: str, info: Mapping[str, object]) -> None:
-        """Take a second handle of each new connection: httpx's `trace` extension calls this."""
+        """Take a second handle of a new connection: httpx's `trace` extension calls this."""
         if event != "connection.connect_tcp.complete":
             return
         stream = info["return_value"]
         held = stream.get_extra_info("socket").dup()  # type: ignore[attr-defined] # httpcore's NetworkStream
         with self._change:
-            self._sockets.append(held)
+            self._let_go()
+            self.held = held
             if self._over:
                 self._cut()
 
@@ -87,6 +95,11 @@ class TimeLimit:
                 self._change.wait(left)
 
     def _cut(self) -> None:
-        for held in self._sockets:
+        if self.held is not None:
             with contextlib.suppress(OSError):
-                held.shutdown(socket.SHUT_RDWR)
+                self.held.shutdown(socket.SHUT_RDWR)
+
+    def _let_go(self) -> None:
+        if self.held is not None:
+            self.held.close()
+            self.held = None

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 from ..task.model import (
@@ -32,7 +33,7 @@ from ..task.model import (
     Status,
 )
 from .catalogue import FACTS, GAUGES
-from .exposition import Format
+from .exposition import Format, join
 
 Labels = tuple[str, ...]
 """The values of a sample's labels, in the order of its definition."""
@@ -173,4 +174,22 @@ class TaskText:
         if kept is None or kept[0] is not snapshot:
             kept = (snapshot, encode(_Listed(tuple(families(snapshot))), form))
             self._kept[form] = kept
+        return kept[1]
+
+
+class FamilyTexts:
+    """Families as text, each written anew only where a sample of it has changed: most of our own never do."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Format, str], tuple[list[Sample], bytes]] = {}
+
+    def render(self, source: Collector, form: Format) -> bytes:
+        """Write one whole exposition; the source names each family once."""
+        return join((self._text(family, form) for family in source.collect()), form)
+
+    def _text(self, family: Metric, form: Format) -> bytes:
+        kept = self._kept.get((form, family.name))
+        if kept is None or kept[0] != family.samples:
+            kept = (family.samples, encode(_Listed((family,)), form))
+            self._kept[form, family.name] = kept
         return kept[1]

@@ -16,7 +16,7 @@ from ..ports import Answer, LedgerState, Operation, Outcome, Sweep
 from ..task.model import Instant
 from .catalogue import CODES, OWN, Definition, MetricType
 from .exposition import Format
-from .families import encode
+from .families import FamilyTexts
 
 UNKNOWN_AT_FIRST = ("last_complete_poll", "watermark", "clock_skew")
 """Gauges that are absent until they are known: 0 would be the year 1970, or a clock that agrees."""
@@ -67,6 +67,7 @@ class Own:
         self._known = Known({name: OWN[name] for name in UNKNOWN_AT_FIRST}, self.registry)
         self._largest_lateness = 0.0
         self._lock = Lock()
+        self._texts = FamilyTexts()
 
     def built(self, version: str, python_version: str) -> None:
         """Say which programme this is."""
@@ -135,7 +136,7 @@ class Own:
 
     def render(self, form: Format) -> bytes:
         """Write one whole exposition of what is on the registry."""
-        return encode(self.registry, form)
+        return self._texts.render(self.registry, form)
 
     def _counter(self, definition: Definition) -> Counter:
         d = definition

@@ -4,6 +4,7 @@ import ssl
 import subprocess
 import time
 import traceback
+from contextlib import closing
 from pathlib import Path
 from socket import socket
 
@@ -52,7 +53,7 @@ def ask(play: Play, ca_file: Path | None = None, client: Path | None = None, sec
     with Listener(play, reads=False) as server:
         base = server.base.replace("http:", "https:")
         connection = Connection(base, ca_file=ca_file, client_cert_file=client, client_key_file=key)
-        with Http(connection).session(seconds) as session:
+        with closing(Http(connection)) as http, http.session(seconds) as session:
             return session.get(f"{base}/Task", Operation.SEARCH)
 
 

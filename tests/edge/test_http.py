@@ -8,6 +8,7 @@ import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -102,7 +103,7 @@ def ask(
 
 
 def ask_listener(base: str, seconds: float = 5.0, timeout: float = 5.0) -> Reply:
-    with Http(Connection(base, timeout=timeout), Token()).session(seconds) as session:
+    with closing(Http(Connection(base, timeout=timeout), Token())) as http, http.session(seconds) as session:
         return session.get(f"{base}/Task", Operation.SEARCH)
 
 
@@ -357,8 +358,8 @@ def test_neither_proxy_nor_key_log_of_the_environment_is_used(monkeypatch: pytes
 
 
 def test_cookies_do_not_outlive_a_session() -> None:
-    with Listener(sends(head("Content-Length: 2", "Set-Cookie: a=b"), b"{}")) as server:
-        http = Http(Connection(server.base))
+    play = sends(head("Content-Length: 2", "Set-Cookie: a=b"), b"{}")
+    with Listener(play) as server, closing(Http(Connection(server.base))) as http:
         for _ in range(2):
             with http.session(5) as session:
                 session.get(f"{server.base}/Task", Operation.SEARCH)

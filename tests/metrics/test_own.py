@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from exporter.errors import ErrorReason
 from exporter.metrics.catalogue import CODES, OWN, PROCESS
 from exporter.metrics.exposition import Format
+from exporter.metrics.families import encode
 from exporter.metrics.own import UNKNOWN_AT_FIRST, Known, Own
 from exporter.ports import Answer, LedgerState, Operation, Outcome, RequestLog, Sweep, Telemetry
 
@@ -167,6 +168,17 @@ def test_openmetrics_reads_back_with_the_process_and_without_created_series() ->
     names = {family.name for family in parse_openmetrics(text)}  # type: ignore[no-untyped-call]
     assert names == {metric.name.removesuffix("_total") for metric in (*OWN.values(), *PROCESS)}
     assert "_created" not in text
+
+
+@pytest.mark.parametrize("form", Format)
+def test_what_changed_is_written_anew_and_what_did_not_stays(form: Format) -> None:
+    told, fresh = Own(), Own()
+    told.render(form)
+    for own in (told, fresh):
+        own.up(True)
+        own.scraped(Answer.FRESH)
+        own.requested(Operation.SEARCH, 200, 0.3)
+    assert told.render(form) == encode(fresh.registry, form)
 
 
 def test_promtool_finds_nothing_to_say() -> None:

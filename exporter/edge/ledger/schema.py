@@ -55,4 +55,40 @@ MIGRATIONS = (
         place INTEGER NOT NULL UNIQUE -- larger than that of every one read before
     );
     """,
+    # The rows of Tasks become a list that only grows; their indexes are made when there is a complete walk.
+    """
+    DROP INDEX task_authored;
+    DROP INDEX task_updated;
+    DROP INDEX task_due;
+    DROP INDEX task_stamp;
+    DROP INDEX task_gone;
+    ALTER TABLE task RENAME TO task_before;
+    CREATE TABLE task (
+        place INTEGER PRIMARY KEY, -- in the order of first sight, so that a baseline only appends
+        id TEXT NOT NULL, version TEXT NOT NULL, updated INTEGER NOT NULL, highest INTEGER NOT NULL,
+        status TEXT NOT NULL, pair INTEGER NOT NULL, authored INTEGER, seen INTEGER NOT NULL,
+        missed INTEGER NOT NULL, kinds INTEGER NOT NULL, gone TEXT, gone_at INTEGER NOT NULL, open INTEGER NOT NULL
+    );
+    INSERT INTO task (id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, open)
+    SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, open
+    FROM task_before;
+    DROP TABLE task_before;
+    """,
 )
+
+INDEXES = (
+    "CREATE UNIQUE INDEX task_id ON task (id)",
+    "CREATE INDEX task_authored ON task (pair, status, authored, seen) WHERE open = 1",
+    "CREATE INDEX task_updated ON task (pair, status, updated) WHERE open = 1",
+    "CREATE INDEX task_due ON task (coalesce(authored, seen)) WHERE open = 1 AND missed = 0",
+    "CREATE INDEX task_stamp ON task (status, updated) WHERE gone IS NULL",
+    "CREATE INDEX task_gone ON task (gone_at) WHERE gone IS NOT NULL",
+)
+"""Made together, when the first complete walk closes (`rows`): until then only `met` is needed."""
+
+TEMPORARY = """
+    CREATE TEMP TABLE sighted (id TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TEMP TABLE missing (place INTEGER PRIMARY KEY, id TEXT NOT NULL);
+    CREATE TEMP TABLE met (hash INTEGER, place INTEGER, PRIMARY KEY (hash, place)) WITHOUT ROWID;
+"""
+"""What a sweep has seen and misses, and where a baseline finds its Tasks: gone with the process, and made anew."""

@@ -15,6 +15,30 @@ WRITE = """
         pair = excluded.pair, authored = excluded.authored, seen = excluded.seen, missed = excluded.missed,
         kinds = excluded.kinds, gone = excluded.gone, gone_at = excluded.gone_at, open = excluded.open
 """
+
+INDEXED = "SELECT 1 FROM sqlite_master WHERE name = 'task_id'"
+KNOWN_MET = """
+    SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, task.place
+    FROM met CROSS JOIN task
+    WHERE met.hash IN (SELECT value FROM json_each(:hashes))
+        AND task.place = met.place AND task.id IN (SELECT value FROM json_each(:ids))
+"""
+"""CROSS keeps SQLite to this order of the tables: else all rows would be read to find a few."""
+LAST_PLACE = "SELECT coalesce(max(place), 0) FROM task"
+APPEND = """
+    INSERT INTO task
+        (place, id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at, open)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+CHANGE = """
+    UPDATE task SET id = ?, version = ?, updated = ?, highest = ?, status = ?, pair = ?, authored = ?, seen = ?,
+        missed = ?, kinds = ?, gone = ?, gone_at = ?, open = ?
+    WHERE place = ?
+"""
+EVERY_ID = "SELECT id, place FROM task"
+MEET = "INSERT INTO met (hash, place) VALUES (?, ?)"
+CLEAR_MET = "DELETE FROM met"
+
 FORGET = "DELETE FROM task WHERE gone IS NOT NULL AND gone_at < :before"
 
 TALLY = """
@@ -34,6 +58,7 @@ COUNT = """
     ON CONFLICT (fact, pair, label, part) DO UPDATE SET counted = counted + excluded.counted
 """
 SHOW = "UPDATE counter SET shown = counted WHERE shown <> counted AND born <= :upto"
+HIDDEN = "SELECT 1 FROM counter WHERE shown <> counted AND born <= :upto LIMIT 1"
 REBORN = "UPDATE counter SET born = 0 WHERE born <> 0"
 
 ADD_PAIR = "INSERT INTO pair (id, source, requesting) VALUES (:id, :source, :requesting)"
@@ -66,20 +91,25 @@ OLDEST_UPDATED = """
     SELECT updated FROM task WHERE open = 1 AND pair = :pair AND status = :status ORDER BY updated LIMIT 1
 """
 STALLED = """
-    SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status AND updated < :before
+    SELECT count(*) FROM task
+    WHERE open = 1 AND pair = :pair AND status = :status AND updated >= :low AND updated < :high
+"""
+NEXT_STALLED = """
+    SELECT min(updated) FROM task WHERE open = 1 AND pair = :pair AND status = :status AND updated >= :low
 """
 OVERDUE = """
     SELECT
-        (SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status AND authored < :cutoff) +
         (SELECT count(*) FROM task
-            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen < :cutoff)
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored >= :low AND authored < :high) +
+        (SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status
+            AND authored IS NULL AND seen >= :low AND seen < :high)
 """
 NEXT_DUE = """
     SELECT min(began) FROM (
         SELECT min(authored) AS began FROM task
-            WHERE open = 1 AND pair = :pair AND status = :status AND authored >= :cutoff
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored >= :low
         UNION ALL SELECT min(seen) FROM task
-            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen >= :cutoff)
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen >= :low)
 """
 MISSED = """
     SELECT pair, count(*) FROM task WHERE open = 1 AND missed = 0 AND coalesce(authored, seen) < :cutoff GROUP BY +pair

@@ -16,8 +16,9 @@ from ...task.pairs import PairRule
 from ...task.rows import Gone, Row
 from . import statements as sql
 from .pairs import Capped, PairBook
-from .picture import Counts, read_counts
-from .transaction import Transaction
+from .picture import Memory, Standing, read_counts, read_standing
+from .rows import TaskRows
+from .transaction import Parts, Transaction
 
 
 class Ledger:
@@ -32,6 +33,7 @@ class Ledger:
         self._capped = Capped()
         connection.execute(sql.REBORN)
         self._reload()
+        self._rows.prepare(complete=self.baseline_complete)
         self._spoilt = False
         self.number = 0
         self.sweeping = False
@@ -39,19 +41,20 @@ class Ledger:
     def _reload(self) -> None:
         """Read what is kept in memory."""
         self.pairs = PairBook.read(self._connection, self._rule)
+        self._rows = TaskRows(self._connection)
         self._states: dict[str, str] = dict(self._connection.execute(sql.STATES).fetchall())
-        self._counts: Counts | None = None
+        self._memory = Memory()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Do all or nothing. Raises LedgerFailed when the disk does; then nothing has changed."""
         try:
             self._mend()
-            tx = Transaction(self._connection, self.pairs, self._capped, dict(self._states), self._counts)
+            parts = Parts(self.pairs, self._capped, self._rows)
+            tx = Transaction(self._connection, parts, dict(self._states), self._memory)
             tx.born, tx.sweeping = self.number + 1, self.sweeping
-            self._connection.execute("BEGIN IMMEDIATE")
             yield tx
-            self._connection.execute("COMMIT")
+            tx.commit()
         except BaseException as error:
             self._spoilt = True
             with suppress(sqlite3.Error):  # a disk that fails may fail here too: then the next look mends
@@ -59,7 +62,7 @@ class Ledger:
             if isinstance(error, sqlite3.Error):
                 raise LedgerFailed(f"the ledger cannot be written ({_name(error)})") from error
             raise
-        self._states, self._counts = tx.states, tx.counts
+        self._states = tx.states
         self._capped.add(tx.met, swept=tx.swept)
         self.number += tx.closed
 
@@ -73,7 +76,8 @@ class Ledger:
 
     def known(self, ids: Sequence[str]) -> dict[str, Row]:
         """Find what is remembered of these Tasks, by id."""
-        rows = self._read(sql.KNOWN, {"ids": json.dumps(list(ids))})
+        with self._reading():
+            rows = self._rows.find(list(ids)) if ids else []
         return {row[0]: self._row(row) for row in rows}
 
     def _row(self, row: tuple[str, str, int, int, str, int, int | None, int, int, int, str | None, int]) -> Row:
@@ -84,9 +88,14 @@ class Ledger:
         )
 
     def _read(self, statement: str, values: dict[str, object] | None = None) -> list[tuple]:  # type: ignore[type-arg]
+        with self._reading():
+            return self._connection.execute(statement, values or {}).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
             self._mend()
-            return self._connection.execute(statement, values or {}).fetchall()
+            yield
         except sqlite3.Error as error:
             raise LedgerFailed(f"the ledger cannot be read ({_name(error)})") from error
 
@@ -112,9 +121,8 @@ class Ledger:
     @property
     def state(self) -> LedgerState:
         """Figures for our own metrics."""
-        unusable = (Anomaly.FOREIGN.value, Anomaly.UNPARSABLE.value)
-        tracked = sum(n for *_, n in self._read(sql.TALLIES))
-        tracked += sum(n for kind, n in self._read(sql.ANOMALIES) if kind in unusable)
+        tasks, _, anomalous = self._standing()
+        tracked = sum(tasks.values()) + sum(anomalous.get(kind, 0) for kind in (Anomaly.FOREIGN, Anomaly.UNPARSABLE))
         pages, size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
         return LedgerState(
             *(tracked, self.pairs.shown, self.instant(Remembered.PAIRS_CAPPED) or 0, pages * size),
@@ -125,10 +133,16 @@ class Ledger:
         """Read the names of Organizations, oldest read first."""
         return dict(self._read(sql.ORGANIZATIONS))
 
+    def _standing(self) -> Standing:
+        with self._reading():
+            self._memory.standing = self._memory.standing or read_standing(self._connection, self.pairs)
+        return self._memory.standing
+
     def counters(self) -> Snapshot:
         """Read what is known without asking the server: the counters last shown, once there was a baseline."""
-        self._counts = self._counts or read_counts(self._connection, self.pairs)
-        return Snapshot(*self._counts) if self.baseline_complete else Snapshot()
+        with self._reading():
+            self._memory.counts = self._memory.counts or read_counts(self._connection, self.pairs)
+        return Snapshot(*self._memory.counts) if self.baseline_complete else Snapshot()
 
     def begin_sweep(self) -> None:
         """Note from now on which Tasks are seen."""

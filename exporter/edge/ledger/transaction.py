@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from ...ports import Closing, Remembered, WalkState
 from ...task.lifecycle import Changes, bucket
@@ -21,8 +22,17 @@ from ...task.model import (
 from ...task.rows import Row
 from . import statements as sql
 from .pairs import Capped, PairBook
-from .picture import Counts, read_counts, read_gauges
+from .picture import Memory, read_counts, read_gauges
+from .rows import TaskRows
 from .schema import SUM_PART
+
+
+class Parts(NamedTuple):
+    """What a transaction writes through; read anew where one was lost, but for `capped`, which a lost one leaves."""
+
+    pairs: PairBook
+    capped: Capped
+    rows: TaskRows
 
 
 class Transaction:
@@ -31,24 +41,46 @@ class Transaction:
     `born` is the number of the picture in which a series made now shows first.
     """
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        pairs: PairBook,
-        capped: Capped,
-        states: dict[str, str],
-        counts: Counts | None,
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, parts: Parts, states: dict[str, str], memory: Memory) -> None:
         self._connection = connection
-        self._pairs = pairs
-        self._capped = capped
+        self._pairs, self._capped, self._rows = parts
         self.met: set[int] = set()
         self.swept = False
         self.states = states
-        self.counts = counts
+        self.memory = memory
         self.born = 0
         self.sweeping = False
         self.closed = False
+        self._noted: set[str] = set()
+        self._begun = False
+
+    def commit(self) -> None:
+        """Make it last: by a sync of the disk, unless there is nothing but times to lose.
+
+        With synchronous=NORMAL a power cut takes the last commits with it, and never a part of one: the log is read as
+        far as its checksums hold, and the next FULL commit syncs all of it (sqlite.org/pragma.html#pragma_synchronous,
+        sqlite.org/wal.html). A poll that found nothing new then never was, and the next one asks from the older
+        watermark. Rows, counters, pairs and what is shown of them are always synced.
+        """
+        if self._noted:
+            self._begin("NORMAL")
+            for name in self._noted:
+                self._write_state(name)
+        if self._begun:
+            self._connection.execute("COMMIT")
+
+    def _begin(self, synchronous: str = "FULL") -> None:
+        """Begin with the first change: how it is to be synced cannot be chosen later."""
+        if not self._begun:
+            self._connection.execute(f"PRAGMA synchronous = {synchronous}")
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._begun = True
+
+    def _write_state(self, name: str) -> None:
+        if name in self.states:
+            self._connection.execute(sql.SET_STATE, {"name": name, "value": self.states[name]})
+        else:
+            self._connection.execute(sql.DROP_STATE, {"name": name})
 
     def slots(self, pairs: Iterable[Pair]) -> Mapping[Pair, Pair]:
         """Tell in whose series each pair shows; one that is admitted gets its slot now, for good, in the order given.
@@ -70,6 +102,7 @@ class Transaction:
         return self._slot(OTHER_PAIR)
 
     def _admit(self, pair: Pair) -> Pair:
+        self._begin()
         self._connection.execute(sql.ADD_PAIR, self._pairs.add(pair))
         for fact, label in FIRST_SHOWN:
             self._count(Series(fact, pair, label), 0)
@@ -77,7 +110,9 @@ class Transaction:
 
     def learn(self, answers: Mapping[str, str | None]) -> None:
         """Keep names of Organizations; `place` puts them in the order in which they were read."""
-        self._many(sql.LEARN, [{"reference": reference, "name": name} for reference, name in answers.items()])
+        if answers:
+            self._begin()
+            self._many(sql.LEARN, [{"reference": reference, "name": name} for reference, name in answers.items()])
 
     def recount_capped(self) -> None:
         """Everything was walked in this sweep: pairs that it did not meet past the cap are there no more."""
@@ -93,8 +128,12 @@ class Transaction:
         number = self._pairs.number
         if self.sweeping:
             self._connection.executemany(sql.SIGHTED, [(id_,) for id_ in changes.sighted])
+        if not (changes.rows or changes.counts):
+            return
+        self._begin()
+        self.memory.forget(changes)
         if changes.rows:
-            self._connection.executemany(sql.WRITE, [_values(row, number(row.pair)) for row in changes.rows.values()])
+            self._rows.write([_values(row, number(row.pair)) for row in changes.rows.values()])
         self._many(sql.TALLY, [_keyed(number, key, n=n) for key, n in changes.tasks.items() if n])
         self._many(sql.ANOMALOUS, [{"kind": kind, "n": n} for kind, n in changes.anomalous.items() if n])
         self._many(sql.LATEST, [_keyed(number, key, at=at) for key, at in changes.latest.items()])
@@ -123,8 +162,9 @@ class Transaction:
     def _count_part(self, series: Series, part: int, n: float) -> None:
         pair = self._pairs.number(series.pair or NO_PAIR)
         values = {"fact": series.fact, "pair": pair, "label": series.label, "part": part, "n": n, "born": self.born}
+        self._begin()
         self._connection.execute(sql.COUNT, values)
-        self.counts = None
+        self.memory.counts = None
 
     def remember(self, walk: WalkState | None) -> None:
         """Keep the cursor of a background walk, or drop it at its end."""
@@ -135,25 +175,36 @@ class Transaction:
         self._set(name, None if at is None else str(at))
 
     def _set(self, name: Remembered, value: str | None) -> None:
+        self._noted.add(name)
         if value is None:
             self.states.pop(name, None)
-            self._connection.execute(sql.DROP_STATE, {"name": name})
         else:
             self.states[name] = value
-            self._connection.execute(sql.SET_STATE, {"name": name, "value": value})
 
     def forget(self, before: Instant) -> None:
         """Drop the rows of Tasks gone for long."""
+        self._begin()
         self._connection.execute(sql.FORGET, {"before": before})
 
     def close(self, closing: Closing) -> Snapshot:
         """End a complete poll: judge deadlines, show what was held long enough, read the picture."""
+        if not self._rows.indexed:
+            self._begin()
+            self._rows.build_indexes()
         self._judge_deadlines(closing)
-        if self._connection.execute(sql.SHOW, {"upto": self.born if closing.show is None else closing.show}).rowcount:
-            self.counts = None
+        self._show(self.born if closing.show is None else closing.show)
         self.closed = True
-        self.counts = self.counts or read_counts(self._connection, self._pairs)
-        return Snapshot(*self.counts, read_gauges(self._connection, self._pairs, closing))
+        memory = self.memory
+        memory.counts = memory.counts or read_counts(self._connection, self._pairs)
+        return Snapshot(*memory.counts, read_gauges(self._connection, self._pairs, closing, memory))
+
+    def _show(self, upto: int) -> None:
+        """Show what is counted in the series of pictures up to this one."""
+        values = {"upto": upto}
+        if self._connection.execute(sql.HIDDEN, values).fetchone() is not None:
+            self._begin()
+            self._connection.execute(sql.SHOW, values)
+            self.memory.counts = None
 
     def _judge_deadlines(self, closing: Closing) -> None:
         """Book each missed deadline once; those overdue at the end of the baseline silently."""
@@ -161,6 +212,7 @@ class Transaction:
         missed = self._connection.execute(sql.MISSED, cutoff).fetchall()
         if not missed:
             return
+        self._begin()
         self._connection.execute(sql.MARK_MISSED, cutoff)
         if not closing.baseline:
             for pair, n in missed:
