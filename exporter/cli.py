@@ -3,6 +3,8 @@
 Options carry no type, default or envvar of click's: it would stop at the first fault and repeat the value. They are
 handed as text to `config`, which answers with Settings or with every fault at once. What click itself cannot read, such
 as a mistyped option, becomes a fault in the same list.
+
+See docs/design.md#commands, docs/design.md#exit-codes.
 """
 
 import logging

@@ -5,6 +5,8 @@ shows its old value until Prometheus has taken it twice, and `hold` has passed s
 Prometheus 3.16: born at 1, 0 of 40 first events seen; held for twice the interval, 40 of 40).
 
 Rule: pictures are numbered as they are published; what was exposed with one was exposed with every later one too.
+
+See docs/design.md#series-hold.
 """
 
 from collections import deque

@@ -1,4 +1,7 @@
-"""What the worker has in hand, and what it hands out. Values only; when they are made is the worker's business."""
+"""What the worker has in hand, and what it hands out. Values only; when they are made is the worker's business.
+
+See docs/design.md#backing-off.
+"""
 
 import math
 import random

@@ -2,6 +2,8 @@
 
 The rules are in `task/payers`; this file remembers answers, and asks the server for an Organization once. Only a full
 comparison asks again (`refresh`).
+
+See docs/design.md#organizations.
 """
 
 import logging

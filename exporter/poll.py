@@ -3,6 +3,8 @@
 Rule 1: poll, catch-up, baseline and sweeps are plans given to the one loop in this file.
 Rule 2: nothing here decides when; the worker does. Nothing here knows HTTP or SQL.
 Rule 3: every page is committed before the next request goes out; only a complete walk moves the watermark.
+
+See docs/design.md#watermark, docs/design.md#windows, docs/design.md#pages-and-commits, docs/design.md#counts.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,8 @@
 """Reading Organizations again: a right may have been granted, or a name changed, since they were read.
 
 Rule: an answer that differs is committed together with the need to walk everything, before any Task is named by it.
+
+See docs/design.md#organizations.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,8 @@
 """Long work shows itself: a progress bar for a person at a terminal, a line now and then in a log.
 
 Rule: one reporter a process; it is told of each page and decides itself when to speak.
+
+See docs/design.md#progress.
 """
 
 import logging

@@ -1,6 +1,8 @@
 """What each command does, once its configuration is known to be right. Each returns the exit code.
 
 Here, and only here, the parts are put together.
+
+See docs/design.md#stopping.
 """
 
 import logging

@@ -2,6 +2,8 @@
 
 Rule 1: a sweep walks with the one loop of `poll`; this file only chooses what to walk, and looks up what is missing.
 Rule 2: a sweep acts only on what a complete poll has not mended, and never moves the watermark.
+
+See docs/design.md#open-comparison, docs/design.md#full-comparison.
 """
 
 from collections.abc import Generator, Iterator, Sequence

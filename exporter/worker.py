@@ -3,6 +3,8 @@
 Rule 1: one thread, and it alone touches the FHIR server and the ledger.
 Rule 2: what is to be asked and what an answer means is decided in `poll` and `sweeps`; here is only their turn.
 Rule 3: other threads get a Future, or the immutable picture; they never wait longer than an assignment takes.
+
+See docs/design.md#polled-on-scrape, docs/design.md#always-200.
 """
 
 import logging
@@ -216,7 +218,7 @@ class Worker:
     def _hold_off(self, error: ExporterError, *, background: bool) -> None:
         """Leave the server alone for as long as it asks, or as a failure of background work tells."""
         if isinstance(error, Throttled):
-            self._tell_up(False)  # no request will go out: design, manners
+            self._tell_up(False)  # no request will go out: docs/design.md#backing-off
         self._pause.after(error, self._desk.clock.monotonic(), background=background)
 
     def _stretch(self, job: Job, error: ExporterError | None) -> None:

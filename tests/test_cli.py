@@ -1,4 +1,4 @@
-"""The command line says what is wrong, repeats no value, and exits with the code of the contract."""
+"""The command line says what is wrong, repeats no value, and exits with the code of docs/design.md#exit-codes."""
 
 import subprocess
 import sys

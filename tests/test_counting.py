@@ -161,7 +161,7 @@ def test_a_process_killed_at_any_request_counts_each_event_once(request_number: 
     assert totals(rig, Fact.FAILURE) == {"unclassified": 9}
 
 
-# --- The contract, point by point
+# --- The contract, point by point (docs/design.md#numbers)
 
 
 def settled(*resources: dict[str, object], **options: object) -> Rig:

@@ -1,6 +1,8 @@
 """What the status and the headers of an answer mean, before its body is looked at.
 
 No header's text gets into a message; the status is a number and may.
+
+See docs/design.md#backing-off.
 """
 
 import re

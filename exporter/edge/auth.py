@@ -2,6 +2,8 @@
 
 Secrets are read from files, and again when the files change; no repr, message or log line shows one.
 Where the headers may go is judged in `links`, before they are asked for.
+
+See docs/design.md#authentication.
 """
 
 import base64

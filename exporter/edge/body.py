@@ -1,6 +1,8 @@
 """The body of an answer, read with caps: bytes on the wire, bytes inflated, and one coding at most.
 
 httpx's own decoding has no bound: 6,777 bytes under `gzip, gzip` became 4 GiB (measured). Nothing here knows JSON.
+
+See docs/design.md#limits.
 """
 
 import zlib

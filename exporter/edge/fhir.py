@@ -1,7 +1,9 @@
-"""What we ask a FHIR server, as design.md section 4 says it: search, page, read, count, Organization.
+"""What we ask a FHIR server: search, page, read, count, Organization.
 
 Every address that is fetched is made here; how it is fetched is `http`'s business, what the bytes mean `task`'s.
 Sources: FHIR R4 search.html; HAPI 8.8.0, measured.
+
+See docs/design.md#asking.
 """
 
 import logging

@@ -3,6 +3,8 @@
 Rule 1: credentials are made per request, after the address has been judged; none live on the client.
 Rule 2: nothing is followed, nothing is read from the environment, nothing is read without a cap or an end.
 Rule 3: an error's message holds host, port and operation at most: no path, no query, no word of the server's.
+
+See docs/design.md#request-headers.
 """
 
 import contextlib

@@ -3,6 +3,8 @@
 The answer is always built on the origin of the base, never on that of the link: whatever two parsers may think of an
 odd host, no request and no credential can leave. Paths are judged by an allow-list, because a proxy may undo what we
 would have to forbid (`%2e%2e`, `..;`, `%252f`). Nothing here sends anything, and no message repeats the server's text.
+
+See docs/design.md#links.
 """
 
 import re

@@ -1,6 +1,8 @@
 """The listening socket, and who is connected to it: at most so many, and the right one goes when there are more.
 
 Rule: no request is read and nothing is written here. One thread, that of the web server, touches a Crowd.
+
+See docs/design.md#slow-clients.
 """
 
 import socket

@@ -1,4 +1,7 @@
-"""What we take from a request, and how long it may wait. Pure: nothing here is awaited, sent or logged."""
+"""What we take from a request, and how long it may wait. Pure: nothing here is awaited, sent or logged.
+
+See docs/design.md#polled-on-scrape.
+"""
 
 import math
 from collections.abc import Iterable, Mapping

@@ -3,6 +3,8 @@
 httpx's time-outs are for one read each: slow headers, endless `103` answers or a body of one byte a second pass them
 for ever (measured). So the socket is held by a second handle, and when time is up it is shut under httpx's feet.
 Name resolution is not covered, since it blocks inside the C library.
+
+See docs/design.md#limits.
 """
 
 import contextlib

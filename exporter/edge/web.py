@@ -3,6 +3,8 @@
 Rule 1: a scrape holds no thread. It waits for a poll on the loop, as long as its budget lets it, and cancels nothing.
 Rule 2: nothing that a client sends, or leaves undone, costs more than a bounded time and a bounded place.
 Rule 3: what is served is the Source's business; here is only how.
+
+See docs/design.md#http-endpoints, docs/design.md#slow-clients.
 """
 
 import asyncio

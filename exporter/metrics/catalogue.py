@@ -5,6 +5,8 @@ Rule 2: nothing here holds a number that was measured, or knows a Task.
 
 Names are as Prometheus sees them, `_total` included. The names and meanings are a contract with those who write
 dashboards and alerts: a change is a line under "breaking" in CHANGELOG.md.
+
+See docs/design.md#metrics.
 """
 
 from collections.abc import Mapping

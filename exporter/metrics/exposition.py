@@ -2,6 +2,8 @@
 
 Rule 1: two formats and no others, whatever is asked for: a Content-Type is never made of what a client sent.
 Rule 2: no request is refused for its headers (never 406): what cannot be read is passed over.
+
+See docs/design.md#exposition-formats.
 """
 
 import math

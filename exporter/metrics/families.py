@@ -2,6 +2,8 @@
 
 Rule 1: a pure function of the Snapshot; the time, the server and the ledger are unknown here.
 Rule 2: nothing is guessed: 0 is said only of what tables list (FIRST_SHOWN, and the gauges' below), the rest once met.
+
+See docs/design.md#absent-and-zero.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -2,6 +2,8 @@
 
 Only the shapes of FHIR's own regular expressions are read (R4, datatypes: instant, dateTime). Nothing here knows what
 time it is, and nothing here guesses: a date without a time or a zone is no instant.
+
+See docs/fhir-quirks.md#task-fields, docs/fhir-quirks.md#q19.
 """
 
 import re

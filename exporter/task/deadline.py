@@ -2,6 +2,8 @@
 
 A deadline is a function of `authoredOn` that never goes down as its argument goes up. So no due date is stored:
 what is overdue at an instant is what was authored before one cutoff. Whose clock that is, is the caller's choice.
+
+See docs/design.md#deadlines.
 """
 
 from dataclasses import dataclass

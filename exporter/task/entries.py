@@ -3,6 +3,8 @@
 Rule 1: an odd Task is an anomaly, never an error: one bad entry must not cost the others of its page.
 Rule 2: of a member, a consent, a note or an output no text leaves this file; of a Task that is not ours, nothing but
 its id, version, stamp and status.
+
+See docs/design.md#privacy.
 """
 
 from collections.abc import Callable, Iterable, Iterator

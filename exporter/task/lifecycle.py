@@ -2,6 +2,8 @@
 
 Rule 1: every judgement about a change is made in this file; nobody else compares versions or statuses.
 Rule 2: nothing here knows the network, the ledger or the time; a walk says when it looked.
+
+See docs/design.md#exact-counters, docs/design.md#durations, docs/design.md#deadlines.
 """
 
 from collections import Counter

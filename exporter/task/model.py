@@ -249,7 +249,7 @@ class Gauges:
 class Snapshot:
     """What `/metrics` says of Tasks. Empty before the baseline; `gauges` is None while they are unknown.
 
-    `counts` and `durations` hold what is *shown*, which may lag what is counted (design: the first event is visible).
+    `counts` and `durations` hold what is *shown*, which may lag what is counted (docs/design.md#series-hold).
     """
 
     counts: Mapping[Series, int] = field(default_factory=dict)

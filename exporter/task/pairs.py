@@ -1,4 +1,7 @@
-"""Which pairs of payers get series of their own: labels are bounded, whatever the server sends."""
+"""Which pairs of payers get series of their own: labels are bounded, whatever the server sends.
+
+See docs/design.md#bounded-labels.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,7 +1,9 @@
 """From a FHIR Reference to the Party that it names, as far as the Task itself tells.
 
 A person is never named: of a Practitioner, a Patient and the like only the type word passes this file, neither name nor
-identifier nor reference (fhir-facts §3.4). Which label a Party gets is the business of `payers`.
+identifier nor reference. Which label a Party gets is the business of `payers`.
+
+See docs/fhir-quirks.md#owner-resolution.
 """
 
 from msgspec import Raw

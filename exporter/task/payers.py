@@ -1,7 +1,9 @@
-"""What a payer is called in a label (fhir-facts §3.4).
+"""What a payer is called in a label.
 
 Nothing here reads anything: where an Organization's name decides, `name` says which one to read. Addresses on other
 hosts are never asked for, and persons are never named.
+
+See docs/fhir-quirks.md#owner-resolution.
 """
 
 import re

@@ -3,6 +3,8 @@
 No published example of a note of Smile CDR's exists, so the defaults are cautious: a stage counts only where the same
 clause speaks of a failure ("member match failed"), since notes may tell every step that went well. Order decides where
 two fit: what was wrong comes before where it was. No pattern repeats anything without bound: no text takes long.
+
+See docs/fhir-quirks.md#failure-reasons.
 """
 
 import re

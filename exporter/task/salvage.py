@@ -2,6 +2,8 @@
 
 Every part is read alone, so that a fault in one costs no other. Nothing else of the entry may leave this file.
 When in doubt an entry is a match, and ours: a Task lost in silence is worse than an anomaly too many.
+
+See docs/fhir-quirks.md#q26.
 """
 
 import re
@@ -129,6 +131,6 @@ def _remains(resource: _Resource, tag: Coding | None) -> Remains:
         id=name if name and ID.fullmatch(name) else None,
         version=version if version and ID.fullmatch(version) else None,
         updated=parse_instant(stamp) if stamp else None,
-        status=STATUSES.get(status or "", Status.UNKNOWN),  # counts are compared by it (design, full comparison)
+        status=STATUSES.get(status or "", Status.UNKNOWN),  # counts are compared by it
         tagged=tag is None or tags is None or any((one.system or "", one.code) == tag for one in tags),
     )

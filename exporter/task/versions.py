@@ -2,6 +2,8 @@
 
 Rule: `meta.lastUpdated` alone never decides. It is when the writing transaction began, so a newer version
 may carry an older stamp (measured on HAPI 8.8.0).
+
+See docs/design.md#version-order.
 """
 
 from enum import StrEnum

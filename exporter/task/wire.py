@@ -5,6 +5,8 @@ Tasks need it (notes), because only its presence counts (the member, the consent
 Task and is read once (tags, codes, payers). No judgement is made in this file.
 
 Sources: FHIR R4 Bundle, Task, Organization, Reference; R5 Task.statusReason (a CodeableReference).
+
+See docs/design.md#elements.
 """
 
 from collections.abc import Callable

@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 INTERVAL = "2s"
 HOLD = "5s"
-"""At least twice the interval, as the contract asks."""
+"""At least twice the interval, see docs/design.md#series-hold."""
 SPEED = 60
 PATIENCE = 90
 """Seconds. A notice waits 30 in its group; the demo's first new exchange comes two minutes after its start."""

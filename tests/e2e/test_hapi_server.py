@@ -1,4 +1,4 @@
-"""What the other end-to-end tests, and the design, take for granted about a HAPI FHIR server."""
+"""What the other end-to-end tests, and docs/fhir-quirks.md#measured, take for granted about HAPI FHIR."""
 
 import os
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 INTERVAL = 1
 HOLD = 3
-"""Seconds; at least twice the interval, as the contract asks."""
+"""Seconds; at least twice the interval, see docs/design.md#series-hold."""
 WINDOW = 10
 """Seconds that `increase()` looks back."""
 PAYERS = 20

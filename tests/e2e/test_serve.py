@@ -26,7 +26,7 @@ from .process import Process, SimulatedServer, environment, exporter, total, unt
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 STOP_WITHIN = 5.0
-"""Seconds from SIGTERM to the end: the contract's own figure."""
+"""Seconds from SIGTERM to the end: see docs/design.md#stopping."""
 QUICK = ("--poll.min-interval", "0s", "--series.hold", "0s")
 
 

@@ -1,4 +1,4 @@
-"""The catalogue keeps the naming rules of Prometheus and OpenMetrics, and the contract's vocabularies."""
+"""The catalogue keeps the naming rules of Prometheus and OpenMetrics, and docs/design.md#vocabularies."""
 
 import re
 from dataclasses import fields

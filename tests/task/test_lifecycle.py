@@ -75,7 +75,7 @@ def moved(changes: Changes) -> dict[Status, int]:
     return {key.status: n for key, n in changes.tasks.items() if n}
 
 
-# --- The table of verdicts (design 4.4)
+# --- The table of verdicts (docs/design.md#version-order)
 
 KNOWN, NEWER, REMADE, BACK = Verdict.KNOWN, Verdict.NEWER, Verdict.REMADE, Verdict.BACK
 

@@ -1,4 +1,4 @@
-"""How a payer comes by its label, step by step (fhir-facts 3.4)."""
+"""How a payer comes by its label, step by step (docs/fhir-quirks.md#owner-resolution)."""
 
 import unicodedata
 

@@ -2,6 +2,8 @@
 
 Settings (sqlite.org/wal.html, sqlite.org/pragma.html): WAL with synchronous=FULL survives power loss;
 locking_mode=EXCLUSIVE keeps a second exporter out, and a killed one leaves no lock behind.
+
+See docs/design.md#ledger-file.
 """
 
 import contextlib

@@ -1,6 +1,8 @@
 """What a ledger's file must be, and what is said of one that is not: for opening it and for a look alike.
 
 Nothing here changes a file.
+
+See docs/design.md#ledger-file.
 """
 
 import contextlib

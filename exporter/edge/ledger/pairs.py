@@ -1,4 +1,7 @@
-"""Pairs of payers that have slots, kept in memory beside the table; and how many have none."""
+"""Pairs of payers that have slots, kept in memory beside the table; and how many have none.
+
+See docs/design.md#bounded-labels.
+"""
 
 import sqlite3
 from collections.abc import Set as AbstractSet
