@@ -18,10 +18,10 @@ from typing import Any
 
 import httpx
 
-from exporter.edge.fhir import ELEMENTS
-from exporter.metrics.exposition import Format, join
+from exporter.fhir.client import ELEMENTS
 from exporter.metrics.families import TaskText
-from exporter.metrics.own import Own
+from exporter.metrics.negotiation import Format, join
+from exporter.metrics.telemetry import Own
 from exporter.task.model import Snapshot
 from tests.builders import completed
 from tests.e2e.hapi_server import hapi, load_tasks

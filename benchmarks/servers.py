@@ -15,9 +15,9 @@ import uuid
 
 from exporter.demo.app import asgi
 from exporter.demo.dates import written
+from exporter.demo.loopback import host
 from exporter.demo.server import Request, Response, answer
 from exporter.demo.store import Store
-from exporter.edge.loopback import host
 from tests.builders import completed, failed, organization, task
 
 PAGE = 200

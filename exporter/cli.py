@@ -16,7 +16,8 @@ from typing import TypeVar
 
 import click
 
-from . import bundle, config, log
+from . import bundle, config
+from . import logs as log
 from .config import LogSettings, Option
 from .errors import ConfigurationError, ExporterError
 
@@ -192,7 +193,7 @@ def main() -> None:
 def serve(**given: Given) -> int:
     """Answer Prometheus' scrapes until told to stop."""
     settings = _settings(given)
-    from . import run
+    from . import app as run
 
     return run.serve(settings)
 
@@ -202,7 +203,7 @@ def serve(**given: Given) -> int:
 def check(**given: Given) -> int:
     """Try configuration and connection; say in plain words what was found and what to mend."""
     settings = _settings(given)
-    from . import run
+    from . import app as run
 
     return run.check(settings)
 
@@ -212,7 +213,7 @@ def check(**given: Given) -> int:
 def once(**given: Given) -> int:
     """Read everything once and write the metrics to standard output."""
     settings = _settings(given)
-    from . import run
+    from . import app as run
 
     return run.once(settings)
 
@@ -223,7 +224,7 @@ def demo(**given: Given) -> int:
     """Run a simulated network of payers, and the exporter on it."""
     settings = _settled(lambda: config.gather_demo(_flags(given), os.environ))
     _start_log(settings.log)
-    from . import run
+    from . import app as run
 
     return run.demo(settings)
 

@@ -27,7 +27,7 @@ from .errors import (
     Unreachable,
     WrongResource,
 )
-from .log import event
+from .logs import event
 from .ports import Clock, Window
 from .task.model import NO_PAIR, Pair, Party, Task
 from .task.payers import Book, Unread, name

@@ -1,6 +1,6 @@
 """The seams: what the middle of the programme asks of the outside, in its own words.
 
-Nothing here does anything. `edge/` keeps these promises for real, `tests/` with fakes.
+Nothing here does anything. `fhir/`, `ledger/` and `metrics/` keep these promises for real, `tests/` with fakes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -8,12 +8,12 @@ from collections import Counter
 from importlib.metadata import version
 
 from .desk import Kind, Turn
-from .edge.page import Landing
 from .jobs import Picture
-from .metrics.exposition import Format, join
 from .metrics.families import TaskText
-from .metrics.own import Own
+from .metrics.negotiation import Format, join
+from .metrics.telemetry import Own
 from .ports import Answer, Scrape
+from .web.landing import Landing
 from .worker import Worker
 
 

@@ -16,13 +16,13 @@ from dataclasses import replace
 
 from .desk import Desk, Kind, Turn
 from .errors import ErrorReason, ExporterError, Throttled, TimedOut
-from .exposure import Exposure
+from .hold import Exposure
 from .jobs import Job, Pause, Picture, Timing
-from .log import event, places
-from .poll import Walk
+from .logs import event, places
 from .ports import Answer, Outcome, Remembered, Scrape, Sweep
-from .sweeps import sweep_all, sweep_open
+from .reconcile import sweep_all, sweep_open
 from .task.model import Instant, Snapshot
+from .walk import Walk
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Reading the numbers of a rig: what a test says of counters and gauges in one short line each."""
 
-from exporter.metrics.exposition import Format
+from exporter.metrics.negotiation import Format
 from exporter.task.model import Fact
 
 from .rig import Rig, value

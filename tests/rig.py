@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 
 from exporter.desk import Desk, Rules
-from exporter.edge.fhir import FhirServer, Habits
-from exporter.edge.http import Connection, Http
-from exporter.edge.ledger import Binding, Ledger, open_ledger
-from exporter.exposure import Exposure
+from exporter.fhir.client import FhirServer, Habits
+from exporter.fhir.http import Connection, Http
+from exporter.hold import Exposure
 from exporter.jobs import Timing
-from exporter.metrics.exposition import Format
+from exporter.ledger import Binding, Ledger, open_ledger
 from exporter.metrics.families import TaskText
-from exporter.metrics.own import Own
+from exporter.metrics.negotiation import Format
+from exporter.metrics.telemetry import Own
 from exporter.names import Namer, fingerprint
 from exporter.ports import Answer
 from exporter.task.deadline import Deadline

@@ -11,38 +11,39 @@ PACKAGE = Path(__file__).parent.parent / "exporter"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 HOMES = {
-    "httpx": ("edge/http.py",),
-    "sqlite3": ("edge/ledger/",),
-    "click": ("cli.py", "check.py", "report.py"),
-    "hypercorn": ("edge/web.py", "edge/loopback.py"),
+    "httpx": ("fhir/http.py",),
+    "sqlite3": ("ledger/",),
+    "click": ("cli.py", "check/", "progress.py"),
+    "hypercorn": ("web/server.py", "demo/loopback.py"),
     "msgspec": ("task/", "config/"),
     "yaml": ("config/",),
-    "prometheus_client": ("metrics/", "run.py"),
+    "prometheus_client": ("metrics/", "app.py"),
 }
 """One library, one home: what replaces it is one folder's business."""
 
 MAY_IMPORT = {
     "task": {"task", "errors"},
     "metrics": {"metrics", "task", "ports", "errors"},
-    "edge": {"edge", "task", "metrics", "ports", "errors", "log"},
+    "fhir": {"fhir", "task", "ports", "errors"},
+    "ledger": {"ledger", "task", "ports", "errors"},
+    "web": {"web", "task", "metrics", "ports", "errors", "logs"},
+    "clock": {"task"},
     "config": {"config", "task", "errors"},
     "demo": {"demo", "task"},
     "ports": {"task", "errors"},
     "bundle": {"errors"},
-    "exposure": set(),
-    "log": set(),
-    "names": {"ports", "task", "errors", "log"},
+    "hold": set(),
+    "logs": set(),
+    "names": {"ports", "task", "errors", "logs"},
     "desk": {"names", "ports", "task", "errors"},
     "refresh": {"desk", "ports", "errors"},
     "jobs": {"desk", "ports", "task", "errors"},
-    "poll": {"desk", "ports", "task", "errors"},
-    "sweeps": {"desk", "poll", "refresh", "ports", "task", "errors"},
-    "worker": {"desk", "poll", "sweeps", "jobs", "exposure", "ports", "task", "errors", "log"},
-    "report": {"desk", "ports", "log"},
-    "serving": {"desk", "jobs", "worker", "edge", "metrics", "ports"},
-    "sampled": {"findings", "task"},
-    "findings": {"config", "sweeps", "edge", "ports", "task", "errors"},
-    "check": {"config", "findings", "sampled", "names", "edge", "ports", "task", "errors"},
+    "walk": {"desk", "ports", "task", "errors"},
+    "reconcile": {"desk", "walk", "refresh", "ports", "task", "errors"},
+    "worker": {"desk", "walk", "reconcile", "jobs", "hold", "ports", "task", "errors", "logs"},
+    "progress": {"desk", "ports", "logs"},
+    "serving": {"desk", "jobs", "worker", "web", "metrics", "ports"},
+    "check": {"check", "clock", "config", "reconcile", "names", "fhir", "ledger", "ports", "task", "errors"},
 }
 """Who may know whom, by folder or module of the package; those not named here are the outermost ring."""
 
@@ -64,7 +65,7 @@ PARTS = {"Desk", "Exposure", "Http", "Serving", "Web", "Worker", "open_ledger"}
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
 
 PURE = ("task/", "metrics/")
-LOCKS = ("metrics/own.py", "metrics/families.py")
+LOCKS = ("metrics/telemetry.py", "metrics/families.py")
 """Instruments are told by several threads and read by another: a lock is no I/O."""
 
 
@@ -140,15 +141,15 @@ def test_nothing_exits_behind_the_command_line(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_only_run_makes_the_parts_and_only_the_command_line_knows_run(path: Path) -> None:
-    if place(path) != "run.py":
+    if place(path) != "app.py":
         made = {f"{place(path)}:{line} makes {name}" for name, line in calls(path) if name in PARTS}
         assert made == set()
     if place(path) != "cli.py":
-        assert all(name != "exporter.run" for name, _ in imports(path))
+        assert all(name != "exporter.app" for name, _ in imports(path))
 
 
 def test_the_parts_that_only_run_makes_are_made_there() -> None:
-    assert PARTS - {name for name, _ in calls(PACKAGE / "run.py")} == set()
+    assert PARTS - {name for name, _ in calls(PACKAGE / "app.py")} == set()
 
 
 def test_whoever_is_named_in_the_rings_exists_and_needs_all_it_is_allowed() -> None:

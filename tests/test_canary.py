@@ -19,17 +19,17 @@ import httpx
 import pytest
 
 from exporter.demo.server import JSON, Response, outcome
-from exporter.edge.auth import Basic, BearerFile
-from exporter.edge.fhir import FhirServer, Habits
-from exporter.edge.http import Connection, Http
-from exporter.edge.page import render
 from exporter.errors import ServerError
-from exporter.log import FORMS, LineFormatter
-from exporter.metrics.exposition import Format
+from exporter.fhir.auth import Basic, BearerFile
+from exporter.fhir.client import FhirServer, Habits
+from exporter.fhir.http import Connection, Http
+from exporter.logs import FORMS, LineFormatter
+from exporter.metrics.negotiation import Format
 from exporter.ports import Search
 from exporter.serving import Serving
 from exporter.task.model import Fact, Selection
 from exporter.task.reasons import classifier
+from exporter.web.landing import render
 
 from . import fake, quirks
 from .builders import TAG, Resource, coding, completed, failed, organization, task

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from exporter import check, cli, findings
+from exporter import cli
+from exporter.check import findings
+from exporter.check import run as check
 from exporter.config import FhirSettings, Settings, gather
-from exporter.edge.fhir import FhirServer, Habits
-from exporter.edge.http import Connection, Http
-from exporter.edge.ledger import Binding, open_ledger
+from exporter.fhir.client import FhirServer, Habits
+from exporter.fhir.http import Connection, Http
+from exporter.ledger import Binding, open_ledger
 from exporter.task.pairs import PairRule
 from exporter.task.reasons import classifier
 

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
-from exporter.metrics.exposition import Format
+from exporter.metrics.negotiation import Format
 from exporter.task.model import OPEN, TERMINAL, TIMED, Anomaly, Fact, Pair, PairStatus, Series, Status
 
 from . import fake, quirk_tasks, quirks

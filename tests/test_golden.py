@@ -11,7 +11,7 @@ import pytest
 
 from exporter.demo.server import Response
 from exporter.jobs import Timing
-from exporter.metrics.exposition import Format
+from exporter.metrics.negotiation import Format
 
 from . import quirk_tasks
 from .builders import at, by_display, completed, concept, failed, meta, organization, output, task

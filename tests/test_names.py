@@ -266,7 +266,7 @@ def test_replicas_give_their_slots_in_the_same_order() -> None:
     assert found == {"['Payer 00000', 'Payer 00001', 'Payer 00002', 'other']\n"}
 
 
-OLD = Path(__file__).parent / "edge" / "ledger-schema-1.sql"
+OLD = Path(__file__).parent / "ledger" / "ledger-schema-1.sql"
 """A ledger that schema 1 wrote with `--pairs.max=1`: Payer 1 has a slot, Payers 0, 2 and 3 have none."""
 
 

@@ -15,24 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter.desk import Desk, Rules
-from exporter.edge.ledger import Binding, open_ledger
+from exporter.ledger import Binding, open_ledger
 from exporter.names import Namer
-from exporter.poll import absorb
 from exporter.ports import Closing, Remembered, Transaction
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Occasion
-from exporter.task.model import (
-    OPEN,
-    TERMINAL,
-    UNCLASSIFIED,
-    Fact,
-    Page,
-    Selection,
-    Snapshot,
-    Status,
-    Task,
-)
+from exporter.task.model import OPEN, TERMINAL, UNCLASSIFIED, Fact, Page, Selection, Snapshot, Status, Task
 from exporter.task.pairs import PairRule
+from exporter.walk import absorb
 
 from .fake import START, HandClock
 

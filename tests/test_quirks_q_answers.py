@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.server import Response
-from exporter.edge.auth import BearerFile
-from exporter.edge.fhir import FhirServer, Habits
-from exporter.edge.http import Connection, Http
+from exporter.fhir.auth import BearerFile
+from exporter.fhir.client import FhirServer, Habits
+from exporter.fhir.http import Connection, Http
 from exporter.jobs import Timing
-from exporter.metrics.exposition import Format
+from exporter.metrics.negotiation import Format
 from exporter.task.model import Anomaly, Fact
 from exporter.task.reasons import classifier
 

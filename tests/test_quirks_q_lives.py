@@ -7,7 +7,7 @@ import pytest
 
 from exporter.demo.server import Response
 from exporter.jobs import Timing
-from exporter.metrics.exposition import Format
+from exporter.metrics.negotiation import Format
 from exporter.task.model import TIMED, Anomaly, Fact, Status
 
 from . import fake, quirk_tasks, quirks

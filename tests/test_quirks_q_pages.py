@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from exporter.demo.server import Request
-from exporter.edge.fhir import Habits
-from exporter.edge.http import Connection, Http
+from exporter.fhir.client import Habits
+from exporter.fhir.http import Connection, Http
 from exporter.jobs import Timing
 from exporter.task.model import Anomaly, Fact
 

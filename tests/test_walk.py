@@ -6,9 +6,9 @@ import pytest
 
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
-from exporter.poll import onward
 from exporter.ports import Answer, Bound
 from exporter.task.model import Anomaly, Fact
+from exporter.walk import onward
 
 from . import fake
 from .builders import TAG, completed, failed, meta, task

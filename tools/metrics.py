@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from exporter.metrics.catalogue import CATALOGUE, OWN, PROCESS, TASKS, Definition, Label
-from exporter.metrics.exposition import Format
 from exporter.metrics.families import TaskText
-from exporter.metrics.own import Own
+from exporter.metrics.negotiation import Format
+from exporter.metrics.telemetry import Own
 from exporter.ports import LedgerState
 from exporter.task.model import Anomaly
 

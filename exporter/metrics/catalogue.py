@@ -15,17 +15,7 @@ from typing import NamedTuple
 
 from ..errors import ErrorReason
 from ..ports import Answer, Operation, Outcome, Sweep
-from ..task.model import (
-    DURATION_BUCKETS,
-    LASTING,
-    OPEN,
-    REASONS,
-    TIMED,
-    UNCLASSIFIED,
-    Anomaly,
-    Fact,
-    Status,
-)
+from ..task.model import DURATION_BUCKETS, LASTING, OPEN, REASONS, TIMED, UNCLASSIFIED, Anomaly, Fact, Status
 
 
 class MetricType(StrEnum):

@@ -35,7 +35,7 @@ from ..task.model import (
     Status,
 )
 from .catalogue import FACTS, GAUGES
-from .exposition import Format, join
+from .negotiation import Format, join
 
 Labels = tuple[str, ...]
 """The values of a sample's labels, in the order of its definition."""

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import httpx
 
+from exporter.clock import SystemClock
 from exporter.demo.app import asgi
+from exporter.demo.loopback import host
 from exporter.demo.server import Request, Response, answer
 from exporter.demo.store import Store
-from exporter.edge.clock import SystemClock
-from exporter.edge.loopback import host
 
 
 class SimulatedServer:

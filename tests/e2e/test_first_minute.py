@@ -165,4 +165,4 @@ def test_the_wheel_works_alone_and_carries_what_it_prints(clone: Path, tmp_path:
     assert json.loads(run(command, "dashboard", folder=tmp_path))["uid"] == "p2p-exchanges"
     assert 'job="elsewhere"' in run(command, "rules", "--job", "elsewhere", folder=tmp_path)
     assert "serve" in run(command, "--help", folder=tmp_path)
-    run(python, "-c", "import exporter.run, exporter.check, exporter.bundle", folder=tmp_path)
+    run(python, "-c", "import exporter.app, exporter.check.run, exporter.bundle", folder=tmp_path)

@@ -20,7 +20,7 @@ from exporter.demo.server import Request, Response
 from exporter.errors import LedgerError, LedgerInUse, Unreachable
 
 from ..builders import failed, organization, task
-from ..edge.hostile import Listener, drips, head, silent
+from ..fhir.hostile import Listener, drips, head, silent
 from .process import Process, SimulatedServer, environment, exporter, total, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]

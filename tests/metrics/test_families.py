@@ -15,8 +15,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.metrics.catalogue import TASKS
-from exporter.metrics.exposition import Format
 from exporter.metrics.families import TaskText, families
+from exporter.metrics.negotiation import Format
 from exporter.task.model import (
     DOCUMENTED,
     DURATION_BUCKETS,

@@ -4,9 +4,9 @@ from prometheus_client import ProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.exposition import Format, join
 from exporter.metrics.families import TaskText
-from exporter.metrics.own import Own
+from exporter.metrics.negotiation import Format, join
+from exporter.metrics.telemetry import Own
 from exporter.ports import LedgerState
 from tools.sample_snapshot import EVERYTHING, sample_snapshot
 

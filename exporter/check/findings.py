@@ -1,0 +1,234 @@
+"""What `check` says of configuration, server and ledger: from answers to sentences. Nothing here asks anybody.
+
+Rule 1: a *note* is what the exporter copes with, a *trouble* what somebody must mend; each trouble says how.
+Rule 2: no Task id, no value of a further search parameter, no secret. What a sample of Tasks holds is in `sampled`.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from ..config import Settings
+from ..errors import ExporterError
+from ..ledger.inspect import Found
+from ..ports import Bound, Search
+from ..reconcile import LAST_INSTANT, NO_CODE, having
+from ..task.capability import Capability
+from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status
+
+SKEW = 60_000
+"""Milliseconds between two clocks that are worth a word: `Date` has whole seconds, and an answer takes some."""
+
+RATE = 1_000
+"""Tasks a second that a real server gives (HAPI 8.8.0, measured)."""
+
+
+class Mark(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    NOTE = "note"
+    TROUBLE = "trouble"
+
+
+class Finding(NamedTuple):
+    """One line for a person, what to do about it, and lines to copy into a file."""
+
+    mark: Mark
+    text: str
+    remedy: str = ""
+    copy: tuple[str, ...] = ()
+
+
+def ok(text: str) -> Finding:
+    """Say what is as it should be."""
+    return Finding(Mark.OK, text)
+
+
+def note(text: str, remedy: str = "") -> Finding:
+    """Say what is worth knowing."""
+    return Finding(Mark.NOTE, text, remedy)
+
+
+def trouble(text: str, remedy: str) -> Finding:
+    """Say what must be mended, and how."""
+    return Finding(Mark.TROUBLE, text, remedy)
+
+
+def failed(subject: str, error: ExporterError) -> Finding:
+    """Say what could not be found out."""
+    return trouble(f"{subject}: {error}", error.remedy)
+
+
+def configured(settings: Settings, base: str) -> list[Finding]:
+    """Say what is asked for, and where."""
+    asked = [ok(f"server: {base}"), ok(f"selection: {_selection(settings.fhir.selection)}")]
+    if settings.fhir.tag is None and settings.fhir.code is None:
+        asked.append(note("selection: every Task counts as an exchange", "Set --fhir.tag or --fhir.code."))
+    return asked
+
+
+def reached(settings: Settings, who: str) -> Finding:
+    """Say that a search worked, and as whom."""
+    fhir = settings.fhir
+    kind = "a bearer token from a file" if fhir.bearer_token_file else "no credentials"
+    kind = "basic authentication" if fhir.username else kind
+    kind += " and a client certificate" if fhir.client_cert_file else ""
+    return ok(f"search: {who} answers, and lets us read Tasks with {kind}")
+
+
+def _selection(selection: Selection) -> str:
+    names = ", ".join(sorted({name for name, _ in selection.search}))
+    further = f", further search parameters {names} (values not shown)" if names else ""
+    return f"tag {_token(selection.tag)}, code {_token(selection.code)}{further}"
+
+
+def _token(coding: Coding | None) -> str:
+    return "any" if coding is None else f"{coding.system}|{coding.code}"
+
+
+def software(capability: Capability) -> Finding:
+    """Say what the server calls itself."""
+    said = (
+        f"software: {capability.software or 'of unknown make'}, FHIR {capability.fhir_version or 'of unknown version'}"
+    )
+    if capability.fhir_version.startswith("4."):
+        return ok(said)
+    return note(said, "The exporter is made for FHIR R4; compare its numbers with some Tasks by hand.")
+
+
+def silent(error: ExporterError) -> Finding:
+    """Say that the server does not tell what it is: only people miss it."""
+    return note(f"software: the server does not say ({error})", "Nothing: the exporter does not need it.")
+
+
+def clocks(theirs: Instant | None, ours: Instant) -> Finding:
+    """Compare the server's clock with ours."""
+    if theirs is None:
+        return note("clock: the server tells no time; ours is used", "Keep both machines in time by NTP.")
+    apart = theirs - ours
+    if abs(apart) <= SKEW:
+        return ok(f"clock: the server's agrees with ours (within {SKEW // 1000} s)")
+    which = "ahead of" if apart > 0 else "behind"
+    remedy = "Keep both machines in time by NTP. Tasks are judged by the server's clock."
+    return note(f"clock: the server's is {span(abs(apart) / 1000)} {which} ours", remedy)
+
+
+TAG_REFUSED = note(
+    "search by _tag: refused; every Task is read, and its tag checked here",
+    "Activate the search parameter on the server: a SearchParameter with code _tag, base Task, type token, expression "
+    "Task.meta.tag, status active (Smile CDR and HAPI with INLINE tag storage need one), and have Tasks indexed anew.",
+)
+
+
+class Probe(NamedTuple):
+    """A question whose answer must be 0: a server that counts anything ignored a part of it."""
+
+    name: str
+    search: Search
+    amiss: Mark
+    remedy: str
+
+
+def probes(middle: Instant, status: Status) -> tuple[Probe, ...]:
+    """Make the questions. `middle` is a stamp among those of the Tasks, `status` one that some of them have."""
+    other = Status.DRAFT if status is not Status.DRAFT else Status.REJECTED
+    activate = "Activate the search parameter {} for Task on the server, and have Tasks indexed anew."
+    walks = "Nothing at once: each --reconcile.full-interval everything is walked instead of counted."
+    return (
+        Probe("_lastUpdated from", Search(Bound("ge", LAST_INSTANT)), Mark.TROUBLE, activate.format("_lastUpdated")),
+        Probe("_lastUpdated before", Search(until=1), Mark.NOTE, walks),
+        Probe("_lastUpdated from and before", Search(Bound("ge", middle), middle), Mark.NOTE, walks),
+        Probe("_tag", Search(filters=(("_tag", NO_CODE),)), Mark.NOTE, walks),
+        Probe(
+            "status",
+            Search(filters=(("status", status.value), ("status", other.value))),
+            *(Mark.TROUBLE, activate.format("status")),
+        ),
+        Probe(
+            "status:not",
+            Search(filters=(("status", status.value), ("status:not", status.value))),
+            *(
+                Mark.TROUBLE,
+                "Let the modifier :not of the search parameter status through: open Tasks are found by it.",
+            ),
+        ),
+    )
+
+
+def probed(probe: Probe, count: int | None) -> Finding:
+    """Judge the answer to a probe; None means that the server refused it."""
+    if count == 0:
+        return ok(f"search by {probe.name}: obeyed")
+    return Finding(probe.amiss, f"search by {probe.name}: {'refused' if count is None else 'ignored'}", probe.remedy)
+
+
+BY_STATUS = {status: having(status) for status in Status}
+"""What to count."""
+
+UNCOUNTED = note(
+    "counts: the server gives none (_summary=count)",
+    "Let it count. Until then each --reconcile.full-interval everything is walked, and the baseline shows no end.",
+)
+
+
+UNCOUNTED_BY_TAG = note("counts: none, since the server refuses _tag", "As for _tag; until then everything is walked.")
+
+
+def nothing(others: int) -> Finding:
+    """Say that no Task fits; `others` are those without regard to the tag."""
+    remedy = "Check --fhir.tag and --fhir.search, and whether an exchange has ever been started."
+    return note(f"Tasks: none fits the search; without the tag it would be {others:,}", remedy)
+
+
+def counted(total: int, counts: Mapping[Status, int]) -> list[Finding]:
+    """Say how many Tasks there are, by the server's own count, and how long the baseline takes."""
+    shown = [*DOCUMENTED, *(status for status in Status if status not in DOCUMENTED and counts.get(status))]
+    each = ", ".join(f"{status} {counts[status]:,}" for status in shown) if counts else "by status unknown"
+    seconds = max(1.0, total / RATE)
+    return [ok(f"Tasks: {total:,} ({each})"), ok(f"baseline: about {span(seconds)}, at {RATE:,} Tasks a second")]
+
+
+def paged(asked: int, given: int | None) -> Finding:
+    """Compare the page size with the one asked for; `given` is None where all Tasks fit on one page."""
+    if given is None:
+        return ok(f"pages: too few Tasks to fill one of {asked}")
+    if given >= asked:
+        return ok(f"pages: of {given} Tasks, as asked for")
+    remedy = "Nothing; or raise the server's largest page size, for a quicker baseline."
+    return note(f"pages: of {given} Tasks, though {asked} were asked for", remedy)
+
+
+def sorted_by(stamps: Sequence[Instant]) -> Finding:
+    """Judge the order of a page's stamps."""
+    if list(stamps) == sorted(stamps):
+        return ok("_sort: stamps ascend")
+    return trouble(
+        "_sort: Tasks do not come in the order of their stamps, so windows may lose some",
+        "Let _sort=_lastUpdated,_id through to the server; look for a proxy that drops it.",
+    )
+
+
+LEDGER = {
+    Found.MEMORY: note("ledger: in memory only", "Give a path in --ledger, or counters begin anew with each start."),
+    Found.ABSENT: ok("ledger: none yet; serve will make it"),
+    Found.BEGUN: ok("ledger: of this source; its baseline is not complete"),
+    Found.COMPLETE: ok("ledger: of this source; its baseline is complete"),
+}
+IN_USE = note("ledger: in use by another process", "Nothing, if that is the exporter at work.")
+
+
+def summed(findings: Sequence[Finding]) -> str:
+    """Say how it went in one sentence."""
+    count = sum(finding.mark is Mark.TROUBLE for finding in findings)
+    if not count:
+        return "No trouble found."
+    return f"{count} {'trouble' if count == 1 else 'troubles'} found: mend, and check again."
+
+
+def span(seconds: float) -> str:
+    """Write a length of time roughly, as a person would."""
+    units = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
+    size, word = next((unit for unit in units if seconds >= 2 * unit[0]), (1, "seconds"))
+    count = round(seconds / size)
+    return f"{count} {word if count != 1 else word[:-1]}"

@@ -1,1 +1,0 @@
-"""Where effects happen: one outside thing a file."""

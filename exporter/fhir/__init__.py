@@ -1,0 +1,1 @@
+"""The FHIR server as it is asked: the client, and the one importer of httpx."""

@@ -1,0 +1,59 @@
+"""A look at a ledger that may be in use: nothing is made, changed or held. For `check` alone.
+
+The file is read without any lock where no `-wal` lies beside it, since every exporter at work has one. Else a read lock
+is taken for the moment of one query; an exporter that starts meanwhile waits for it (files.py, `timeout=1`).
+"""
+
+import os
+import sqlite3
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+
+from ..errors import LedgerFailed
+from ..ports import Remembered
+from .open import MEMORY
+from .statements import STATES
+from .validate import Binding, check_kind, check_source, check_version, check_whole, translated
+
+
+class Found(StrEnum):
+    """What is at the path of `--ledger`."""
+
+    MEMORY = "memory"
+    ABSENT = "absent"
+    BEGUN = "begun"
+    """Of this source, its baseline not complete."""
+    COMPLETE = "complete"
+
+
+def peek_ledger(path: str, binding: Binding) -> Found:
+    """Say what serve would find. Raises LedgerInUse, LedgerForeign, LedgerTooNew, LedgerDamaged, or LedgerFailed."""
+    if path == MEMORY:
+        return Found.MEMORY
+    file = Path(path).absolute()
+    if not file.exists():
+        _check_access(file.parent, os.W_OK | os.X_OK)
+        return Found.ABSENT
+    _check_access(file, os.R_OK | os.W_OK)
+    with translated(path):
+        states = _read(file, path)
+    check_source(states.get(Remembered.SOURCE), path, binding)
+    return Found.COMPLETE if Remembered.WATERMARK in states else Found.BEGUN
+
+
+def _check_access(path: Path, mode: int) -> None:
+    if not os.access(path, mode):
+        raise LedgerFailed(f"user {os.geteuid()} may not write {path}, or it does not exist")
+
+
+def _read(file: Path, path: str) -> dict[str, str]:
+    """Read the state table, after the checks that opening makes."""
+    unused = not file.with_name(file.name + "-wal").exists()
+    way = "mode=ro&immutable=1" if unused else "mode=ro"
+    with closing(sqlite3.connect(f"{file.as_uri()}?{way}", uri=True, timeout=0)) as connection:
+        check_kind(connection, path)
+        if unused:  # else an exporter that starts would wait too long for the lock
+            check_whole(connection, path)
+        check_version(connection, path)
+        return dict(connection.execute(STATES).fetchall())

@@ -1,0 +1,147 @@
+"""Opening a ledger: its file, its lock, its schema. What is refused is said in `judge`; nothing here knows Tasks.
+
+Settings (sqlite.org/wal.html, sqlite.org/pragma.html): WAL with synchronous=FULL survives power loss;
+locking_mode=EXCLUSIVE keeps a second exporter out, and a killed one leaves no lock behind.
+
+See docs/design.md#ledger-file.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from ..errors import LedgerDamaged, LedgerError, LedgerFailed
+from ..ports import Remembered
+from ..task.pairs import PairRule
+from . import schema
+from .ledger import Ledger
+from .statements import SET_STATE
+from .validate import Binding, check_kind, check_source, check_version, check_whole, translated
+
+MEMORY = ":memory:"
+
+SETTINGS = """
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 8000;
+    PRAGMA journal_size_limit = 67108864;
+"""
+"""A checkpoint each 32 MB. How much is cached depends on what is done: `rows`."""
+
+
+def open_ledger(path: str, binding: Binding, rule: PairRule) -> tuple[Ledger, Path | None]:
+    """Open or make the ledger at `path` (or `:memory:`).
+
+    A damaged file is set aside and a new one made, so that monitoring goes on: its new name is returned.
+    Raises LedgerInUse, LedgerForeign, LedgerTooNew, or LedgerFailed.
+    """
+    try:
+        return _open(path, binding, rule), None
+    except LedgerDamaged:
+        aside = _set_aside(Path(path))
+        return _open(path, binding, rule), aside
+
+
+def _open(path: str, binding: Binding, rule: PairRule) -> Ledger:
+    with translated(path):
+        if path != MEMORY:
+            _make_file(Path(path))
+            _keep_spills_beside(Path(path))
+        connection = sqlite3.connect(path, isolation_level=None, timeout=1, check_same_thread=False)
+        try:
+            _prepare(connection, path, binding)
+            return Ledger(connection, rule)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _make_file(path: Path) -> None:
+    """Make an empty ledger, readable by us alone, where there is no file; `-wal` and `-shm` take its mode.
+
+    It is made under another name: a first start that is killed, or finds the disk full, leaves no half of a ledger,
+    which the next start would have to refuse.
+    """
+    draft = path.with_name(f"{path.name}.new-{os.getpid()}")
+    try:
+        if path.exists():
+            return
+        draft.unlink(missing_ok=True)
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            _migrate(connection, str(path))
+        _place(draft, path)
+    except OSError as error:
+        raise LedgerFailed(_unwritable(path, error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _keep_spills_beside(path: Path) -> None:
+    """Let SQLite spill temporary tables into the ledger's own folder: they hold Task ids, and /tmp may be read-only.
+
+    The variable is SQLite's own and can only be given so (sqlite.org/tempfiles.html, section 5).
+    """
+    os.environ.setdefault("SQLITE_TMPDIR", str(path.resolve().parent))
+
+
+def _place(draft: Path, path: Path) -> None:
+    """Give it its name, unless another process was quicker: a link never replaces a file, as renaming does."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:
+        draft.rename(path)  # some disks know no links
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"the ledger {path} cannot be made by user {os.geteuid()}: {error.strerror}"
+
+
+def _prepare(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
+    if path != MEMORY:
+        check_kind(connection, path)
+        with contextlib.suppress(OSError):  # a file of another owner in our group: the next step tells
+            Path(path).chmod(0o600)
+    connection.executescript(SETTINGS)
+    connection.execute("BEGIN EXCLUSIVE")  # takes the lock now, and for good
+    connection.execute("COMMIT")
+    check_whole(connection, path)
+    _migrate(connection, path)
+    _bind(connection, path, binding)
+    connection.executescript(schema.TEMPORARY)
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the schema up to date, each step in a transaction of its own."""
+    version = check_version(connection, path)
+    for step, script in enumerate(schema.MIGRATIONS[version:], start=version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {schema.APPLICATION_ID};"
+            f"PRAGMA user_version = {step}; COMMIT"
+        )
+
+
+def _bind(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
+    known = connection.execute("SELECT value FROM state WHERE name = ?", (Remembered.SOURCE,)).fetchone()
+    check_source(known and known[0], path, binding)
+    if known is None:
+        connection.execute(SET_STATE, {"name": Remembered.SOURCE, "value": binding.digest})
+
+
+def _set_aside(path: Path) -> Path:
+    """Move a damaged file, and what belongs to it, out of the way."""
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise LedgerError(f"the damaged ledger {path} cannot be set aside: {error.strerror}") from error
+    return aside

@@ -1,0 +1,81 @@
+"""What a ledger's file must be, and what is said of one that is not: for opening it and for a look alike.
+
+Nothing here changes a file.
+
+See docs/design.md#ledger-file.
+"""
+
+import contextlib
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
+from ..task.model import Selection
+from . import schema
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The source a ledger belongs to: numbers of two servers, or of two selections, must never mix."""
+
+    url: str
+    selection: Selection
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint: a further search parameter could hold an identifier, so the text itself is not kept."""
+        return hashlib.sha256(repr((self.url.rstrip("/"), self.selection)).encode()).hexdigest()
+
+
+def check_kind(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse what is no ledger of ours, an emptied one too: counters made anew from it would lie."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
+        raise LedgerForeign(f"{path} exists and is not a ledger, or has been emptied")
+
+
+def check_whole(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse a ledger with a damaged page; reads all of it."""
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise _damaged(path)
+
+
+def check_version(connection: sqlite3.Connection, path: str) -> int:
+    """Refuse a ledger of a later programme; returns the version of the schema."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(schema.MIGRATIONS):
+        raise LedgerTooNew(f"the ledger {path} has schema {version}, this programme knows {len(schema.MIGRATIONS)}")
+    return version
+
+
+def check_source(known: str | None, path: str, binding: Binding) -> None:
+    """Refuse a ledger bound to another source; `known` is the digest in it, None before its first use."""
+    if known not in {None, binding.digest}:
+        raise LedgerForeign(f"the ledger {path} was made for another FHIR server or selection of Tasks")
+
+
+@contextlib.contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Raise LedgerInUse, LedgerForeign, LedgerDamaged or LedgerFailed for what SQLite raises inside."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise _judged(path, error) from error
+
+
+def _judged(path: str, error: sqlite3.DatabaseError) -> LedgerInUse | LedgerForeign | LedgerDamaged | LedgerFailed:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_BUSY:
+        return LedgerInUse(f"the ledger {path} is in use by another process")
+    if code == sqlite3.SQLITE_NOTADB:
+        return LedgerForeign(f"{path} is not a ledger")
+    if code == sqlite3.SQLITE_CORRUPT or not isinstance(error, sqlite3.OperationalError):
+        return _damaged(path)
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return LedgerFailed(f"the ledger {path} cannot be used by user {os.geteuid()} ({name})")
+
+
+def _damaged(path: str) -> LedgerDamaged:
+    return LedgerDamaged(f"the ledger {path} is damaged")

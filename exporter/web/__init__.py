@@ -1,0 +1,1 @@
+"""The web server: /metrics, the page for people, health."""
