@@ -23,9 +23,9 @@ from .demo.loopback import host
 from .desk import Desk, Rules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
-from .fhir.client import FhirServer, Habits
-from .fhir.http import Connection, Http
-from .hold import Exposure
+from .fhir.client import FhirServer, SearchOptions
+from .fhir.http import Http, HttpOptions
+from .hold import SeriesHold
 from .jobs import Picture, Timing
 from .ledger import Binding, Ledger, open_ledger
 from .logs import event
@@ -41,7 +41,7 @@ from .task.reasons import classifier
 from .web.server import Web
 from .worker import Worker
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 END_WITHIN = 2.0
 """Seconds that the worker and the web server each get to end after SIGTERM; together they stay under five."""
@@ -56,26 +56,26 @@ class Exporter:
     ledger: Ledger
 
 
-def serve(settings: Settings, *, lively: bool = False) -> int:
+def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until told to stop; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assembled(settings, settings.hold)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    source = Serving(exporter.worker, exporter.own, worker, lively=lively)
+    source = Serving(exporter.worker, exporter.own, worker, poll_on_view=poll_on_view)
     web = Web(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
-    _tell(*address, lively=lively)
+    _tell(*address, poll_on_view=poll_on_view)
     return _answer_until(stopped, exporter, worker, web)
 
 
-def _tell(host: str, port: int, *, lively: bool) -> None:
+def _tell(host: str, port: int, *, poll_on_view: bool) -> None:
     """Log where we listen; the demo's own line is for a person who wants to look."""
-    event(log, logging.INFO, "listening", address=f"{host}:{port}", version=version("fhir-task-exporter"))
+    event(logger, logging.INFO, "listening", address=f"{host}:{port}", version=version("fhir-task-exporter"))
     if host not in {"127.0.0.1", "::1"}:
-        event(log, logging.WARNING, "whoever reaches this address can read the metrics", address=f"{host}:{port}")
-    if lively:
-        event(log, logging.INFO, "open this page", url=f"http://{_dialled(host)}:{port}/")
+        event(logger, logging.WARNING, "whoever reaches this address can read the metrics", address=f"{host}:{port}")
+    if poll_on_view:
+        event(logger, logging.INFO, "open this page", url=f"http://{_dialled(host)}:{port}/")
 
 
 def _dialled(host: str) -> str:
@@ -89,7 +89,7 @@ def _dialled(host: str) -> str:
 def _answer_until(stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: Web[Picture]) -> int:
     while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
         pass
-    event(log, logging.INFO, "stopping")
+    event(logger, logging.INFO, "stopping")
     exporter.worker.stop()
     web.stop(END_WITHIN)
     worker.join(END_WITHIN)
@@ -128,9 +128,9 @@ def demo(settings: DemoSettings) -> int:
         return asgi(Demo(SystemClock().wall, f"{address}/fhir", speed=settings.speed).answer)
 
     url = f"{host(simulate)}/fhir"
-    event(log, logging.INFO, "a simulated FHIR server is at", url=url)
+    event(logger, logging.INFO, "a simulated FHIR server is at", url=url)
     shown = Settings(fhir=FhirSettings(url=url), ledger=":memory:", hold=0.0, web=settings.web, log=settings.log)
-    return serve(shown, lively=True)
+    return serve(shown, poll_on_view=True)
 
 
 def _assembled(settings: Settings, hold: float) -> Exporter:
@@ -147,14 +147,14 @@ def _assembled(settings: Settings, hold: float) -> Exporter:
         namer=Namer(settings.payers, settings.fhir.url, clock, ledger.organizations()),
         rules=_rules(settings),
     )
-    exposure = Exposure(hold, clock.monotonic())
+    exposure = SeriesHold(hold, clock.monotonic())
     return Exporter(Worker(desk, _timing(settings), exposure, _reporter(clock)), own, ledger)
 
 
 def fhir_server(settings: Settings, own: Own) -> FhirServer:
     """Make the client of the FHIR server."""
     fhir = settings.fhir
-    connection = Connection(
+    connection = HttpOptions(
         base=fhir.url,
         timeout=fhir.timeout,
         ca_file=_path(fhir.ca_file),
@@ -162,7 +162,7 @@ def fhir_server(settings: Settings, own: Own) -> FhirServer:
         client_key_file=_path(fhir.client_key_file),
         rewrite_links=fhir.rewrite_links,
     )
-    habits = Habits(classifier(settings.reasons), fhir.page_size, settings.poll.timeout)
+    habits = SearchOptions(classifier(settings.reasons), fhir.page_size, settings.poll.timeout)
     return FhirServer(Http(connection, _auth(settings), own), fhir.selection, habits)
 
 
@@ -180,8 +180,8 @@ def _ledger(settings: Settings, own: Own) -> Ledger:
     rule = PairRule(settings.pairs_max, frozenset(settings.payers.values()))
     ledger, aside = open_ledger(settings.ledger, binding, rule)
     if aside is not None:
-        own.erred(ErrorReason.LEDGER)
-        event(log, logging.ERROR, "the ledger was damaged; it is set aside and made anew", kept=str(aside))
+        own.count_error(ErrorReason.LEDGER)
+        event(logger, logging.ERROR, "the ledger was damaged; it is set aside and made anew", kept=str(aside))
     return ledger
 
 

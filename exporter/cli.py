@@ -16,13 +16,12 @@ from typing import TypeVar
 
 import click
 
-from . import bundle, config
-from . import logs as log
+from . import bundle, config, logs
 from .config import LogSettings, Option
 from .errors import ConfigurationError, ExporterError
 
 TROUBLE, WRONG_USAGE = 1, 2
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Given = str | bool | Sequence[str] | None
 Function = TypeVar("Function", bound=Callable[..., int])
@@ -76,7 +75,7 @@ class _Command(click.Command):
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001 - the last resort: a traceback would print the message, and what is in it
-            _complain(f"An error of the programme itself: {type(error).__name__} at {log.places(error)}.")
+            _complain(f"An error of the programme itself: {type(error).__name__} at {logs.traceback_summary(error)}.")
             _complain(ExporterError.remedy)
             code = TROUBLE
         ctx.exit(code)
@@ -118,7 +117,7 @@ def _settled(settle: Callable[[], Plan]) -> Plan:
 
 def _complain(*lines: str) -> None:
     for line in lines:
-        click.echo(log.masked(line), err=True)
+        click.echo(logs.masked(line), err=True)
 
 
 def _with(options: Sequence[Option]) -> Callable[[Function], Function]:
@@ -173,9 +172,9 @@ def _settings(given: Mapping[str, Given]) -> config.Settings:
 
 
 def _start_log(chosen: LogSettings) -> None:
-    log.configure(chosen.level, chosen.format)
+    logs.configure(chosen.level, chosen.format)
     for name in config.unknown_variables(os.environ):
-        log.event(_LOG, logging.WARNING, "no option is called like this variable; it is ignored", variable=name)
+        logs.event(logger, logging.WARNING, "no option is called like this variable; it is ignored", variable=name)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

@@ -23,10 +23,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WalkPlan:
     """A question, and how far it was answered before.
 
-    `resumed` marks a walk that was broken off; `joining` marks the full comparison (`Occasion.joining`).
+    `resumed` marks a walk that was broken off; `joining` marks the full comparison (`Observation.joining`).
     """
 
     kind: Kind
@@ -38,7 +38,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Progress:
     """What one page did. `wants_poll` asks for a complete poll before the walk goes on, `throttled` for silence.
 
     `walked` counts Tasks that were news; `expected` is the server's own count at the start, 0 where it gave none.
@@ -101,16 +101,16 @@ class Desk:
         elif noted not in {None, self.rules.names}:
             tx.note(Remembered.NAMES, None)  # names may be taken back before everything was walked
 
-    def next_plan(self) -> Plan:
+    def next_plan(self) -> WalkPlan:
         """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""
         walk = self.ledger.walk
         if walk is not None:
             search = Search(_settled(walk.cursor, walk.searched - self.rules.overlap))
-            return Plan(Kind(walk.kind), search, resumed=True, walked=walk.walked, expected=walk.expected)
+            return WalkPlan(Kind(walk.kind), search, resumed=True, walked=walk.walked, expected=walk.expected)
         watermark = self.ledger.instant(Remembered.WATERMARK)
         if watermark is None:
-            return Plan(Kind.BASELINE)
-        return Plan(Kind.POLL, Search(Bound("ge", watermark)))
+            return WalkPlan(Kind.BASELINE)
+        return WalkPlan(Kind.POLL, Search(Bound("ge", watermark)))
 
 
 def _settled(cursor: Bound | None, at: Instant) -> Bound | None:

@@ -16,7 +16,7 @@ PATIENCE = 3
 """Holds without a scrape after which counts are shown all the same: whoever reads us is no Prometheus."""
 
 
-class Exposure:
+class SeriesHold:
     """Which pictures have been scraped, and since when. All times are monotonic seconds; used by two threads."""
 
     def __init__(self, hold: float, now: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from .desk import Turn
+from .desk import Progress
 from .errors import ExporterError, Throttled
 from .ports import Outcome, Sweep
 from .task.model import Snapshot
@@ -46,7 +46,7 @@ class Picture:
 class Job:
     """A walk or sweep under way."""
 
-    turns: Iterator[Turn]
+    turns: Iterator[Progress]
     began: float
     future: "Future[bool] | None" = None
     sweep: Sweep | None = None

@@ -1,8 +1,8 @@
 """How log lines are written: one event a line, on stderr, as logfmt or JSON.
 
-`event(log, logging.INFO, "poll complete", tasks=3)` is how the programme logs. Whatever reaches a line, from us or from
-a library, is escaped and passes the last wall: what looks like a credential or a query is masked. An exception shows as
-its class and its places in the code, never as its message, which may repeat what a server sent.
+`event(logger, logging.INFO, "poll complete", tasks=3)` is how the program logs. Whatever reaches a line, from us or
+from a library, is escaped and passes the last wall: what looks like a credential or a query is masked. An exception
+shows as its class and its places in the code, never as its message, which may repeat what a server sent.
 """
 
 import json
@@ -91,7 +91,7 @@ def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Field]]:
         yield re.sub(r"[^A-Za-z0-9_]", "_", str(name)), value
     if record.exc_info and record.exc_info[1] is not None:
         yield "error", type(record.exc_info[1]).__name__
-        yield "at", places(record.exc_info[1])
+        yield "at", traceback_summary(record.exc_info[1])
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -102,7 +102,7 @@ def _message(record: logging.LogRecord) -> str:
         return str(record.msg)
 
 
-def places(error: BaseException) -> str:
+def traceback_summary(error: BaseException) -> str:
     """Tell where an exception came through: files, lines and functions, outermost first, without its message."""
     frames = traceback.extract_tb(error.__traceback__)
     return " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames)

@@ -32,7 +32,7 @@ from .ports import Clock, Window
 from .task.model import NO_PAIR, Pair, Party, Task
 from .task.payers import Book, Unread, name
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 REMEMBERED = 20_000
 """Answers kept, in memory and in the ledger. Those past it are in memory only, and forgotten when they are as many."""
@@ -152,7 +152,7 @@ class Namer:
 
     def _refuse(self, reference: str, error: ServerError, why: str) -> None:
         """Go on without a name. The log does not say whose."""
-        event(log, logging.WARNING, why, reason=error.reason.value)
+        event(logger, logging.WARNING, why, reason=error.reason.value)
         self._remember(reference, None)
 
     def _fails_for_long(self, reference: str) -> bool:

@@ -132,7 +132,7 @@ class Slice(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class PollEnd:
     """How a complete poll ends.
 
     `now` is the server's clock; `baseline` marks the first complete walk. `show` is the number of the newest picture
@@ -170,7 +170,7 @@ class Transaction(Protocol):
     def forget(self, before: Instant) -> None:
         """Drop Tasks gone since before then."""
 
-    def close(self, closing: Closing) -> Snapshot:
+    def close(self, closing: PollEnd) -> Snapshot:
         """End a complete poll and read the new picture."""
 
 
@@ -303,7 +303,7 @@ class Telemetry(Protocol):
     def polled(self, outcome: Outcome, seconds: float) -> None:
         """Count a poll (a catch-up is one poll, and so is the baseline)."""
 
-    def erred(self, reason: ErrorReason) -> None:
+    def count_error(self, reason: ErrorReason) -> None:
         """Count an error."""
 
     def reconciled(self, sweep: Sweep, outcome: Outcome) -> None:

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 from click import progressbar
 
-from .desk import Kind, Turn
+from .desk import Kind, Progress
 from .logs import event
 from .ports import Clock
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PERIOD = 10.0
 """Seconds between two lines of progress."""
 
 
-Reporter = Callable[[Turn], None]
+Reporter = Callable[[Progress], None]
 
 
 class Lines:
@@ -35,7 +35,7 @@ class Lines:
         self._clock = clock
         self._spoken = clock.monotonic()
 
-    def __call__(self, turn: Turn) -> None:
+    def __call__(self, turn: Progress) -> None:
         """Speak at the end, and each PERIOD before it."""
         now = self._clock.monotonic()
         if not turn.ended and now - self._spoken < PERIOD:
@@ -43,7 +43,7 @@ class Lines:
         self._spoken = now
         name = "baseline" if turn.kind is Kind.BASELINE else "catch-up"
         state = "complete" if turn.ended else "goes on"
-        event(log, logging.INFO, f"{name} {state}", tasks=turn.walked, expected=turn.expected or None)
+        event(logger, logging.INFO, f"{name} {state}", tasks=turn.walked, expected=turn.expected or None)
 
 
 class Bar:
@@ -54,7 +54,7 @@ class Bar:
         self._walked = 0
         self._lost = False
 
-    def __call__(self, turn: Turn) -> None:
+    def __call__(self, turn: Progress) -> None:
         """Draw, once the server was asked for its count; a walk of unknown length has a bar that only moves."""
         if self._lost or (turn.expected is None and not turn.ended):
             return
@@ -63,7 +63,7 @@ class Bar:
         except (OSError, ValueError):  # ValueError: Python's own word for a closed stderr
             self._lost = True
 
-    def _draw(self, turn: Turn) -> None:
+    def _draw(self, turn: Progress) -> None:
         if self._bar is None:
             label = "Baseline" if turn.kind is Kind.BASELINE else "Catch-up"
             length = turn.expected or (turn.walked if turn.ended else None)

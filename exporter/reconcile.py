@@ -13,7 +13,7 @@ from itertools import pairwise
 from random import sample
 from typing import NamedTuple
 
-from .desk import Desk, Kind, Plan, Turn
+from .desk import Desk, Kind, Progress, WalkPlan
 from .errors import (
     AuthFailed,
     ClientFault,
@@ -29,7 +29,7 @@ from .errors import (
 )
 from .ports import Bound, Remembered, Search, Slice
 from .refresh import refresh_names
-from .task.lifecycle import Occasion, vanish
+from .task.lifecycle import Observation, vanish
 from .task.model import DIGEST, TERMINAL, Instant, Status
 from .task.rows import Gone, Row
 from .walk import Walk, absorb
@@ -62,17 +62,17 @@ LAST_INSTANT: Instant = 32_503_680_000_000
 """The year 3000: past every stamp, and a date that every server reads."""
 
 
-def sweep_open(desk: Desk, lookback: int) -> Iterator[Turn]:
+def sweep_open(desk: Desk, lookback: int) -> Iterator[Progress]:
     """Compare the open Tasks, and what changed within `lookback` milliseconds."""
     watermark = desk.ledger.instant(Remembered.WATERMARK) or 0
     desk.ledger.begin_sweep()
-    yield from Walk(desk, Plan(Kind.SWEEP, Search(filters=(NOT_ENDED,)))).turns()
-    yield from Walk(desk, Plan(Kind.SWEEP, Search(Bound("ge", watermark - lookback)))).turns()
-    yield Turn(wants_poll=True)
+    yield from Walk(desk, WalkPlan(Kind.SWEEP, Search(filters=(NOT_ENDED,)))).turns()
+    yield from Walk(desk, WalkPlan(Kind.SWEEP, Search(Bound("ge", watermark - lookback)))).turns()
+    yield Progress(wants_poll=True)
     yield from _look_up_missing(desk, None)
 
 
-def sweep_all(desk: Desk) -> Iterator[Turn]:
+def sweep_all(desk: Desk) -> Iterator[Progress]:
     """Compare everything: by counts where the server counts, else, or where payers were renamed, by walking."""
     yield from refresh_names(desk)
     desk.ledger.begin_sweep()
@@ -82,7 +82,7 @@ def sweep_all(desk: Desk) -> Iterator[Turn]:
         slices = None if desk.renamed else (yield from _differing(desk))
     except ServerError as error:
         yield _uncounted(desk, error)
-    yield Turn(wants_poll=True)
+    yield Progress(wants_poll=True)
     if slices is None:
         yield from _walk_everything(desk)
     else:
@@ -96,24 +96,24 @@ def sweep_all(desk: Desk) -> Iterator[Turn]:
             tx.recount_capped()
 
 
-def _walk_everything(desk: Desk) -> Iterator[Turn]:
-    yield from Walk(desk, Plan(Kind.SWEEP, joining=True)).turns()
-    yield Turn(wants_poll=True)
+def _walk_everything(desk: Desk) -> Iterator[Progress]:
+    yield from Walk(desk, WalkPlan(Kind.SWEEP, joining=True)).turns()
+    yield Progress(wants_poll=True)
     for status in Status:
         yield from _look_up_missing(desk, Slice(status, 0, LAST_INSTANT))
 
 
-def _mend(desk: Desk, part: Slice) -> Iterator[Turn]:
+def _mend(desk: Desk, part: Slice) -> Iterator[Progress]:
     """Walk a slice that still differs after the poll, or is small, and look up what it does not hold."""
     ours = desk.ledger.count_between(part)
     if ours > FEW and (yield from _counted(desk, part)) == ours:
         return
-    yield Turn()
-    yield from Walk(desk, Plan(Kind.SWEEP, _search(part), joining=True)).turns()
+    yield Progress()
+    yield from Walk(desk, WalkPlan(Kind.SWEEP, _search(part), joining=True)).turns()
     yield from _look_up_missing(desk, part)
 
 
-def _counted(desk: Desk, part: Slice) -> Generator[Turn, None, int | None]:
+def _counted(desk: Desk, part: Slice) -> Generator[Progress, None, int | None]:
     """Ask for the server's count of a slice; None where it fails."""
     try:
         return _count(desk, _search(part))
@@ -122,11 +122,11 @@ def _counted(desk: Desk, part: Slice) -> Generator[Turn, None, int | None]:
         return None
 
 
-def _uncounted(desk: Desk, error: ServerError) -> Turn:
+def _uncounted(desk: Desk, error: ServerError) -> Progress:
     """Go on without a count, no earlier than the server asks for. That a server never counts is no error."""
     if not isinstance(error, ClientFault | WrongResource):
-        desk.telemetry.erred(error.reason)
-    return Turn(throttled=error if isinstance(error, Throttled) else None)
+        desk.telemetry.count_error(error.reason)
+    return Progress(throttled=error if isinstance(error, Throttled) else None)
 
 
 def having(status: Status) -> Search:
@@ -143,7 +143,7 @@ def _search(part: Slice) -> Search:
     return replace(having(part.status), since=since, until=until, narrow=True)
 
 
-def _differing(desk: Desk) -> Generator[Turn, None, list[Slice]]:
+def _differing(desk: Desk) -> Generator[Progress, None, list[Slice]]:
     """Find the slices that are small, or whose counts differ, each small enough to walk. Raises a ServerError."""
     yield from _probe(desk)
     todo = [part for status in Status for part in _first_slices(desk, status)]
@@ -155,7 +155,7 @@ def _differing(desk: Desk) -> Generator[Turn, None, list[Slice]]:
             differing.append(part)  # a page of Tasks costs no more than their count, and tells more
             continue
         theirs = _count(desk, _search(part))
-        yield Turn()
+        yield Progress()
         if theirs == ours:
             continue
         if theirs <= SMALL or part.end - part.start <= 1:
@@ -180,7 +180,7 @@ def _first_slices(desk: Desk, status: Status) -> list[Slice]:
     return [Slice(status, start, end) for start, end in pairwise(edges)]
 
 
-def _probe(desk: Desk) -> Iterator[Turn]:
+def _probe(desk: Desk) -> Iterator[Progress]:
     """Make sure that counts mean something: a server may ignore a bound, or the tag. Raises WrongResource."""
     parts = [Slice(status, 0, LAST_INSTANT) for status in Status]
     largest = max(parts, key=desk.ledger.count_between)
@@ -191,7 +191,7 @@ def _probe(desk: Desk) -> Iterator[Turn]:
     for search in searches:
         if _count(desk, search):
             raise WrongResource("the server's counts do not obey the bounds, the tag or the code")
-        yield Turn()
+        yield Progress()
 
 
 def _count(desk: Desk, search: Search) -> int:
@@ -207,7 +207,7 @@ def _halves(desk: Desk, part: Slice, count: int) -> list[Slice]:
     return [part._replace(end=middle), part._replace(start=middle)]
 
 
-def _look_up_missing(desk: Desk, part: Slice | None) -> Iterator[Turn]:
+def _look_up_missing(desk: Desk, part: Slice | None) -> Iterator[Progress]:
     """Look up what the sweep has not seen: it is gone, or no longer ours, or was overlooked.
 
     Where the server shows no Task at all, a right may be lost: then only what it remembers as deleted (410) is gone.
@@ -217,12 +217,12 @@ def _look_up_missing(desk: Desk, part: Slice | None) -> Iterator[Turn]:
     for ids in desk.ledger.miss(part, BATCH):
         blind = _shows_nothing(desk) if blind is None else blind
         page = _search_by_id(desk, ids)
-        yield Turn(corrections=page.corrections)
+        yield Progress(corrections=page.corrections)
         for row in page.missing:
             status = _status_of(desk, row)
             unsure |= blind and status == HTTPStatus.NOT_FOUND
             dropped = _drop(desk, row, _fate(desk, row, status, blind))
-            yield Turn(corrections=dropped)
+            yield Progress(corrections=dropped)
     if unsure:
         raise NothingThere("The FHIR server shows no Task at all, where there were some before.")
 
@@ -248,7 +248,7 @@ def _search_by_id(desk: Desk, ids: Sequence[str]) -> _LookUp:
     with desk.server.window() as window:
         page = window.read([id_ for id_ in ids if not id_.startswith(DIGEST)])
         now = desk.clock.wall() + desk.skew_ms if page.clock is None else page.clock
-        changes = absorb(desk, window, page.tasks, Occasion(now, desk.rules.deadline), lambda _: None)
+        changes = absorb(desk, window, page.tasks, Observation(now, desk.rules.deadline), lambda _: None)
     found = {task.id for task in page.tasks}
     young = range(now - max(desk.rules.overlap, SETTLING), now + 1)
     rows = (row for id_, row in desk.ledger.known(ids).items() if id_ not in found and row.gone is None)

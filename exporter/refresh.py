@@ -7,7 +7,7 @@ See docs/design.md#organizations.
 
 from collections.abc import Iterator, Sequence
 
-from .desk import Desk, Turn
+from .desk import Desk, Progress
 from .errors import ServerError, Throttled
 from .ports import Remembered
 
@@ -24,8 +24,8 @@ What failed counts as read, so that it is asked again last; being throttled coun
 """
 
 
-def refresh_names(desk: Desk) -> Iterator[Turn]:
-    """Read again what was read longest ago, one request a Turn. A different answer makes `desk.renamed` true."""
+def refresh_names(desk: Desk) -> Iterator[Progress]:
+    """Read again what was read longest ago, one request a Progress. A different answer makes `desk.renamed` true."""
     desk.namer.forget_unkept()
     references = desk.namer.oldest(MOST)
     refresh = _Refresh(desk)
@@ -42,11 +42,11 @@ class _Refresh:
         self._answers: dict[str, str | None] = {}
         self._failed = 0
 
-    def turns(self, references: Sequence[str]) -> Iterator[Turn]:
+    def turns(self, references: Sequence[str]) -> Iterator[Progress]:
         """Read, each in a window of its own, since a poll that comes between may take long."""
         for reference in references:
             if self._failed < MOST_FAILED:
-                yield Turn(throttled=self._read(reference))
+                yield Progress(throttled=self._read(reference))
 
     def _read(self, reference: str) -> Throttled | None:
         """Read one; a failure keeps the old answer. Returns the request to wait, if that is what came."""
@@ -57,7 +57,7 @@ class _Refresh:
             self._answers[reference] = self._desk.namer.known(reference)
             throttled = error if isinstance(error, Throttled) else None
             self._failed += MOST_FAILED // 2 if throttled else 1
-            self._desk.telemetry.erred(error.reason)
+            self._desk.telemetry.count_error(error.reason)
             return throttled
         self._failed = 0
         return None

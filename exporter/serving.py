@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from importlib.metadata import version
 
-from .desk import Kind, Turn
+from .desk import Kind, Progress
 from .jobs import Picture
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
@@ -18,11 +18,11 @@ from .worker import Worker
 
 
 class Serving:
-    """The web server's source of everything. `lively`: a look at the page starts a poll too, as the demo wants it."""
+    """The web server's source of everything. `poll_on_view`: opening the landing page starts a poll too (demo)."""
 
-    def __init__(self, worker: Worker, own: Own, thread: threading.Thread, *, lively: bool = False) -> None:
+    def __init__(self, worker: Worker, own: Own, thread: threading.Thread, *, poll_on_view: bool = False) -> None:
         self._worker = worker
-        self._lively = lively
+        self._lively = poll_on_view
         self._own = own
         self._thread = thread
         self._text = TaskText()
@@ -67,6 +67,6 @@ class Serving:
         )
 
 
-def _progress(turn: Turn) -> float | None:
+def _progress(turn: Progress) -> float | None:
     """How far a walk is, 0 to 1; None where the server does not count."""
     return min(1.0, turn.walked / turn.expected) if turn.expected else None

@@ -10,10 +10,10 @@ See docs/design.md#watermark, docs/design.md#windows, docs/design.md#pages-and-c
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from .desk import Desk, Kind, Plan, Turn
+from .desk import Desk, Kind, Progress, WalkPlan
 from .errors import ServerError
-from .ports import Bound, Closing, Remembered, Search, Transaction, WalkState, Window
-from .task.lifecycle import Changes, Occasion, compare
+from .ports import Bound, PollEnd, Remembered, Search, Transaction, WalkState, Window
+from .task.lifecycle import Changes, Observation, compare
 from .task.model import NO_PAIR, Anomaly, Instant, Page, Snapshot, Task
 from .task.versions import Verdict, verdict
 
@@ -23,14 +23,14 @@ WINDOW = 2_000
 CLOCK_NOISE = 2_000
 """Milliseconds by which a server's clock seems to go back: `Date` has whole seconds, requests take time."""
 
-DOUBTFUL = frozenset({Verdict.BACK, Verdict.REMADE})
+DOUBTFUL = frozenset({Verdict.STALE, Verdict.RECREATED})
 """What a lagging replica can look like: the older of two versions may have the newer stamp."""
 
 
 class Walk:
     """All pages of one question, taken in windows (one search each)."""
 
-    def __init__(self, desk: Desk, plan: Plan) -> None:
+    def __init__(self, desk: Desk, plan: WalkPlan) -> None:
         self._desk = desk
         self._plan = plan
         self._cursor = plan.search.since
@@ -46,7 +46,7 @@ class Walk:
         self._ended = False
         self._long = plan.resumed
 
-    def turns(self) -> Iterator[Turn]:
+    def turns(self) -> Iterator[Progress]:
         """Walk; each page is committed when its turn comes out. Raises a ServerError or LedgerError."""
         while not self._ended:
             self._window += 1
@@ -61,7 +61,7 @@ class Walk:
         """
         return self._plan.kind is Kind.BASELINE or (self._plan.kind is Kind.POLL and self._long)
 
-    def _pages(self, window: Window) -> Iterator[Turn]:
+    def _pages(self, window: Window) -> Iterator[Progress]:
         """Walk one window."""
         page = self._first(window)
         instant, search, walked = self._instant, self._search(), self._walked
@@ -140,7 +140,7 @@ class Walk:
         except ServerError:
             return 0
 
-    def _absorb(self, window: Window, page: Page, resume: Bound | None) -> Turn:
+    def _absorb(self, window: Window, page: Page, resume: Bound | None) -> Progress:
         """Commit a page, and with the last one the end of the walk."""
         snapshot = None
 
@@ -154,7 +154,7 @@ class Walk:
         changes = absorb(self._desk, window, page.tasks, self._occasion(), finish)
         self._walked += len(changes.rows)  # what two windows share is known the second time
         self._tell(changes.earliest, snapshot)
-        return Turn(
+        return Progress(
             kind=self._plan.kind,
             ended=self._ended,
             window=self._window,
@@ -163,10 +163,10 @@ class Walk:
             corrections=len(changes.rows),
         )
 
-    def _occasion(self) -> Occasion:
+    def _occasion(self) -> Observation:
         joining = self._desk.ledger.instant(Remembered.BASELINE_BEGAN) if self._plan.joining else None
         counting = self._plan.kind is not Kind.BASELINE
-        return Occasion(self._now(), self._desk.rules.deadline, counting, joining)
+        return Observation(self._now(), self._desk.rules.deadline, counting, joining)
 
     def _state(self, resume: Bound | None) -> WalkState | None:
         if self._ended:
@@ -183,7 +183,7 @@ class Walk:
         if baseline:
             tx.note(Remembered.BASELINE_BEGAN, began)
         now = self._now()
-        closing = Closing(
+        closing = PollEnd(
             now=now,
             deadline=desk.rules.deadline,
             stalled_before=now - desk.rules.stalled_after,
@@ -235,7 +235,7 @@ class Walk:
 
 
 def absorb(
-    desk: Desk, window: Window, tasks: Sequence[Task], occasion: Occasion, finish: Callable[[Transaction], None]
+    desk: Desk, window: Window, tasks: Sequence[Task], occasion: Observation, finish: Callable[[Transaction], None]
 ) -> Changes:
     """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
     known = desk.ledger.known([task.id for task in tasks])

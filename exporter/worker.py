@@ -14,17 +14,17 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
-from .desk import Desk, Kind, Turn
+from .desk import Desk, Kind, Progress
 from .errors import ErrorReason, ExporterError, Throttled, TimedOut
-from .hold import Exposure
+from .hold import SeriesHold
 from .jobs import Job, Pause, Picture, Timing
-from .logs import event, places
+from .logs import event, traceback_summary
 from .ports import Answer, Outcome, Remembered, Scrape, Sweep
 from .reconcile import sweep_all, sweep_open
 from .task.model import Instant, Snapshot
 from .walk import Walk
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LONGEST_PATIENCE = 16
 """Times `--poll.timeout`: a quarter of an hour by default."""
@@ -36,7 +36,7 @@ class Worker:
     `up` and `latest`, the last page of a walk under way, are for people to look at.
     """
 
-    def __init__(self, desk: Desk, timing: Timing, exposure: Exposure, report: Callable[[Turn], None]) -> None:
+    def __init__(self, desk: Desk, timing: Timing, exposure: SeriesHold, report: Callable[[Progress], None]) -> None:
         self._desk = desk
         self._timing = timing
         self._exposure = exposure
@@ -52,7 +52,7 @@ class Worker:
         self._tried = -math.inf
         self._trouble: ErrorReason | None = None
         self.up = False
-        self.latest: Turn | None = None
+        self.latest: Progress | None = None
         now = desk.clock.monotonic()
         self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + timing.full_interval}
         if desk.renamed or desk.namer.refused:  # a right that was missing may be why we were restarted
@@ -175,7 +175,7 @@ class Worker:
                 self._walking = True
                 return
 
-    def _advance(self, job: Job) -> Turn | None:
+    def _advance(self, job: Job) -> Progress | None:
         """Do one page of a poll, baseline or catch-up; None at its end."""
         turn = self._next(job)
         if turn is not None:
@@ -185,7 +185,7 @@ class Worker:
         self.latest = turn
         return turn
 
-    def _next(self, job: Job) -> Turn | None:
+    def _next(self, job: Job) -> Progress | None:
         """Do one page of anything, and end it where it ends."""
         try:
             turn = next(job.turns, None)
@@ -206,7 +206,7 @@ class Worker:
         """Say how a job ended, and plan when to try again."""
         outcome = job.outcome(error)
         if error is not None:
-            self._desk.telemetry.erred(error.reason)
+            self._desk.telemetry.count_error(error.reason)
             self._hold_off(error, background=job.sweep is None and (self._walking or self._unfinished()))
         self._stretch(job, error)
         if job.sweep is not None:
@@ -293,9 +293,9 @@ class Worker:
         """Log a change for better or worse, once."""
         if error is not None and (error.reason is not self._trouble or job.sweep):
             told = {"what": job.name, "reason": error.reason.value, "error": str(error), "remedy": error.remedy}
-            event(log, logging.WARNING, "asking the FHIR server failed", **told)
+            event(logger, logging.WARNING, "asking the FHIR server failed", **told)
         if error is None and self._trouble is not None and job.sweep is None:
-            event(log, logging.INFO, "the FHIR server answers again")
+            event(logger, logging.INFO, "the FHIR server answers again")
         if job.sweep is None:
             self._trouble = None if error is None else error.reason
 
@@ -309,6 +309,6 @@ class Worker:
 
 def _internal(error: Exception) -> ExporterError:
     """Name a bug by its class and places: its message could hold anything."""
-    failure = ExporterError(f"internal error {type(error).__name__} at {places(error)}")
+    failure = ExporterError(f"internal error {type(error).__name__} at {traceback_summary(error)}")
     failure.__cause__ = error
     return failure

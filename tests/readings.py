@@ -1,12 +1,12 @@
 """Reading the numbers of a rig: what a test says of counters and gauges in one short line each."""
 
 from exporter.metrics.negotiation import Format
-from exporter.task.model import Fact
+from exporter.task.model import Event
 
 from .rig import Rig, value
 
 
-def totals(rig: Rig, fact: Fact) -> dict[str, int]:
+def totals(rig: Rig, fact: Event) -> dict[str, int]:
     """What a fact counts by label, over all pairs, as shown; what is 0 is left out."""
     found: dict[str, int] = {}
     for series, n in rig.worker.picture.snapshot.counts.items():

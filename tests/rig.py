@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from exporter.desk import Desk, Rules
-from exporter.fhir.client import FhirServer, Habits
-from exporter.fhir.http import Connection, Http
-from exporter.hold import Exposure
+from exporter.fhir.client import FhirServer, SearchOptions
+from exporter.fhir.http import Http, HttpOptions
+from exporter.hold import SeriesHold
 from exporter.jobs import Timing
 from exporter.ledger import Binding, Ledger, open_ledger
 from exporter.metrics.families import TaskText
@@ -46,8 +46,8 @@ class Rig:
     def start(self) -> "Rig":
         """Open the ledger and make the worker, as a new process would."""
         self.own = Own()
-        http = Http(Connection(fake.BASE), log=self.own, transport=self.transport)
-        server = FhirServer(http, self.selection, Habits(classifier(())))
+        http = Http(HttpOptions(fake.BASE), log=self.own, transport=self.transport)
+        server = FhirServer(http, self.selection, SearchOptions(classifier(())))
         rule = PairRule(self.pairs_max, frozenset(self.payers.values()))
         self.ledger, self.aside = open_ledger(self.path, Binding(fake.BASE, self.selection), rule)
         self.desk = Desk(
@@ -58,7 +58,7 @@ class Rig:
             namer=Namer(self.payers, fake.BASE, self.clock, self.ledger.organizations()),
             rules=Rules(Deadline(24 * HOUR), names=fingerprint(self.payers, self.pairs_max)),
         )
-        self.exposure = Exposure(self.hold, self.clock.monotonic())
+        self.exposure = SeriesHold(self.hold, self.clock.monotonic())
         self.worker = Worker(self.desk, self.timing, self.exposure, lambda turn: None)
         self.text = TaskText()
         return self

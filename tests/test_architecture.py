@@ -61,7 +61,7 @@ IO = {
     "threading",
     "asyncio",
 }
-PARTS = {"Desk", "Exposure", "Http", "Serving", "Web", "Worker", "open_ledger"}
+PARTS = {"Desk", "SeriesHold", "Http", "Serving", "Web", "Worker", "open_ledger"}
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
 
 PURE = ("task/", "metrics/")

@@ -21,13 +21,13 @@ import pytest
 from exporter.demo.server import JSON, Response, outcome
 from exporter.errors import ServerError
 from exporter.fhir.auth import Basic, BearerFile
-from exporter.fhir.client import FhirServer, Habits
-from exporter.fhir.http import Connection, Http
+from exporter.fhir.client import FhirServer, SearchOptions
+from exporter.fhir.http import Http, HttpOptions
 from exporter.logs import FORMS, LineFormatter
 from exporter.metrics.negotiation import Format
 from exporter.ports import Search
 from exporter.serving import Serving
-from exporter.task.model import Fact, Selection
+from exporter.task.model import Event, Selection
 from exporter.task.reasons import classifier
 from exporter.web.landing import render
 
@@ -166,7 +166,7 @@ def test_nothing_of_a_task_is_shown_or_logged_and_only_ids_and_payers_rest(tmp_p
     sweep_all(rig)
     rig.scrape()
     assert up(rig)
-    assert sum(totals(rig, Fact.CREATED).values()) > 8
+    assert sum(totals(rig, Event.CREATED).values()) > 8
     assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
     assert "CanaryPayerName" in shown(rig)
     files = {path.name: path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()}
@@ -309,8 +309,8 @@ def test_credentials_are_sent_to_our_server_and_shown_to_nobody(
     rig.transport.answer = played(rig.store, ECHOES[echo])
     rig.start()
     with credentials(tmp_path, kind) as auth:
-        http = Http(Connection(fake.BASE), auth, rig.own, transport=rig.transport)
-        rig.desk.server = FhirServer(http, SELECTION, Habits(classifier(())))
+        http = Http(HttpOptions(fake.BASE), auth, rig.own, transport=rig.transport)
+        rig.desk.server = FhirServer(http, SELECTION, SearchOptions(classifier(())))
         work(rig, 8)
     sent = [dict(request.headers).get("authorization", "") for request in rig.transport.requests]
     assert sent

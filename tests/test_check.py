@@ -14,8 +14,8 @@ from exporter import cli
 from exporter.check import findings
 from exporter.check import run as check
 from exporter.config import FhirSettings, Settings, gather
-from exporter.fhir.client import FhirServer, Habits
-from exporter.fhir.http import Connection, Http
+from exporter.fhir.client import FhirServer, SearchOptions
+from exporter.fhir.http import Http, HttpOptions
 from exporter.ledger import Binding, open_ledger
 from exporter.task.pairs import PairRule
 from exporter.task.reasons import classifier
@@ -68,8 +68,8 @@ class Case:
 
     def run(self, *played: Quirk, settings: Settings = SETTINGS, page_size: int = 200) -> tuple[int, str]:
         self.transport: RecordingTransport = transport(quirks.played(self.store, *played))
-        http = Http(Connection(settings.fhir.url), transport=self.transport)
-        server = FhirServer(http, settings.fhir.selection, Habits(classifier(settings.reasons), page_size))
+        http = Http(HttpOptions(settings.fhir.url), transport=self.transport)
+        server = FhirServer(http, settings.fhir.selection, SearchOptions(classifier(settings.reasons), page_size))
         return check.examine(settings, server, self.ours), self.capsys.readouterr().out
 
 

@@ -12,7 +12,7 @@ import pytest
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
 from exporter.metrics.negotiation import Format
-from exporter.task.model import OPEN, TERMINAL, TIMED, Anomaly, Fact, Pair, PairStatus, Series, Status
+from exporter.task.model import OPEN, TERMINAL, TIMED, Anomaly, Event, Pair, PairStatus, Series, Status
 
 from . import fake, quirk_tasks, quirks
 from .builders import TAG, at, by_display, completed, failed, meta, organization, reference, task
@@ -32,7 +32,7 @@ class Truth:
         self.dice = random.Random(seed)
         self.now: dict[str, tuple[str, str]] = {}
         """What each Task is: its status and its payer."""
-        self.counts: Counter[tuple[Fact, str, str]] = Counter()
+        self.counts: Counter[tuple[Event, str, str]] = Counter()
         self.observed: Counter[tuple[str, str]] = Counter()
 
     def change(self, counting: bool = True) -> None:
@@ -49,13 +49,13 @@ class Truth:
             self.count(before, status, payer)
 
     def count(self, before: str, status: str, payer: str) -> None:
-        self.counts[Fact.CREATED, payer, ""] += not before
+        self.counts[Event.CREATED, payer, ""] += not before
         if before == status:
             return
-        self.counts[Fact.TRANSITION, payer, status] += 1
-        self.counts[Fact.REOPENED, payer, ""] += before in TERMINAL and status in OPEN
-        self.counts[Fact.FAILURE, payer, "unclassified"] += status == Status.FAILED
-        self.counts[Fact.COMPLETED_EMPTY, payer, ""] += status == Status.COMPLETED
+        self.counts[Event.TRANSITION, payer, status] += 1
+        self.counts[Event.REOPENED, payer, ""] += before in TERMINAL and status in OPEN
+        self.counts[Event.FAILURE, payer, "unclassified"] += status == Status.FAILED
+        self.counts[Event.COMPLETED_EMPTY, payer, ""] += status == Status.COMPLETED
         self.observed[payer, status] += status in TIMED
 
     def check(self) -> None:
@@ -156,9 +156,9 @@ def test_a_process_killed_at_any_request_counts_each_event_once(request_number: 
         rig.start()
     rig.transport.answer = fake.honest(rig.store)
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 9}
-    assert totals(rig, Fact.TRANSITION) == {"failed": 9, "completed": 1}
-    assert totals(rig, Fact.FAILURE) == {"unclassified": 9}
+    assert totals(rig, Event.CREATED) == {"": 9}
+    assert totals(rig, Event.TRANSITION) == {"failed": 9, "completed": 1}
+    assert totals(rig, Event.FAILURE) == {"unclassified": 9}
 
 
 # --- The contract, point by point (docs/design.md#numbers)
@@ -193,8 +193,8 @@ def test_a_payer_known_from_the_baseline_alone_has_all_its_series_at_0() -> None
     rig = settled(completed("a", owner=by_display("Alpha")))
     counts = rig.worker.picture.snapshot.counts
     pair = Pair("Alpha", "unknown")
-    assert all(counts[Series(Fact.TRANSITION, pair, status)] == 0 for status in ("requested", "failed", "completed"))
-    assert counts[Series(Fact.CREATED, pair)] == counts[Series(Fact.VANISHED, pair)] == 0
+    assert all(counts[Series(Event.TRANSITION, pair, status)] == 0 for status in ("requested", "failed", "completed"))
+    assert counts[Series(Event.CREATED, pair)] == counts[Series(Event.VANISHED, pair)] == 0
 
 
 def test_a_status_and_a_reason_appear_once_met_and_stay() -> None:
@@ -240,8 +240,8 @@ def test_what_happens_during_the_baseline_shows_and_is_counted_at_most_once() ->
     rig.scrape()
     assert tasks(rig) == {"requested": 649, "failed": 1, "completed": 1}
     rig.scrape()
-    assert all(n == 1 for n in totals(rig, Fact.TRANSITION).values())
-    assert totals(rig, Fact.FAILURE).get("unclassified", 0) == totals(rig, Fact.TRANSITION).get("failed", 0)
+    assert all(n == 1 for n in totals(rig, Event.TRANSITION).values())
+    assert totals(rig, Event.FAILURE).get("unclassified", 0) == totals(rig, Event.TRANSITION).get("failed", 0)
 
 
 def test_a_renamed_payer_is_a_new_pair_whose_counters_begin_at_0(tmp_path: Path) -> None:
@@ -259,8 +259,8 @@ def test_a_renamed_payer_is_a_new_pair_whose_counters_begin_at_0(tmp_path: Path)
     rig.scrape()
     snapshot = rig.worker.picture.snapshot
     old, new = Pair("One", "unknown"), Pair("Uno", "unknown")
-    assert snapshot.counts[Series(Fact.TRANSITION, old, "failed")] == 1
-    assert snapshot.counts[Series(Fact.TRANSITION, new, "failed")] == 0
+    assert snapshot.counts[Series(Event.TRANSITION, old, "failed")] == 1
+    assert snapshot.counts[Series(Event.TRANSITION, new, "failed")] == 0
     assert snapshot.gauges is not None
     assert snapshot.gauges.tasks[PairStatus(old, Status.FAILED)] == 0
     assert snapshot.gauges.tasks[PairStatus(new, Status.FAILED)] == 1
@@ -305,14 +305,14 @@ def test_deadlines_are_judged_by_the_servers_clock() -> None:
     rig.store.put(task("a"))
     rig.clock.advance(60)
     rig.start().settle()
-    assert totals(rig, Fact.DEADLINE_MISSED) == {}
+    assert totals(rig, Event.DEADLINE_MISSED) == {}
     assert _overdue(rig) == 1
     rig.store.put(task("b", authoredOn=at(0)))
     rig.scrape()
     assert _overdue(rig) == 1
     rig.scrape(3600)
     assert _overdue(rig) == 2
-    assert totals(rig, Fact.DEADLINE_MISSED) == {"": 1}
+    assert totals(rig, Event.DEADLINE_MISSED) == {"": 1}
 
 
 def _overdue(rig: Rig) -> int:
@@ -329,7 +329,7 @@ def test_a_missed_deadline_is_missed_once_though_the_task_opens_and_ends_again(t
         rig.stop()
         rig.start()
         rig.scrape()
-    assert totals(rig, Fact.DEADLINE_MISSED) == {"": 1}
+    assert totals(rig, Event.DEADLINE_MISSED) == {"": 1}
     assert _overdue(rig) == 1
 
 
@@ -340,7 +340,7 @@ def test_a_deadline_that_passed_while_we_were_down_is_counted(tmp_path: Path) ->
     rig.clock.advance(86_400)
     rig.start().settle()
     rig.scrape()
-    assert totals(rig, Fact.DEADLINE_MISSED) == {"": 1}
+    assert totals(rig, Event.DEADLINE_MISSED) == {"": 1}
 
 
 def test_a_deadline_that_passes_while_the_baseline_walks_is_overdue_and_not_missed() -> None:
@@ -355,7 +355,7 @@ def test_a_deadline_that_passes_while_the_baseline_walks_is_overdue_and_not_miss
     work(rig)
     rig.scrape()
     assert _overdue(rig) == 1
-    assert totals(rig, Fact.DEADLINE_MISSED) == {}
+    assert totals(rig, Event.DEADLINE_MISSED) == {}
 
 
 def test_the_next_deadline_is_the_earliest_still_ahead() -> None:
@@ -391,7 +391,7 @@ def test_a_slot_is_permanent_and_survives_its_tasks_and_restarts(tmp_path: Path)
     rig.store.put(task("c", owner=by_display("Alpha")))
     rig.scrape()
     created = {
-        s.pair.source: n for s, n in rig.worker.picture.snapshot.counts.items() if s.fact is Fact.CREATED and s.pair
+        s.pair.source: n for s, n in rig.worker.picture.snapshot.counts.items() if s.fact is Event.CREATED and s.pair
     }
     assert created == {"Alpha": 1, "other": 1}
 
@@ -419,8 +419,8 @@ def test_a_task_tagged_and_untagged_while_we_look_away_never_was() -> None:
     rig.scrape()
     sweep_all(rig)
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {}
-    assert totals(rig, Fact.VANISHED) == {}
+    assert totals(rig, Event.CREATED) == {}
+    assert totals(rig, Event.VANISHED) == {}
 
 
 def test_late_finds_join_the_baseline_once_and_are_counted_from_then_on() -> None:
@@ -430,12 +430,12 @@ def test_late_finds_join_the_baseline_once_and_are_counted_from_then_on() -> Non
     for _ in range(2):
         sweep_all(rig)
     rig.scrape()
-    assert totals(rig, Fact.ANOMALY) == {Anomaly.LATE_OLD: 1}
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.ANOMALY) == {Anomaly.LATE_OLD: 1}
+    assert totals(rig, Event.CREATED) == {}
     rig.store.put(task("hidden", "in-progress"))
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 1}
-    assert totals(rig, Fact.REOPENED) == {"": 1}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 1}
+    assert totals(rig, Event.REOPENED) == {"": 1}
 
 
 def test_a_picture_at_rest_is_the_same_object_and_text() -> None:

@@ -13,7 +13,7 @@ import pytest
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
 from exporter.ports import Answer, Sweep
-from exporter.task.model import Anomaly, Fact, Selection
+from exporter.task.model import Anomaly, Event, Selection
 
 from . import fake
 from .builders import CODE, TAG, at, completed, concept, failed, meta, task
@@ -82,7 +82,7 @@ def test_a_catch_up_needs_no_count(response: Response) -> None:
     answering(rig, counting, response)
     rig.worker.scrape()
     work(rig, 200)
-    assert totals(rig, Fact.CREATED) == {"": 4_500}
+    assert totals(rig, Event.CREATED) == {"": 4_500}
 
 
 @pytest.mark.parametrize("response", COUNTS_FAIL, ids=lambda response: str(response.status))
@@ -100,7 +100,7 @@ def test_a_full_comparison_whose_counts_fail_walks(response: Response) -> None:
     work(rig)
     rig.scrape(61)
     assert tasks(rig) == {"completed": 599}
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
     assert reconciled(rig, Sweep.FULL, "complete") == 1
 
 
@@ -152,7 +152,7 @@ def test_a_walk_resumed_a_week_later_leaves_no_lag(tmp_path: Path, kind: str) ->
         assert rig.last is Answer.FRESH
     assert rig.transport.count == asked + 5
     assert tasks(rig) == {"requested": 5_500 if kind == "baseline" else 5_505}
-    assert totals(rig, Fact.CREATED) == ({} if kind == "baseline" else {"": 5_500})
+    assert totals(rig, Event.CREATED) == ({} if kind == "baseline" else {"": 5_500})
     sweep_all(rig)
     assert reconciled(rig, Sweep.OPEN, "complete") == 1
 
@@ -170,7 +170,7 @@ def test_after_a_long_sleep_of_the_machine_the_watermark_is_up_to_date() -> None
     asked = rig.transport.count
     rig.scrape(15)
     assert rig.transport.count == asked + 1
-    assert totals(rig, Fact.CREATED) == {"": 2_500}
+    assert totals(rig, Event.CREATED) == {"": 2_500}
 
 
 def test_a_sweep_waits_for_the_catch_up_that_its_poll_becomes() -> None:
@@ -183,8 +183,8 @@ def test_a_sweep_waits_for_the_catch_up_that_its_poll_becomes() -> None:
     rig.sweep()
     assert reconciled(rig, Sweep.OPEN, "complete") == 1
     rig.scrape(15)
-    assert totals(rig, Fact.VANISHED) == {"": 1}
-    assert totals(rig, Fact.CREATED) == {"": 4_500}
+    assert totals(rig, Event.VANISHED) == {"": 1}
+    assert totals(rig, Event.CREATED) == {"": 4_500}
 
 
 # --- windows and bulk edits
@@ -211,7 +211,7 @@ def test_a_bulk_edit_begun_before_the_search_hides_no_task(edited: int) -> None:
     rig.start().settle()
     rig.scrape()
     assert sum(tasks(rig).values()) == 6_000
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.CREATED) == {}
     assert rig.transport.count < 120
 
 
@@ -226,7 +226,7 @@ def test_a_burst_younger_than_the_overlap_is_walked_without_repeating_it_all() -
     work(rig)
     rig.scrape()
     work(rig)
-    assert totals(rig, Fact.CREATED) == {"": 6_000}
+    assert totals(rig, Event.CREATED) == {"": 6_000}
     assert rig.transport.count - before < 120
 
 
@@ -258,13 +258,13 @@ def test_a_lagging_replica_makes_no_task_vanish() -> None:
     rig.transport.answer = lagging
     rig.store.put(task("young"))
     rig.scrape(5)
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
     lagging.asked = is_open_search
     rig.sweep()
     lagging.asked = lambda request: False
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {}
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {}
+    assert totals(rig, Event.CREATED) == {"": 1}
     assert tasks(rig) == {"requested": 4}
 
 
@@ -281,8 +281,8 @@ def test_a_task_first_seen_within_the_minute_is_not_judged_though_every_look_mis
     rig.settle()
     lagging.asked = lambda request: False
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {}
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {}
+    assert totals(rig, Event.CREATED) == {"": 1}
 
 
 @pytest.mark.parametrize("change", ["first seen", "edited"])
@@ -303,16 +303,16 @@ def test_what_every_look_misses_is_not_judged_within_a_minute_of_a_change(change
     rig.clock.advance(21)
     rig.worker.step()
     rig.settle()
-    assert totals(rig, Fact.VANISHED) == {}
+    assert totals(rig, Event.VANISHED) == {}
     backup.restore(rig.store)
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {}
+    assert totals(rig, Event.VANISHED) == {}
     rig.store.expunge(name)
     rig.clock.advance(120)
     rig.worker.step()
     rig.settle()
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
 
 
 def test_a_walk_broken_off_inside_a_burst_reads_again_what_may_have_come_late(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_a_walk_broken_off_inside_a_burst_reads_again_what_may_have_come_late(tm
     rig.start()
     work(rig)
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 3_001}
+    assert totals(rig, Event.CREATED) == {"": 3_001}
 
 
 def test_a_task_that_left_the_operators_own_filter_leaves_the_gauges() -> None:
@@ -339,7 +339,7 @@ def test_a_task_that_left_the_operators_own_filter_leaves_the_gauges() -> None:
     rig.sweep()
     rig.scrape()
     assert tasks(rig) == {"requested": 2}
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
 
 
 def test_a_task_that_changed_while_others_were_looked_up_is_not_dropped() -> None:
@@ -360,7 +360,7 @@ def test_a_task_that_changed_while_others_were_looked_up_is_not_dropped() -> Non
     rig.store.put(task("p2p-task-000002", "in-progress"))
     rig.scrape()
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {}
+    assert totals(rig, Event.VANISHED) == {}
     assert tasks(rig) == {"requested": 5, "in-progress": 1}
 
 
@@ -379,7 +379,7 @@ def test_a_server_that_shows_nothing_at_all_makes_nothing_vanish() -> None:
     sweep_all(rig)
     rig.transport.answer = fake.honest(rig.store)
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {}
+    assert totals(rig, Event.VANISHED) == {}
     assert tasks(rig) == {"requested": 3, "completed": 1}
     assert errors(rig)["wrong_resource"] >= 1
     assert reconciled(rig, Sweep.OPEN, "partial") == 1
@@ -393,7 +393,7 @@ def test_what_the_server_says_was_deleted_is_gone_though_nothing_is_left() -> No
     rig.clock.advance(100)
     rig.sweep()
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {"": 2}
+    assert totals(rig, Event.VANISHED) == {"": 2}
     assert tasks(rig) == {}
 
 
@@ -406,7 +406,7 @@ def test_one_task_that_cannot_be_read_keeps_no_other_from_being_judged() -> None
     rig.clock.advance(100)
     rig.sweep()
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
     assert tasks(rig) == {"requested": 2}
 
 
@@ -429,7 +429,7 @@ def test_a_server_clock_that_was_ahead_and_is_put_right_loses_nothing(ahead: flo
         if number % 20 == 19:
             rig.scrape(5)
     rig.scrape(15)
-    assert totals(rig, Fact.TRANSITION) == {"failed": 40}
+    assert totals(rig, Event.TRANSITION) == {"failed": 40}
     assert tasks(rig) == {"failed": 40}
 
 
@@ -446,7 +446,7 @@ def test_a_clock_put_right_while_we_were_down_loses_nothing(tmp_path: Path) -> N
     rig.clock.advance(600)
     rig.start()
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"failed": 1}
+    assert totals(rig, Event.TRANSITION) == {"failed": 1}
 
 
 def test_a_baseline_whose_server_clock_was_put_right_begins_again(tmp_path: Path) -> None:
@@ -527,8 +527,8 @@ def test_opposite_differences_do_not_cancel(count: int, deleted: int) -> None:
         rig.sweep(full=True)
     rig.scrape()
     assert tasks(rig) == {"completed": count}
-    assert totals(rig, Fact.VANISHED) == {"": 1}
-    assert totals(rig, Fact.ANOMALY) == {Anomaly.LATE_OLD: 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
+    assert totals(rig, Event.ANOMALY) == {Anomaly.LATE_OLD: 1}
 
 
 def test_without_a_tag_counts_are_asked_for_by_code() -> None:
@@ -594,7 +594,7 @@ def test_a_server_that_ignores_the_criterion_is_walked(parameter: str) -> None:
     rig.sweep(full=True)
     assert sum(map(counting, rig.transport.requests)) - before <= 2
     assert tasks(rig) == {"completed": 600}
-    assert totals(rig, Fact.VANISHED) == {}
+    assert totals(rig, Event.VANISHED) == {}
 
 
 # --- manners
@@ -622,13 +622,13 @@ def test_a_task_completed_under_another_code_counts_when_it_is_ours_again() -> N
     rig.scrape()
     rig.store.put(completed("p2p-task-000000"))
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"completed": 1}
+    assert totals(rig, Event.TRANSITION) == {"completed": 1}
     rig.store.put(completed("p2p-task-000000", code=concept(TAG)))
     rig.scrape()
     rig.store.put(completed("p2p-task-000000"))
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"completed": 1}
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.TRANSITION) == {"completed": 1}
+    assert totals(rig, Event.CREATED) == {}
 
 
 @pytest.mark.parametrize("total", ["5.0", '"5"', "null", "-1", '{"value": 5}', "1e400", "true"])
@@ -666,7 +666,7 @@ def test_an_unreadable_task_with_a_changing_score_is_one_anomaly() -> None:
     rig.transport.answer = scored
     for _ in range(4):
         rig.scrape()
-    assert totals(rig, Fact.ANOMALY) == {Anomaly.UNPARSABLE: 1}
+    assert totals(rig, Event.ANOMALY) == {Anomaly.UNPARSABLE: 1}
 
 
 # --- promises that no test kept

@@ -6,7 +6,7 @@ import pytest
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
 from exporter.ports import Answer
-from exporter.task.model import OTHER_PAIR, Coding, Fact, Pair, Selection
+from exporter.task.model import OTHER_PAIR, Coding, Event, Pair, Selection
 from exporter.task.pairs import PairRule
 
 from . import fake
@@ -56,7 +56,7 @@ def test_a_version_that_could_not_be_read_once_hides_none_that_follow() -> None:
     rig.scrape()
     rig.store.put(completed("a"), version="3")
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 1, "completed": 1}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 1, "completed": 1}
 
 
 def test_an_organization_that_cannot_be_read_stops_no_task() -> None:
@@ -131,7 +131,7 @@ def test_a_poll_that_takes_longer_than_a_window_may_goes_on_where_it_was() -> No
     rig.transport.answer = slow(rig, 6)
     for _ in range(6):
         rig.scrape(120)
-    assert totals(rig, Fact.CREATED) == {"": 999}
+    assert totals(rig, Event.CREATED) == {"": 999}
     assert rig.worker.up
 
 

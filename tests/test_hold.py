@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.server import Response
-from exporter.hold import PATIENCE, Exposure
+from exporter.hold import PATIENCE, SeriesHold
 from exporter.metrics.negotiation import Format
 
 from . import fake
@@ -61,7 +61,7 @@ def ready(**options: object) -> Rig:
 
 
 def test_nothing_is_shown_before_two_scrapes_and_the_hold() -> None:
-    exposure = Exposure(HOLD, now=0)
+    exposure = SeriesHold(HOLD, now=0)
     assert exposure.shown(10) == -1
     exposure.scraped(1, 10)
     assert exposure.shown(10 + HOLD) == -1
@@ -74,7 +74,7 @@ def test_nothing_is_shown_before_two_scrapes_and_the_hold() -> None:
 
 
 def test_a_picture_scraped_once_long_ago_is_held_until_the_second_scrape() -> None:
-    exposure = Exposure(HOLD, now=0)
+    exposure = SeriesHold(HOLD, now=0)
     exposure.scraped(5, 0)
     exposure.scraped(5, 30)
     exposure.scraped(6, 60)
@@ -84,7 +84,7 @@ def test_a_picture_scraped_once_long_ago_is_held_until_the_second_scrape() -> No
 
 
 def test_many_pictures_cost_no_memory() -> None:
-    exposure = Exposure(HOLD, now=0)
+    exposure = SeriesHold(HOLD, now=0)
     for number in range(10_000):
         exposure.scraped(number, number * 15)
     assert len(exposure._firsts) < 20
@@ -92,7 +92,7 @@ def test_many_pictures_cost_no_memory() -> None:
 
 
 def test_without_scrapes_all_is_shown_after_three_holds() -> None:
-    exposure = Exposure(HOLD, now=0)
+    exposure = SeriesHold(HOLD, now=0)
     assert exposure.shown(PATIENCE * HOLD - 1) == -1
     assert exposure.shown(PATIENCE * HOLD) is None
     exposure.scraped(9, PATIENCE * HOLD)
@@ -100,7 +100,7 @@ def test_without_scrapes_all_is_shown_after_three_holds() -> None:
 
 
 def test_a_hold_of_zero_shows_all_at_once() -> None:
-    assert Exposure(0, now=0).shown(0) is None
+    assert SeriesHold(0, now=0).shown(0) is None
 
 
 # --- One Prometheus

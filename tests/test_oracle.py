@@ -17,10 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from exporter.desk import Desk, Rules
 from exporter.ledger import Binding, open_ledger
 from exporter.names import Namer
-from exporter.ports import Closing, Remembered, Transaction
+from exporter.ports import PollEnd, Remembered, Transaction
 from exporter.task.deadline import Deadline
-from exporter.task.lifecycle import Occasion
-from exporter.task.model import OPEN, TERMINAL, UNCLASSIFIED, Fact, Page, Selection, Snapshot, Status, Task
+from exporter.task.lifecycle import Observation
+from exporter.task.model import OPEN, TERMINAL, UNCLASSIFIED, Event, Page, Selection, Snapshot, Status, Task
 from exporter.task.pairs import PairRule
 from exporter.walk import absorb
 
@@ -39,7 +39,7 @@ class Oracle:
     """Counts as a person would with a pencil."""
 
     seen: dict[str, Task] = field(default_factory=dict)
-    counts: Counter[tuple[Fact, str]] = field(default_factory=Counter)
+    counts: Counter[tuple[Event, str]] = field(default_factory=Counter)
 
     def see(self, task: Task, counting: bool) -> None:
         before = self.seen.get(task.id)
@@ -49,12 +49,12 @@ class Oracle:
         if not counting:
             return
         if before is None:
-            self.counts[Fact.CREATED, ""] += 1
+            self.counts[Event.CREATED, ""] += 1
         if before is None or before.status != task.status:
-            self.counts[Fact.TRANSITION, task.status] += 1
-            self.counts[Fact.REOPENED, ""] += before is not None and before.status in TERMINAL and task.status in OPEN
+            self.counts[Event.TRANSITION, task.status] += 1
+            self.counts[Event.REOPENED, ""] += before is not None and before.status in TERMINAL and task.status in OPEN
             if task.status is Status.FAILED:
-                self.counts[Fact.FAILURE, UNCLASSIFIED] += 1
+                self.counts[Event.FAILURE, UNCLASSIFIED] += 1
 
     @property
     def gauges(self) -> Counter[Status]:
@@ -108,10 +108,10 @@ class Exactness(RuleBasedStateMachine):
             if crash:
                 raise Crash
             tx.note(Remembered.WATERMARK, self.at)
-            self.snapshot = tx.close(Closing(self.at, LENGTH, 0, not self.counting, None))
+            self.snapshot = tx.close(PollEnd(self.at, LENGTH, 0, not self.counting, None))
 
         try:
-            absorb(self.desk(), TruthWindow(self.truth), page, Occasion(self.at, LENGTH, self.counting), finish)  # type: ignore[arg-type]
+            absorb(self.desk(), TruthWindow(self.truth), page, Observation(self.at, LENGTH, self.counting), finish)  # type: ignore[arg-type]
         except Crash:
             return
         for task in page:
@@ -151,7 +151,7 @@ class Exactness(RuleBasedStateMachine):
         counted = {
             (series.fact, series.label): n
             for series, n in self.snapshot.counts.items()
-            if n and series.fact in {Fact.CREATED, Fact.TRANSITION, Fact.FAILURE, Fact.REOPENED}
+            if n and series.fact in {Event.CREATED, Event.TRANSITION, Event.FAILURE, Event.REOPENED}
         }
         assert counted == {key: n for key, n in self.oracle.counts.items() if n}
 

@@ -7,11 +7,11 @@ import pytest
 
 from exporter.demo.server import Response
 from exporter.fhir.auth import BearerFile
-from exporter.fhir.client import FhirServer, Habits
-from exporter.fhir.http import Connection, Http
+from exporter.fhir.client import FhirServer, SearchOptions
+from exporter.fhir.http import Http, HttpOptions
 from exporter.jobs import Timing
 from exporter.metrics.negotiation import Format
-from exporter.task.model import Anomaly, Fact
+from exporter.task.model import Anomaly, Event
 from exporter.task.reasons import classifier
 
 from . import fake, quirk_streams, quirk_tasks, quirks
@@ -49,7 +49,7 @@ def recovers(rig: Rig) -> None:
     rig.scrape(5)
     rig.scrape()
     assert up(rig)
-    assert totals(rig, Fact.TRANSITION) == {"failed": 1}
+    assert totals(rig, Event.TRANSITION) == {"failed": 1}
     assert tasks(rig) == {"failed": 1}
 
 
@@ -67,8 +67,8 @@ def test_q23_parameters_that_are_ignored_change_no_number(quirk: Quirk) -> None:
     sweep_all(rig)
     rig.scrape()
     assert tasks(rig) == {"requested": 1, "completed": 1}
-    assert totals(rig, Fact.CREATED) == {"": 1}
-    assert totals(rig, Fact.VANISHED) == {}
+    assert totals(rig, Event.CREATED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {}
 
 
 def test_q23_where_tag_is_refused_all_is_read_and_checked_here() -> None:
@@ -82,7 +82,7 @@ def test_q23_where_tag_is_refused_all_is_read_and_checked_here() -> None:
     sweep_all(rig)
     rig.scrape()
     assert tasks(rig) == {}
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
 
 
 def test_q23_a_tag_that_is_searchable_again_is_asked_for_again() -> None:
@@ -113,7 +113,7 @@ def test_q24_full_resources_leave_nothing_behind() -> None:
     rig.start().settle()
     rig.store.put(quirk_tasks.full_of(CANARY))
     text = rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"failed": 1}
+    assert totals(rig, Event.TRANSITION) == {"failed": 1}
     assert CANARY not in text
 
 
@@ -138,9 +138,9 @@ def test_q26_a_malformed_task_costs_no_other_and_is_counted_at_most_once(raw: by
     for _ in range(4):
         rig.scrape()
     assert up(rig)
-    assert totals(rig, Fact.CREATED)[""] in {1, 2}
+    assert totals(rig, Event.CREATED)[""] in {1, 2}
     assert tasks(rig)["completed"] >= 1
-    assert totals(rig, Fact.ANOMALY).get(Anomaly.UNPARSABLE, 0) <= 1
+    assert totals(rig, Event.ANOMALY).get(Anomaly.UNPARSABLE, 0) <= 1
 
 
 @pytest.mark.parametrize("raw", quirk_tasks.MALFORMED.values(), ids=quirk_tasks.MALFORMED)
@@ -270,8 +270,8 @@ def test_q29_a_reset_connection_is_no_answer() -> None:
 def wired(url: str, seconds: float) -> Rig:
     """Put an exporter on a real socket."""
     rig = Rig().start()
-    http = Http(Connection(url, timeout=seconds), log=rig.own)
-    rig.desk.server = FhirServer(http, SELECTION, Habits(classifier(())))
+    http = Http(HttpOptions(url, timeout=seconds), log=rig.own)
+    rig.desk.server = FhirServer(http, SELECTION, SearchOptions(classifier(())))
     return rig
 
 
@@ -327,8 +327,8 @@ def guarded(folder: Path, accepted: set[str]) -> tuple[Rig, Path]:
     rig.store.put(task("a"))
     rig.transport.answer = played(rig.store, quirks.clamped(20), quirks.guarded(accepted))
     rig.start()
-    http = Http(Connection(fake.BASE), BearerFile(file), rig.own, transport=rig.transport)
-    rig.desk.server = FhirServer(http, SELECTION, Habits(classifier(())))
+    http = Http(HttpOptions(fake.BASE), BearerFile(file), rig.own, transport=rig.transport)
+    rig.desk.server = FhirServer(http, SELECTION, SearchOptions(classifier(())))
     rig.settle()
     return rig, file
 
@@ -347,7 +347,7 @@ def test_q31_a_token_that_ends_between_pages_is_read_anew_once(tmp_path: Path) -
     rig.transport.answer = played(rig.store, quirks.clamped(20), quirks.guarded(accepted), quirks.meanwhile(swap))
     rig.scrape()
     assert errors(rig) == {}
-    assert totals(rig, Fact.CREATED) == {"": 100}
+    assert totals(rig, Event.CREATED) == {"": 100}
 
 
 def test_q31_a_token_that_stays_refused_is_an_error_and_no_loop(tmp_path: Path) -> None:

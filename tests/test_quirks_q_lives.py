@@ -8,7 +8,7 @@ import pytest
 from exporter.demo.server import Response
 from exporter.jobs import Timing
 from exporter.metrics.negotiation import Format
-from exporter.task.model import TIMED, Anomaly, Fact, Status
+from exporter.task.model import TIMED, Anomaly, Event, Status
 
 from . import fake, quirk_tasks, quirks
 from .builders import CODE, TAG, Resource, at, by_display, completed, concept, failed, meta, organization, task
@@ -49,8 +49,8 @@ def test_q15_what_happens_between_two_polls_is_one_transition() -> None:
     quirk_tasks.hurry(rig.store, "known", "in-progress", "completed")
     quirk_tasks.hurry(rig.store, "new", "requested", "in-progress", "failed")
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"completed": 1, "failed": 1}
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.TRANSITION) == {"completed": 1, "failed": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
 
 
 def test_q15_an_update_in_the_same_status_is_no_transition() -> None:
@@ -59,7 +59,7 @@ def test_q15_an_update_in_the_same_status_is_no_transition() -> None:
     rig.scrape()
     quirk_tasks.rewrite(rig.store, "a", output=None)
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {}
+    assert totals(rig, Event.TRANSITION) == {}
     assert observed(rig) == 0
 
 
@@ -72,18 +72,18 @@ def test_q16_a_deleted_task_lowers_the_gauge_and_no_counter() -> None:
     rig.sweep()
     rig.scrape()
     assert tasks(rig) == {"requested": 1}
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 1}
-    assert totals(rig, Fact.VANISHED) == {"": 2}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 1}
+    assert totals(rig, Event.VANISHED) == {"": 2}
 
 
 def test_q16_an_id_expunged_and_made_again_at_version_one_is_a_new_task() -> None:
     rig = settled(task("a"))
     quirk_tasks.expunge_and_make_anew(rig.store, completed("a"))
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 1}
-    assert totals(rig, Fact.VANISHED) == {"": 1}
-    assert totals(rig, Fact.TRANSITION) == {"completed": 1}
-    assert totals(rig, Fact.ANOMALY) == {}
+    assert totals(rig, Event.CREATED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
+    assert totals(rig, Event.TRANSITION) == {"completed": 1}
+    assert totals(rig, Event.ANOMALY) == {}
 
 
 def test_q16_an_untagged_task_is_gone_although_it_can_be_read() -> None:
@@ -92,7 +92,7 @@ def test_q16_an_untagged_task_is_gone_although_it_can_be_read() -> None:
     rig.sweep()
     rig.scrape()
     assert tasks(rig) == {"requested": 1}
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
 
 
 def test_q16_an_untagging_update_is_seen_where_the_server_cannot_search_by_tag() -> None:
@@ -103,7 +103,7 @@ def test_q16_an_untagging_update_is_seen_where_the_server_cannot_search_by_tag()
     rig.store.put(task("a", meta=meta()))
     rig.scrape()
     assert tasks(rig) == {}
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
 
 
 def test_q16_a_purge_lowers_gauges_and_no_counter() -> None:
@@ -117,8 +117,8 @@ def test_q16_a_purge_lowers_gauges_and_no_counter() -> None:
     rig.sweep(full=True)
     after = rig.scrape()
     assert tasks(rig) == {"requested": 1}
-    assert totals(rig, Fact.TRANSITION) == {"completed": 250, "requested": 1}
-    assert totals(rig, Fact.VANISHED) == {"": 250}
+    assert totals(rig, Event.TRANSITION) == {"completed": 250, "requested": 1}
+    assert totals(rig, Event.VANISHED) == {"": 250}
     assert after.count("_total") == before
 
 
@@ -127,9 +127,9 @@ def test_q17_a_task_that_fails_opens_and_fails_again_is_two_failures_and_one_reo
     for status in ("failed", "in-progress", "failed"):
         rig.store.put(task("a", status))
         rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"failed": 2, "in-progress": 1}
-    assert totals(rig, Fact.REOPENED) == {"": 1}
-    assert totals(rig, Fact.FAILURE) == {"unclassified": 2}
+    assert totals(rig, Event.TRANSITION) == {"failed": 2, "in-progress": 1}
+    assert totals(rig, Event.REOPENED) == {"": 1}
+    assert totals(rig, Event.FAILURE) == {"unclassified": 2}
 
 
 def test_q17_a_newer_version_with_an_older_stamp_is_newer() -> None:
@@ -139,8 +139,8 @@ def test_q17_a_newer_version_with_an_older_stamp_is_newer() -> None:
     quirk_tasks.put_back_in_time(rig.store, completed("a"))
     rig.scrape()
     assert tasks(rig) == {"completed": 1}
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 1, "completed": 1}
-    assert totals(rig, Fact.ANOMALY) == {}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 1, "completed": 1}
+    assert totals(rig, Event.ANOMALY) == {}
 
 
 def test_q17_a_lagging_replica_is_asked_once_more_and_believed_no_further() -> None:
@@ -155,11 +155,11 @@ def test_q17_a_lagging_replica_is_asked_once_more_and_believed_no_further() -> N
     rig.ledger._states["watermark"] = "0"  # type: ignore[union-attr] # so that the old version is on the page at all
     rig.scrape()
     assert tasks(rig) == {"in-progress": 1}
-    assert totals(rig, Fact.ANOMALY) == {}
+    assert totals(rig, Event.ANOMALY) == {}
     rig.transport.answer = fake.honest(rig.store)
     rig.store.put(failed("a"))
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 1, "failed": 1}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 1, "failed": 1}
 
 
 # --- Q18 to Q22: what Tasks look like
@@ -172,8 +172,8 @@ def test_q18_every_status_is_counted_and_none_spoils_its_page() -> None:
     rig.scrape()
     expected = dict.fromkeys((status.value for status in Status), 1) | {"unknown": 2}
     assert tasks(rig) == expected
-    assert totals(rig, Fact.TRANSITION) == expected
-    assert totals(rig, Fact.ANOMALY) == {Anomaly.UNKNOWN_STATUS: 1, Anomaly.MISSING_STATUS: 1}
+    assert totals(rig, Event.TRANSITION) == expected
+    assert totals(rig, Event.ANOMALY) == {Anomaly.UNKNOWN_STATUS: 1, Anomaly.MISSING_STATUS: 1}
     assert observed(rig) == len(TIMED)
 
 
@@ -183,7 +183,7 @@ def test_q18_a_word_that_is_no_status_is_unknown(word: str) -> None:
     rig.store.put(task("a", word))
     rig.scrape()
     assert tasks(rig) == {"unknown": 1}
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
 
 
 def test_q18_a_sweep_finds_all_open_tasks_in_few_searches_those_without_a_status_too() -> None:
@@ -216,7 +216,7 @@ def test_q19_odd_dates_crash_nothing_and_only_two_instants_make_a_duration() -> 
     assert all(each.sum >= 0 for each in histograms)
     # offsets of ±14:00, second 60, START itself, and authoredOn under meta are instants before the stamp
     assert observed(rig) == 5
-    found = totals(rig, Fact.ANOMALY)
+    found = totals(rig, Event.ANOMALY)
     assert found == {
         Anomaly.MISSING_AUTHORED_ON: found[Anomaly.MISSING_AUTHORED_ON],
         Anomaly.PARTIAL_AUTHORED_ON: found[Anomaly.PARTIAL_AUTHORED_ON],
@@ -303,7 +303,7 @@ def test_q20_an_organization_that_fails_fails_the_page_and_no_event_lands_on_a_w
     switch.on = False
     rig.scrape()
     assert payers(rig) == {"Third Payer"}
-    assert totals(rig, Fact.TRANSITION) == {"failed": 1}
+    assert totals(rig, Event.TRANSITION) == {"failed": 1}
 
 
 def test_q21_ten_thousand_owners_make_a_bounded_text() -> None:
@@ -341,8 +341,8 @@ def test_q22_a_task_that_becomes_foreign_and_ours_again_is_no_new_task() -> None
     assert tasks(rig) == {}
     rig.store.put(task("a", "completed"))
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {}
-    assert totals(rig, Fact.TRANSITION) == {"completed": 1}
+    assert totals(rig, Event.CREATED) == {}
+    assert totals(rig, Event.TRANSITION) == {"completed": 1}
     assert tasks(rig) == {"completed": 1}
 
 
@@ -358,7 +358,7 @@ def test_q33_ids_are_opaque(identifier: str) -> None:
     rig.store.delete(identifier)
     rig.sweep()
     rig.scrape()
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
 
 
 def test_q33_versions_that_are_uuids_go_by_their_stamps() -> None:
@@ -369,9 +369,9 @@ def test_q33_versions_that_are_uuids_go_by_their_stamps() -> None:
         rig.clock.advance(1)
         quirk_tasks.put_with_uuid(rig.store, task("a", status), number)
         rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 2, "failed": 1}
-    assert totals(rig, Fact.REOPENED) == {"": 1}
-    assert totals(rig, Fact.ANOMALY) == {}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 2, "failed": 1}
+    assert totals(rig, Event.REOPENED) == {"": 1}
+    assert totals(rig, Event.ANOMALY) == {}
 
 
 def test_q33_opaque_versions_within_one_millisecond_are_both_counted() -> None:
@@ -383,7 +383,7 @@ def test_q33_opaque_versions_within_one_millisecond_are_both_counted() -> None:
     rig.scrape()
     rig.store.put(completed("a"), version="f0e1d2c3-0000-0000-0000-000000000000", stamp=stamp)
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"requested": 1, "completed": 1}
+    assert totals(rig, Event.TRANSITION) == {"requested": 1, "completed": 1}
 
 
 def test_q34_ten_minutes_down_are_caught_up_with() -> None:
@@ -398,7 +398,7 @@ def test_q34_ten_minutes_down_are_caught_up_with() -> None:
     rig.transport.answer = fake.honest(rig.store)
     rig.scrape()
     assert up(rig)
-    assert totals(rig, Fact.CREATED) == {"": 10}
+    assert totals(rig, Event.CREATED) == {"": 10}
     assert tasks(rig) == {"requested": 11}
 
 
@@ -414,12 +414,12 @@ def test_q34_a_restored_backup_counts_nothing_twice_and_shows() -> None:
     sweep_all(rig)
     rig.scrape()
     assert tasks(rig) == {"requested": 2}
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 1, "failed": 1, "completed": 1}
-    assert totals(rig, Fact.ANOMALY) == {Anomaly.WENT_BACK: 1}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 1, "failed": 1, "completed": 1}
+    assert totals(rig, Event.ANOMALY) == {Anomaly.WENT_BACK: 1}
     for status in ("in-progress", "failed", "in-progress"):
         rig.store.put(task("a", status))
         rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 2, "failed": 1, "completed": 1}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 2, "failed": 1, "completed": 1}
 
 
 def test_q34_a_task_that_was_untagged_in_the_backup_leaves_the_gauges() -> None:
@@ -447,7 +447,7 @@ def test_q35_many_old_tasks_are_a_baseline_and_count_nothing() -> None:
     rig.start().settle()
     rig.scrape()
     assert sum(tasks(rig).values()) == 10_000
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.CREATED) == {}
     assert observed(rig) == 0
     assert rig.transport.count < 80
 
@@ -468,7 +468,7 @@ def test_hl7s_own_examples_of_tasks_are_read_whole() -> None:
         rig.store.put(resource)
     text = rig.scrape()
     assert sum(tasks(rig).values()) == len(examples()) > 5
-    assert Anomaly.UNPARSABLE not in totals(rig, Fact.ANOMALY)
+    assert Anomaly.UNPARSABLE not in totals(rig, Event.ANOMALY)
     assert not any(word in text for word in ("Patient/", "Practitioner/", "Task/", "Peter", "Adam"))
 
 

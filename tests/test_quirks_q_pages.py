@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from exporter.demo.server import Request
-from exporter.fhir.client import Habits
-from exporter.fhir.http import Connection, Http
+from exporter.fhir.client import SearchOptions
+from exporter.fhir.http import Http, HttpOptions
 from exporter.jobs import Timing
-from exporter.task.model import Anomaly, Fact
+from exporter.task.model import Anomaly, Event
 
 from . import quirk_tasks, quirks
 from .builders import completed, task
@@ -38,7 +38,7 @@ def settled(*quirk: Quirk, count: int = 5, **options: object) -> Rig:
 
 def small_pages(rig: Rig, size: int = 2, pages: int = 200) -> Rig:
     """Ask for small pages, so that few Tasks make many."""
-    rig.desk.server.habits = Habits(rig.desk.server.habits.classify, size, pages=pages)  # type: ignore[attr-defined]
+    rig.desk.server.habits = SearchOptions(rig.desk.server.habits.classify, size, pages=pages)  # type: ignore[attr-defined]
     return rig
 
 
@@ -101,11 +101,11 @@ def test_q4_expired_page_links_end_the_walk_and_neither_lose_nor_double() -> Non
     switch.on = True
     rig.scrape()
     assert errors(rig) == {"cursor_expired": 1}
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.CREATED) == {}
     switch.on = False
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 500}
-    assert totals(rig, Fact.TRANSITION) == {"requested": 500}
+    assert totals(rig, Event.CREATED) == {"": 500}
+    assert totals(rig, Event.TRANSITION) == {"requested": 500}
 
 
 def test_q4_a_baseline_goes_on_from_its_last_page_when_links_expire() -> None:
@@ -141,7 +141,7 @@ def test_q6_a_link_that_leads_elsewhere_is_refused_and_not_followed(base: str) -
 
 def test_q6_links_of_a_server_behind_a_proxy_can_be_rewritten() -> None:
     rig = rigged(quirks.next_at("http://inner.example:8080/fhir"), count=450)
-    http = Http(Connection(BASE, rewrite_links=True), transport=rig.transport)
+    http = Http(HttpOptions(BASE, rewrite_links=True), transport=rig.transport)
     rig.desk.server.http = http  # type: ignore[attr-defined]
     rig.settle()
     assert tasks(rig) == {"requested": 450}
@@ -175,7 +175,7 @@ def test_q8_the_same_task_on_two_pages_is_counted_once() -> None:
     for n in range(7):
         rig.store.put(task(f"new-{n}"))
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 7}
+    assert totals(rig, Event.CREATED) == {"": 7}
     assert tasks(rig) == {"requested": 8}
 
 
@@ -190,7 +190,7 @@ def test_q8_a_task_changed_between_pages_shows_its_newest_version() -> None:
     rig.scrape()
     rig.scrape()
     assert tasks(rig) == {"in-progress": 4, "completed": 1}
-    assert totals(rig, Fact.TRANSITION) == {"in-progress": 4, "completed": 1}
+    assert totals(rig, Event.TRANSITION) == {"in-progress": 4, "completed": 1}
 
 
 def test_q8_a_task_deleted_between_pages_loses_no_other() -> None:
@@ -242,7 +242,7 @@ def test_q10_a_write_that_shows_up_late_is_caught_by_the_overlap(seconds: float)
     quirk_tasks.put_late(rig.store, task("late"), seconds)
     rig.scrape(1)
     rig.scrape(5)
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
 
 
 def test_q10_a_write_that_shows_up_minutes_late_is_caught_by_the_sweep() -> None:
@@ -250,11 +250,11 @@ def test_q10_a_write_that_shows_up_minutes_late_is_caught_by_the_sweep() -> None
     rig.scrape(900)
     quirk_tasks.put_late(rig.store, completed("late"), 500)
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.CREATED) == {}
     rig.sweep()
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 1}
-    assert totals(rig, Fact.TRANSITION) == {"completed": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
+    assert totals(rig, Event.TRANSITION) == {"completed": 1}
     lateness = value(own(rig), "fhir_task_exporter_largest_lateness_seconds")
     assert lateness is not None
     assert 500 < lateness < 1_000
@@ -275,7 +275,7 @@ def test_q12_the_last_seen_task_comes_again_and_is_not_counted_again() -> None:
     rig.store.put(completed("t0000"))
     for _ in range(4):
         rig.scrape(5)
-    assert totals(rig, Fact.TRANSITION) == {"completed": 1}
+    assert totals(rig, Event.TRANSITION) == {"completed": 1}
     assert sum(tasks(rig).values()) == 5
 
 
@@ -289,9 +289,9 @@ def test_q13_a_server_whose_clock_is_off_skips_no_task_and_the_skew_shows(hours:
     for n in range(3):
         rig.store.put(task(f"new-{n}"))
         rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 3}
+    assert totals(rig, Event.CREATED) == {"": 3}
     assert value(own(rig), "fhir_task_exporter_clock_skew_seconds") == hours * 3600
-    assert totals(rig, Fact.ANOMALY) == {}
+    assert totals(rig, Event.ANOMALY) == {}
 
 
 def test_q13_a_stamp_in_the_future_is_an_anomaly_and_hides_no_task() -> None:
@@ -301,8 +301,8 @@ def test_q13_a_stamp_in_the_future_is_an_anomaly_and_hides_no_task() -> None:
     rig.store.put(task("behind-it"))
     for _ in range(3):
         rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 2}
-    assert totals(rig, Fact.ANOMALY) == {Anomaly.FUTURE_STAMP: 1}
+    assert totals(rig, Event.CREATED) == {"": 2}
+    assert totals(rig, Event.ANOMALY) == {Anomaly.FUTURE_STAMP: 1}
 
 
 def test_q13_only_stamps_in_the_future_still_let_a_baseline_end() -> None:
@@ -317,7 +317,7 @@ def test_q13_a_server_that_tells_no_time_is_walked_by_our_clock() -> None:
     rig = settled(quirks.without_clock)
     rig.store.put(completed("t0000"))
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"completed": 1}
+    assert totals(rig, Event.TRANSITION) == {"completed": 1}
 
 
 def test_q13_a_clock_that_jumps_ahead_for_one_poll_and_back_loses_no_task() -> None:
@@ -330,7 +330,7 @@ def test_q13_a_clock_that_jumps_ahead_for_one_poll_and_back_loses_no_task() -> N
     rig.store.put(task("after-the-jump"))
     rig.scrape(60)
     rig.scrape(60)
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
 
 
 def test_q13_a_date_header_alone_is_a_clock() -> None:
@@ -341,7 +341,7 @@ def test_q13_a_date_header_alone_is_a_clock() -> None:
     rig.start().settle()
     rig.store.put(task("a"))
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
     assert value(own(rig), "fhir_task_exporter_clock_skew_seconds") == pytest.approx(7200, abs=1)
 
 
@@ -358,7 +358,7 @@ def test_q14_a_full_comparison_is_exact_where_a_bound_is_ignored(prefixes: tuple
     rig.sweep(full=True)
     rig.scrape()
     assert tasks(rig) == {"completed": 297}
-    assert totals(rig, Fact.VANISHED) == {"": 3}
+    assert totals(rig, Event.VANISHED) == {"": 3}
 
 
 def test_no_quirk_of_a_page_makes_metrics_fail() -> None:

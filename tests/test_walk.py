@@ -7,7 +7,7 @@ import pytest
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
 from exporter.ports import Answer, Bound
-from exporter.task.model import Anomaly, Fact
+from exporter.task.model import Anomaly, Event
 from exporter.walk import onward
 
 from . import fake
@@ -62,13 +62,13 @@ def test_a_baseline_counts_nothing_and_what_comes_later_is_counted_once() -> Non
     rig = filled(3).start()
     rig.settle()
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.CREATED) == {}
     rig.store.put(failed("p2p-task-000000"))
     rig.store.put(completed("new-one"))
     for _ in range(3):
         rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 1}
-    assert totals(rig, Fact.TRANSITION) == {"failed": 1, "completed": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
+    assert totals(rig, Event.TRANSITION) == {"failed": 1, "completed": 1}
     assert tasks(rig) == {"requested": 2, "failed": 1, "completed": 1}
 
 
@@ -95,7 +95,7 @@ def test_a_poll_of_many_windows_becomes_a_catch_up_that_answers_scrapes_at_once(
     assert rig.worker.scrape().immediate is Answer.LATE
     rig.settle()
     assert waiting.poll.result(timeout=0)
-    assert totals(rig, Fact.CREATED) == {"": 4_500}
+    assert totals(rig, Event.CREATED) == {"": 4_500}
 
 
 @pytest.mark.parametrize("pages", [1, 4, 12, 17])
@@ -107,7 +107,7 @@ def test_a_baseline_goes_on_after_a_restart_where_it_was(tmp_path: Path, pages: 
     rig.stop()
     rig.start().settle()
     assert tasks(rig) == {"requested": 4_200}
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.CREATED) == {}
     assert before + rig.transport.count < 60
 
 
@@ -127,8 +127,8 @@ def test_a_catch_up_broken_off_counts_nothing_twice(tmp_path: Path, pages: int) 
     rig.start().settle()
     rig.scrape()
     rig.settle()
-    assert totals(rig, Fact.CREATED) == {"": 4_500}
-    assert totals(rig, Fact.TRANSITION) == {"requested": 4_500}
+    assert totals(rig, Event.CREATED) == {"": 4_500}
+    assert totals(rig, Event.TRANSITION) == {"requested": 4_500}
 
 
 def test_a_server_without_its_own_clock_is_walked_by_ours() -> None:
@@ -145,7 +145,7 @@ def test_a_server_without_its_own_clock_is_walked_by_ours() -> None:
     rig.start().settle()
     rig.store.put(failed("p2p-task-000001"))
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"failed": 1}
+    assert totals(rig, Event.TRANSITION) == {"failed": 1}
 
 
 def test_a_server_clock_that_jumps_a_day_ahead_and_back_loses_nothing() -> None:
@@ -159,7 +159,7 @@ def test_a_server_clock_that_jumps_a_day_ahead_and_back_loses_nothing() -> None:
         rig.scrape()
     rig.store.put(task("after"))
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 3}
+    assert totals(rig, Event.CREATED) == {"": 3}
 
 
 def test_a_failed_poll_keeps_the_picture_and_says_so() -> None:
@@ -216,9 +216,9 @@ def test_a_page_that_fails_in_the_middle_of_a_poll_is_partial_and_counts_once() 
 
     rig.transport.answer = breaking
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.CREATED) == {}
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 500}
+    assert totals(rig, Event.CREATED) == {"": 500}
 
 
 def test_untagged_and_deleted_tasks_leave_the_gauges_with_the_next_sweep_and_are_counted_as_vanished() -> None:
@@ -230,7 +230,7 @@ def test_untagged_and_deleted_tasks_leave_the_gauges_with_the_next_sweep_and_are
     rig.sweep()
     rig.scrape()
     assert tasks(rig) == {"requested": 3}
-    assert totals(rig, Fact.VANISHED) == {"": 3}
+    assert totals(rig, Event.VANISHED) == {"": 3}
 
 
 def test_an_untagged_task_that_returns_goes_on_and_a_deleted_one_is_new() -> None:
@@ -244,7 +244,7 @@ def test_an_untagged_task_that_returns_goes_on_and_a_deleted_one_is_new() -> Non
     rig.sweep()
     rig.scrape()
     assert tasks(rig) == {"requested": 3}
-    assert totals(rig, Fact.CREATED) == {"": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
 
 
 def test_a_full_comparison_finds_deleted_terminal_tasks_by_counts() -> None:
@@ -260,7 +260,7 @@ def test_a_full_comparison_finds_deleted_terminal_tasks_by_counts() -> None:
     rig.sweep(full=True)
     rig.scrape()
     assert tasks(rig) == {"completed": 2_997}
-    assert totals(rig, Fact.VANISHED) == {"": 3}
+    assert totals(rig, Event.VANISHED) == {"": 3}
     assert rig.transport.count - before < 50
 
 
@@ -273,8 +273,8 @@ def test_a_task_tagged_afterwards_with_an_old_stamp_joins_the_baseline() -> None
     rig.sweep(full=True)
     rig.scrape()
     assert tasks(rig) == {"requested": 3, "completed": 1}
-    assert totals(rig, Fact.CREATED) == {}
-    assert totals(rig, Fact.ANOMALY) == {Anomaly.LATE_OLD: 1}
+    assert totals(rig, Event.CREATED) == {}
+    assert totals(rig, Event.ANOMALY) == {Anomaly.LATE_OLD: 1}
 
 
 def test_an_expunged_task_made_anew_is_a_new_task() -> None:
@@ -283,8 +283,8 @@ def test_an_expunged_task_made_anew_is_a_new_task() -> None:
     rig.store.expunge("p2p-task-000000")
     rig.store.put(task("p2p-task-000000", "in-progress"))
     rig.scrape()
-    assert totals(rig, Fact.CREATED) == {"": 1}
-    assert totals(rig, Fact.VANISHED) == {"": 1}
+    assert totals(rig, Event.CREATED) == {"": 1}
+    assert totals(rig, Event.VANISHED) == {"": 1}
     assert tasks(rig) == {"requested": 1, "in-progress": 1}
 
 
@@ -297,10 +297,10 @@ def test_a_server_restored_from_an_old_backup_counts_nothing_twice() -> None:
     rig.sweep()
     rig.scrape()
     assert tasks(rig) == {"requested": 2}
-    assert totals(rig, Fact.ANOMALY) == {Anomaly.WENT_BACK: 1}
+    assert totals(rig, Event.ANOMALY) == {Anomaly.WENT_BACK: 1}
     rig.store.put(failed("p2p-task-000000"), version="2", stamp=rig.clock.at)
     rig.scrape()
-    assert totals(rig, Fact.TRANSITION) == {"failed": 1}
+    assert totals(rig, Event.TRANSITION) == {"failed": 1}
     assert tasks(rig) == {"requested": 1, "failed": 1}
 
 
@@ -317,11 +317,11 @@ def test_deadlines_are_missed_once_and_those_of_the_baseline_never() -> None:
     rig.clock.advance(86_400)
     for _ in range(3):
         rig.scrape()
-    assert totals(rig, Fact.DEADLINE_MISSED) == {"": 1}
+    assert totals(rig, Event.DEADLINE_MISSED) == {"": 1}
     rig.store.put(completed("overdue-later"))
     rig.store.put(completed("came-late", authoredOn="2026-11-01T00:00:00Z"))
     rig.scrape()
-    assert totals(rig, Fact.DEADLINE_MISSED) == {"": 2}
+    assert totals(rig, Event.DEADLINE_MISSED) == {"": 2}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from exporter.task.model import (
     REASONS,
     TIMED,
     UNCLASSIFIED,
-    Fact,
+    Event,
     Gauges,
     Histogram,
     Pair,
@@ -42,9 +42,9 @@ def sample_snapshot(pairs: int, content: Content) -> Snapshot:
     keys = {status: [PairStatus(pair, status) for pair in who] for status in content.statuses}
     every = [key for status in keys for key in keys[status]]
     still_open = [key for key in every if key.status in OPEN]
-    counts = {Series(Fact.CREATED, pair): 1234 for pair in who}
-    counts |= {Series(Fact.TRANSITION, pair, status): 1234 for pair, status in every}
-    counts |= {Series(Fact.FAILURE, pair, reason): 1234 for pair in who for reason in content.reasons}
+    counts = {Series(Event.CREATED, pair): 1234 for pair in who}
+    counts |= {Series(Event.TRANSITION, pair, status): 1234 for pair, status in every}
+    counts |= {Series(Event.FAILURE, pair, reason): 1234 for pair in who for reason in content.reasons}
     ended = Histogram((123,) * (len(DURATION_BUCKETS) + 1), 12345678.9)
     gauges = Gauges(
         tasks=dict.fromkeys(every, 1234),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..config import Settings
 from ..errors import ExporterError
-from ..ledger.inspect import Found
+from ..ledger.inspect import LedgerStatus
 from ..ports import Bound, Search
 from ..reconcile import LAST_INSTANT, NO_CODE, having
 from ..task.capability import Capability
@@ -210,10 +210,12 @@ def sorted_by(stamps: Sequence[Instant]) -> Finding:
 
 
 LEDGER = {
-    Found.MEMORY: note("ledger: in memory only", "Give a path in --ledger, or counters begin anew with each start."),
-    Found.ABSENT: ok("ledger: none yet; serve will make it"),
-    Found.BEGUN: ok("ledger: of this source; its baseline is not complete"),
-    Found.COMPLETE: ok("ledger: of this source; its baseline is complete"),
+    LedgerStatus.MEMORY: note(
+        "ledger: in memory only", "Give a path in --ledger, or counters begin anew with each start."
+    ),
+    LedgerStatus.ABSENT: ok("ledger: none yet; serve will make it"),
+    LedgerStatus.BEGUN: ok("ledger: of this source; its baseline is not complete"),
+    LedgerStatus.COMPLETE: ok("ledger: of this source; its baseline is complete"),
 }
 IN_USE = note("ledger: in use by another process", "Nothing, if that is the exporter at work.")
 

@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..fhir.client import FhirServer, FhirWindow
 from ..ledger import Binding
-from ..ledger.inspect import peek_ledger
+from ..ledger.inspect import inspect_ledger
 from ..names import Namer
 from ..ports import Bound, Clock, Search
 from ..task.model import DAY, HOUR, Anomaly, Instant, Page, Status, Task
@@ -102,7 +102,7 @@ class Check:
     def _ledger(self) -> Finding:
         binding = Binding(self._settings.fhir.url, self._settings.fhir.selection)
         try:
-            return findings.LEDGER[peek_ledger(self._settings.ledger, binding)]
+            return findings.LEDGER[inspect_ledger(self._settings.ledger, binding)]
         except LedgerInUse:
             return findings.IN_USE
         except LedgerError as error:

@@ -45,13 +45,13 @@ _NAMELESS = frozenset(
 
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
-_LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Parameters = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class SearchOptions:
     """How we ask. `classify` gives a failed Task's reason; `seconds` and `pages` are what one window may take.
 
     One instant that many Tasks share is read by `next` to its end, so `pages` is no small number.
@@ -66,7 +66,7 @@ class Habits:
 class FhirServer:
     """A `ports.Server`. It remembers whether the server refuses to search by `_tag`."""
 
-    def __init__(self, http: Http, selection: Selection, habits: Habits) -> None:
+    def __init__(self, http: Http, selection: Selection, habits: SearchOptions) -> None:
         self.http = http
         self.selection = selection
         self.habits = habits
@@ -81,7 +81,7 @@ class FhirServer:
     def refuse_tag(self) -> None:
         """Go on without `_tag`: the decoder checks it anyway."""
         self.tag_refused = True
-        _LOG.warning("The server refuses to search by _tag: every Task is read, and its tag checked here.")
+        logger.warning("The server refuses to search by _tag: every Task is read, and its tag checked here.")
 
     @property
     def criterion(self) -> str | None:

@@ -59,7 +59,7 @@ for _name in ("httpx", "httpcore", "hpack"):
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class HttpOptions:
     """Where the server is and how to reach it. `timeout` is in seconds, for one request."""
 
     base: str
@@ -93,7 +93,7 @@ class Http:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: HttpOptions,
         auth: Auth | None = None,
         log: RequestLog | None = None,
         *,

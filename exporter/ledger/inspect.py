@@ -17,7 +17,7 @@ from .statements import STATES
 from .validate import Binding, check_kind, check_source, check_version, check_whole, translated
 
 
-class Found(StrEnum):
+class LedgerStatus(StrEnum):
     """What is at the path of `--ledger`."""
 
     MEMORY = "memory"
@@ -27,19 +27,19 @@ class Found(StrEnum):
     COMPLETE = "complete"
 
 
-def peek_ledger(path: str, binding: Binding) -> Found:
+def inspect_ledger(path: str, binding: Binding) -> LedgerStatus:
     """Say what serve would find. Raises LedgerInUse, LedgerForeign, LedgerTooNew, LedgerDamaged, or LedgerFailed."""
     if path == MEMORY:
-        return Found.MEMORY
+        return LedgerStatus.MEMORY
     file = Path(path).absolute()
     if not file.exists():
         _check_access(file.parent, os.W_OK | os.X_OK)
-        return Found.ABSENT
+        return LedgerStatus.ABSENT
     _check_access(file, os.R_OK | os.W_OK)
     with translated(path):
         states = _read(file, path)
     check_source(states.get(Remembered.SOURCE), path, binding)
-    return Found.COMPLETE if Remembered.WATERMARK in states else Found.BEGUN
+    return LedgerStatus.COMPLETE if Remembered.WATERMARK in states else LedgerStatus.BEGUN
 
 
 def _check_access(path: Path, mode: int) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ..ports import Closing
+from ..ports import PollEnd
 from ..task.deadline import Deadline
 from ..task.lifecycle import Changes
-from ..task.model import OPEN, Anomaly, Fact, Gauges, Histogram, Instant, Pair, PairStatus, Series, Status
+from ..task.model import OPEN, Anomaly, Event, Gauges, Histogram, Instant, Pair, PairStatus, Series, Status
 from . import statements as sql
 from .pairs import PairBook
 from .schema import SUM_PART
@@ -75,11 +75,11 @@ def read_counts(connection: sqlite3.Connection, pairs: PairBook) -> Counts:
     counts: dict[Series, int] = {}
     parts: dict[PairStatus, list[float]] = {}
     for fact, pair, label, part, shown in connection.execute(sql.COUNTERS):
-        if fact == Fact.DURATION:
+        if fact == Event.DURATION:
             key = PairStatus(pairs.pair(pair), Status(label))
             parts.setdefault(key, [0.0] * (SUM_PART + 1))[part] = shown
         else:
-            counts[Series(Fact(fact), pairs.pair(pair) if pair else None, label)] = int(shown)
+            counts[Series(Event(fact), pairs.pair(pair) if pair else None, label)] = int(shown)
     return Counts(counts, {key: Histogram(tuple(map(int, each[:-1])), each[-1]) for key, each in parts.items()})
 
 
@@ -93,7 +93,7 @@ def read_standing(connection: sqlite3.Connection, pairs: PairBook) -> Standing:
     )
 
 
-def read_gauges(connection: sqlite3.Connection, pairs: PairBook, closing: Closing, memory: Memory) -> Gauges:
+def read_gauges(connection: sqlite3.Connection, pairs: PairBook, closing: PollEnd, memory: Memory) -> Gauges:
     """Read what is true now, by the server's clock."""
     memory.standing = memory.standing or read_standing(connection, pairs)
     tasks, latest, anomalous = memory.standing

@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from ..ports import Closing, Remembered, WalkState
+from ..ports import PollEnd, Remembered, WalkState
 from ..task.lifecycle import Changes, bucket
-from ..task.model import FIRST_SHOWN, NO_PAIR, OTHER_PAIR, Fact, Instant, Pair, PairStatus, Series, Snapshot, Status
+from ..task.model import FIRST_SHOWN, NO_PAIR, OTHER_PAIR, Event, Instant, Pair, PairStatus, Series, Snapshot, Status
 from ..task.rows import Row
 from . import statements as sql
 from .pairs import Capped, PairBook
@@ -137,14 +137,14 @@ class Transaction:
             self._connection.executemany(statement, rows)
 
     def _observe(self, pair: Pair, status: Status, seconds: float) -> None:
-        series = Series(Fact.DURATION, pair, status)
+        series = Series(Event.DURATION, pair, status)
         self._count(series, 0)
         self._count_part(series, bucket(seconds), 1)
         self._count_part(series, SUM_PART, seconds)
 
     def _count(self, series: Series, n: int) -> None:
         """Add to a counter; a histogram's parts are all made at once, so that all are born together."""
-        parts = range(SUM_PART + 1) if series.fact is Fact.DURATION else (0,)
+        parts = range(SUM_PART + 1) if series.fact is Event.DURATION else (0,)
         for part in parts:
             self._count_part(series, part, n)
 
@@ -175,7 +175,7 @@ class Transaction:
         self._begin()
         self._connection.execute(sql.FORGET, {"before": before})
 
-    def close(self, closing: Closing) -> Snapshot:
+    def close(self, closing: PollEnd) -> Snapshot:
         """End a complete poll: judge deadlines, show what was held long enough, read the picture."""
         if not self._rows.indexed:
             self._begin()
@@ -195,7 +195,7 @@ class Transaction:
             self._connection.execute(sql.SHOW, values)
             self.memory.counts = None
 
-    def _judge_deadlines(self, closing: Closing) -> None:
+    def _judge_deadlines(self, closing: PollEnd) -> None:
         """Book each missed deadline once; those overdue at the end of the baseline silently."""
         cutoff = {"cutoff": closing.deadline.cutoff(closing.now)}
         missed = self._connection.execute(sql.MISSED, cutoff).fetchall()
@@ -205,7 +205,7 @@ class Transaction:
         self._connection.execute(sql.MARK_MISSED, cutoff)
         if not closing.baseline:
             for pair, n in missed:
-                self._count(Series(Fact.DEADLINE_MISSED, self._pairs.pair(pair)), n)
+                self._count(Series(Event.DEADLINE_MISSED, self._pairs.pair(pair)), n)
 
 
 def _keyed(number: Callable[[Pair], int], key: PairStatus, **values: object) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..errors import ErrorReason
 from ..ports import Answer, Operation, Outcome, Sweep
-from ..task.model import DURATION_BUCKETS, LASTING, OPEN, REASONS, TIMED, UNCLASSIFIED, Anomaly, Fact, Status
+from ..task.model import DURATION_BUCKETS, LASTING, OPEN, REASONS, TIMED, UNCLASSIFIED, Anomaly, Event, Status
 
 
 class MetricType(StrEnum):
@@ -83,20 +83,20 @@ PAIR = (SOURCE, REQUESTING)
 HELD = "A new event may show --series.hold late, so that increase() sees it"
 POLLED = "as of the last complete poll"
 
-FACTS: Mapping[Fact, Definition] = {
-    Fact.CREATED: Definition(
+FACTS: Mapping[Event, Definition] = {
+    Event.CREATED: Definition(
         "fhir_task_created_total",
         MetricType.COUNTER,
         f"Tasks first seen after the baseline, in whatever status. {HELD}.",
         PAIR,
     ),
-    Fact.TRANSITION: Definition(
+    Event.TRANSITION: Definition(
         "fhir_task_transitions_total",
         MetricType.COUNTER,
         f"Tasks seen to enter the status since the baseline, new ones included. {HELD}.",
         (*PAIR, STATUS),
     ),
-    Fact.DURATION: Definition(
+    Event.DURATION: Definition(
         "fhir_task_duration_seconds",
         MetricType.HISTOGRAM,
         "How long ended Tasks took: authoredOn to lastUpdated of the version first seen in that status: "
@@ -105,43 +105,43 @@ FACTS: Mapping[Fact, Definition] = {
         "seconds",
         DURATION_BUCKETS,
     ),
-    Fact.FAILURE: Definition(
+    Event.FAILURE: Definition(
         "fhir_task_failures_total",
         MetricType.COUNTER,
         f"Tasks seen to fail, by classified reason; the sum equals the transitions to failed. {HELD}.",
         (*PAIR, REASON),
     ),
-    Fact.DEADLINE_MISSED: Definition(
+    Event.DEADLINE_MISSED: Definition(
         "fhir_task_deadlines_missed_total",
         MetricType.COUNTER,
         f"Tasks seen open past their deadline or ended after it, once each; not those overdue in the baseline. {HELD}.",
         PAIR,
     ),
-    Fact.ARCHIVED_DOCUMENT: Definition(
+    Event.ARCHIVED_DOCUMENT: Definition(
         "fhir_task_archived_documents_total",
         MetricType.COUNTER,
         f"DocumentReference outputs of Tasks seen to complete. {HELD}.",
         PAIR,
     ),
-    Fact.COMPLETED_EMPTY: Definition(
+    Event.COMPLETED_EMPTY: Definition(
         "fhir_task_completed_empty_total",
         MetricType.COUNTER,
         f"Tasks seen to complete with no output at all. {HELD}.",
         PAIR,
     ),
-    Fact.REOPENED: Definition(
+    Event.REOPENED: Definition(
         "fhir_task_reopened_total",
         MetricType.COUNTER,
         f"Tasks seen in a terminal status, then open again. {HELD}.",
         PAIR,
     ),
-    Fact.VANISHED: Definition(
+    Event.VANISHED: Definition(
         "fhir_task_vanished_total",
         MetricType.COUNTER,
         f"Tasks found deleted, purged or untagged on the server, at the earliest by the next sweep. {HELD}.",
         PAIR,
     ),
-    Fact.ANOMALY: Definition(
+    Event.ANOMALY: Definition(
         "fhir_task_anomalies_total",
         MetricType.COUNTER,
         f"Odd versions of Tasks, once per counted version and kind, none in the baseline. {HELD}.",

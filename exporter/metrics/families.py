@@ -24,7 +24,7 @@ from ..task.model import (
     FIRST_SHOWN,
     LASTING,
     Anomaly,
-    Fact,
+    Event,
     Gauges,
     Histogram,
     Instant,
@@ -84,8 +84,8 @@ def _gauges(gauges: Gauges, pairs: Iterable[Pair]) -> Iterator[Metric]:
 
 
 def _counters(counts: Mapping[Series, int], pairs: Iterable[Pair]) -> Iterator[Metric]:
-    shown: dict[Fact, Samples] = {fact: _zeros(pairs, _first(fact)) for fact in Fact if fact is not Fact.DURATION}
-    shown[Fact.ANOMALY] = _zeros(NO_PAYERS, Anomaly)
+    shown: dict[Event, Samples] = {fact: _zeros(pairs, _first(fact)) for fact in Event if fact is not Event.DURATION}
+    shown[Event.ANOMALY] = _zeros(NO_PAYERS, Anomaly)
     for series, count in counts.items():
         shown[series.fact][_labels(series.pair, series.label)] = count
     for fact, samples in shown.items():
@@ -96,9 +96,9 @@ def _counters(counts: Mapping[Series, int], pairs: Iterable[Pair]) -> Iterator[M
 
 
 def _durations(durations: Mapping[PairStatus, Histogram], pairs: Iterable[Pair]) -> Iterator[Metric]:
-    first = product(pairs, map(Status, _first(Fact.DURATION)))
+    first = product(pairs, map(Status, _first(Event.DURATION)))
     shown = {PairStatus(*key): NO_DURATIONS for key in first} | dict(durations)
-    definition = FACTS[Fact.DURATION]
+    definition = FACTS[Event.DURATION]
     family = HistogramMetricFamily(definition.name, definition.help, labels=definition.label_names, unit="seconds")
     for (pair, status), histogram in sorted(shown.items()):
         buckets = list(zip(BOUNDS, accumulate(histogram.counts), strict=True))
@@ -107,7 +107,7 @@ def _durations(durations: Mapping[PairStatus, Histogram], pairs: Iterable[Pair])
         yield family
 
 
-def _first(fact: Fact) -> tuple[str, ...]:
+def _first(fact: Event) -> tuple[str, ...]:
     """Tell with which labels every pair shows a fact at 0."""
     return tuple(label for each, label in FIRST_SHOWN if each is fact)
 

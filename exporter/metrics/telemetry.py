@@ -96,7 +96,7 @@ class Own:
         self._counters["polls"].labels(outcome).inc()
         self._histograms["poll_duration"].observe(seconds)
 
-    def erred(self, reason: ErrorReason) -> None:
+    def count_error(self, reason: ErrorReason) -> None:
         """Count an error."""
         self._counters["errors"].labels(reason).inc()
 

@@ -14,7 +14,7 @@ from ..errors import NotFhir, WrongResource
 from .dates import parse_instant
 from .entries import Classify, View, read_entry
 from .model import Page, Selection
-from .wire import UNREADABLE, Bundle, Link, Organization, Wire, peel
+from .wire import UNREADABLE, Bundle, Link, Organization, Wire, decode_or_none
 
 _BUNDLE = Decoder(Bundle)
 _ORGANIZATION = Decoder(Organization)
@@ -42,7 +42,7 @@ def decode_page(body: bytes, selection: Selection, classify: Classify) -> Page:
 
 def decode_count(body: bytes) -> int | None:
     """Read `Bundle.total` of a `_summary=count`; None where there is none. Raises as `decode_page`."""
-    total = peel(_searchset(body).total, _COUNT)
+    total = decode_or_none(_searchset(body).total, _COUNT)
     return total if total is not None and 0 <= total < _LARGEST_COUNT else None
 
 
@@ -51,7 +51,7 @@ def decode_organization(body: bytes) -> str | None:
     organization = _decode(body, _ORGANIZATION)
     if organization.resource_type != "Organization":
         raise WrongResource("Another resource came where an Organization was asked for.")
-    name = peel(organization.name, _TEXT)
+    name = decode_or_none(organization.name, _TEXT)
     return name[:_LONGEST_NAME] if name and name.strip() else None
 
 

@@ -14,9 +14,9 @@ from msgspec import Raw
 from msgspec.json import Decoder
 
 from .dates import parse_instant
+from .lenient import ID, STATUSES, PartialTask, decode_leniently, unparsable
 from .model import TIMED, UNCLASSIFIED, Anomaly, Coding, Instant, Selection, Status, Task
 from .parties import read_party
-from .salvage import ID, STATUSES, Remains, salvage, unparsable
 from .wire import (
     UNREADABLE,
     Concept,
@@ -28,7 +28,7 @@ from .wire import (
     Resource,
     StatusReason,
     Token,
-    peel,
+    decode_or_none,
     remembered,
 )
 
@@ -57,7 +57,7 @@ class View:
 
 
 def read_entry(raw: Raw, view: View) -> Task | None:
-    """Read one entry; None where it does not answer the search. Raises WrongResource as `salvage` does."""
+    """Read one entry; None where it does not answer the search. Raises WrongResource as `decode_leniently` does."""
     try:
         entry = _ENTRY.decode(raw)
         mode = entry.search.mode if entry.search else None
@@ -65,7 +65,7 @@ def read_entry(raw: Raw, view: View) -> Task | None:
             return _read_task(raw, entry.resource, view)
     except UNREADABLE:
         pass
-    return salvage(raw, view.selection.tag, view.clock)
+    return decode_leniently(raw, view.selection.tag, view.clock)
 
 
 def _read_task(raw: Raw, task: Resource, view: View) -> Task:
@@ -76,7 +76,7 @@ def _read_task(raw: Raw, task: Resource, view: View) -> Task:
     tagged, coded = _belongs(task, meta, view.selection)
     status = STATUSES.get(task.status or "", Status.UNKNOWN)
     if name is None or updated is None:
-        return unparsable(raw, Remains(name, version, updated, status, tagged), view.clock)
+        return unparsable(raw, PartialTask(name, version, updated, status, tagged), view.clock)
     if not tagged:
         return Task(name, version, updated, status, tagged=False)
     if not coded:
@@ -162,11 +162,11 @@ def _is_document(output: Output) -> bool:
 
 def _texts(task: Resource) -> Iterator[str]:
     """Give what may tell why it failed: statusReason first (R4, R5), then the notes. Unreadable parts are left out."""
-    reason = peel(task.status_reason, _STATUS_REASON)
+    reason = decode_or_none(task.status_reason, _STATUS_REASON)
     for concept in (reason, reason.concept) if reason else ():
         if concept is not None:
             yield from _concept_texts(concept)
-    for note in (peel(task.note, _NOTES) or ())[-_MOST:]:
+    for note in (decode_or_none(task.note, _NOTES) or ())[-_MOST:]:
         if note is not None and note.text:
             yield note.text[:_LONGEST]
 

@@ -18,7 +18,7 @@ from .model import (
     TERMINAL,
     TIMED,
     Anomaly,
-    Fact,
+    Event,
     Instant,
     Pair,
     PairStatus,
@@ -37,7 +37,7 @@ LONGEST_DURATION = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class Observation:
     """When and why a walk looked.
 
     `now` is the server's clock. In the baseline nothing is `counting`. `joining`, given by the full comparison,
@@ -67,7 +67,7 @@ class Changes:
     earliest: Instant | None = None
 
 
-def compare(known: Mapping[str, Row], sightings: Iterable[tuple[Task, Pair]], occasion: Occasion) -> Changes:
+def compare(known: Mapping[str, Row], sightings: Iterable[tuple[Task, Pair]], occasion: Observation) -> Changes:
     """Judge every Task of a page, in order; the same Task may stand on it twice."""
     changes = Changes()
     for task, pair in sightings:
@@ -101,25 +101,25 @@ def _replace(before: Row | None, after: Row, changes: Changes) -> None:
         changes.anomalous.subtract(unmask(old & ~new))
 
 
-def _judge(row: Row | None, task: Task, pair: Pair, occasion: Occasion, changes: Changes) -> Row | None:
+def _judge(row: Row | None, task: Task, pair: Pair, occasion: Observation, changes: Changes) -> Row | None:
     """Return the row as it should be; None where there is nothing to remember."""
     what = verdict(row, task)
     if not task.tagged:
         return _untag(row, task, occasion, changes)
     if row is None or (row.gone is Gone.DELETED and what is Verdict.NEWER):
         return _meet(task, pair, occasion, changes)
-    if what is Verdict.REMADE:
+    if what is Verdict.RECREATED:
         if row.gone is None and occasion.counting:
             _drop(row, Gone.DELETED, occasion.now, changes)
         return _meet(task, pair, occasion, changes)
     if what is Verdict.NEWER:
         return _advance(row, task, pair, occasion, changes)
-    if what is Verdict.BACK and occasion.counting:
-        changes.counts[Series(Fact.ANOMALY, None, Anomaly.WENT_BACK)] += 1
+    if what is Verdict.STALE and occasion.counting:
+        changes.counts[Series(Event.ANOMALY, None, Anomaly.WENT_BACK)] += 1
     return _recall(row, task, pair, occasion)
 
 
-def _untag(row: Row | None, task: Task, occasion: Occasion, changes: Changes) -> Row | None:
+def _untag(row: Row | None, task: Task, occasion: Observation, changes: Changes) -> Row | None:
     """Let go of a Task without our tag: if it was ours, it has vanished."""
     if row is None or row.gone is not None:
         return row
@@ -131,16 +131,16 @@ def _untag(row: Row | None, task: Task, occasion: Occasion, changes: Changes) ->
 
 def _drop(row: Row, why: Gone, now: Instant, changes: Changes) -> Row:
     if row.usable:
-        changes.counts[Series(Fact.VANISHED, row.pair)] += 1
+        changes.counts[Series(Event.VANISHED, row.pair)] += 1
     return row._replace(gone=why, gone_at=now)
 
 
-def _meet(task: Task, pair: Pair, occasion: Occasion, changes: Changes) -> Row:
+def _meet(task: Task, pair: Pair, occasion: Observation, changes: Changes) -> Row:
     """See a Task for the first time."""
     counting = occasion.counting
     if occasion.joining is not None and task.updated < occasion.joining:
         counting = False
-        changes.counts[Series(Fact.ANOMALY, None, Anomaly.LATE_OLD)] += 1
+        changes.counts[Series(Event.ANOMALY, None, Anomaly.LATE_OLD)] += 1
     missed = _missed(task, occasion.now, occasion)
     if not counting:  # overdue already: overdue, but not counted as missed later
         missed |= occasion.deadline.due(task.authored or occasion.now) < occasion.now
@@ -148,15 +148,15 @@ def _meet(task: Task, pair: Pair, occasion: Occasion, changes: Changes) -> Row:
     if counting:
         _count_anomalies(task, row, changes)
         if row.usable:
-            changes.counts[Series(Fact.CREATED, pair)] += 1
+            changes.counts[Series(Event.CREATED, pair)] += 1
             _count_entry(None, task, pair, changes)
-            changes.counts[Series(Fact.DEADLINE_MISSED, pair)] += missed
+            changes.counts[Series(Event.DEADLINE_MISSED, pair)] += missed
     if row.usable:
         _note_latest(task, pair, occasion, changes)
     return row
 
 
-def _advance(row: Row, task: Task, pair: Pair, occasion: Occasion, changes: Changes) -> Row:
+def _advance(row: Row, task: Task, pair: Pair, occasion: Observation, changes: Changes) -> Row:
     """See a newer version of a known Task. Only one above the highest ever counted is counted."""
     if row.pair == NO_PAIR and task.usable:
         return _meet(task, pair, occasion, changes)
@@ -168,7 +168,7 @@ def _advance(row: Row, task: Task, pair: Pair, occasion: Occasion, changes: Chan
         _count_anomalies(task, after, changes)
         if entered and after.usable:
             _count_entry(row.status, task, pair, changes)
-            changes.counts[Series(Fact.DEADLINE_MISSED, pair)] += missed and not row.missed
+            changes.counts[Series(Event.DEADLINE_MISSED, pair)] += missed and not row.missed
     if entered and after.usable and fresh:
         _note_latest(task, pair, occasion, changes)
     return after._replace(highest=highest, seen=row.seen, missed=missed)
@@ -185,12 +185,12 @@ def _height(row: Row, after: Row) -> tuple[int, bool]:
     return (row.highest if opaque else after.highest), True
 
 
-def _recall(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:
+def _recall(row: Row, task: Task, pair: Pair, occasion: Observation) -> Row:
     """See again what we know, or an older version that the server insists on: gauges only."""
     return _follow(row, task, pair, occasion)._replace(highest=row.highest, seen=row.seen, missed=row.missed)
 
 
-def _follow(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:
+def _follow(row: Row, task: Task, pair: Pair, occasion: Observation) -> Row:
     """Make the row of another version.
 
     One that is no exchange keeps whose it was, and its status: as ours again it is not new and may enter another one.
@@ -201,7 +201,7 @@ def _follow(row: Row, task: Task, pair: Pair, occasion: Occasion) -> Row:
     return after._replace(pair=row.pair, status=row.status)
 
 
-def _row(task: Task, pair: Pair, occasion: Occasion, *, missed: bool = False) -> Row:
+def _row(task: Task, pair: Pair, occasion: Observation, *, missed: bool = False) -> Row:
     kinds = mask(task.anomalies) if task.anomalies else 0
     if task.updated > occasion.now + FUTURE_TOLERANCE:
         kinds |= BITS[Anomaly.FUTURE_STAMP]
@@ -211,7 +211,7 @@ def _row(task: Task, pair: Pair, occasion: Occasion, *, missed: bool = False) ->
     )
 
 
-def _missed(task: Task, seen: Instant, occasion: Occasion) -> bool:
+def _missed(task: Task, seen: Instant, occasion: Observation) -> bool:
     """Judge a Task that ended: one still open is judged when a complete poll closes."""
     began = seen if task.authored is None else task.authored
     return task.status in TERMINAL and task.updated > occasion.deadline.due(began)
@@ -221,20 +221,20 @@ def _count_anomalies(task: Task, row: Row, changes: Changes) -> None:
     if changes.earliest is None or task.updated < changes.earliest:
         changes.earliest = task.updated
     for kind in unmask(row.kinds):
-        changes.counts[Series(Fact.ANOMALY, None, kind)] += 1
+        changes.counts[Series(Event.ANOMALY, None, kind)] += 1
 
 
 def _count_entry(before: Status | None, task: Task, pair: Pair, changes: Changes) -> None:
     """Count that a Task entered its status, on the pair and reason of this version."""
     counts = changes.counts
-    counts[Series(Fact.TRANSITION, pair, task.status)] += 1
+    counts[Series(Event.TRANSITION, pair, task.status)] += 1
     if before in TERMINAL and task.status in OPEN:
-        counts[Series(Fact.REOPENED, pair)] += 1
+        counts[Series(Event.REOPENED, pair)] += 1
     if task.status is Status.FAILED:
-        counts[Series(Fact.FAILURE, pair, task.reason)] += 1
+        counts[Series(Event.FAILURE, pair, task.reason)] += 1
     if task.status is Status.COMPLETED:
-        counts[Series(Fact.ARCHIVED_DOCUMENT, pair)] += task.documents
-        counts[Series(Fact.COMPLETED_EMPTY, pair)] += task.outputs == 0
+        counts[Series(Event.ARCHIVED_DOCUMENT, pair)] += task.documents
+        counts[Series(Event.COMPLETED_EMPTY, pair)] += task.outputs == 0
     seconds = _duration(task)
     if seconds is not None:
         changes.durations.append((PairStatus(pair, task.status), seconds))
@@ -247,7 +247,7 @@ def _duration(task: Task) -> float | None:
     return seconds if 0 <= seconds <= LONGEST_DURATION else None
 
 
-def _note_latest(task: Task, pair: Pair, occasion: Occasion, changes: Changes) -> None:
+def _note_latest(task: Task, pair: Pair, occasion: Observation, changes: Changes) -> None:
     """Remember when a status was last entered; a stamp ahead of the clock counts as now."""
     key = PairStatus(pair, task.status)
     changes.latest[key] = max(changes.latest.get(key, 0), min(task.updated, occasion.now))

@@ -180,7 +180,7 @@ class Page:
     matches: int = 0
 
 
-class Fact(StrEnum):
+class Event(StrEnum):
     """What is counted. Each has one metric in `metrics/catalogue`."""
 
     CREATED = "created"
@@ -198,22 +198,22 @@ class Fact(StrEnum):
 class Series(NamedTuple):
     """One counted series: `pair` is None for anomalies; `label` is the status, reason or kind, or empty."""
 
-    fact: Fact
+    fact: Event
     pair: Pair | None
     label: str = ""
 
 
-FIRST_SHOWN: tuple[tuple[Fact, str], ...] = (
-    (Fact.CREATED, ""),
-    *((Fact.TRANSITION, status) for status in DOCUMENTED),
-    *((Fact.DURATION, status) for status in (Status.COMPLETED, Status.FAILED)),
-    (Fact.DEADLINE_MISSED, ""),
-    (Fact.ARCHIVED_DOCUMENT, ""),
-    (Fact.COMPLETED_EMPTY, ""),
-    (Fact.REOPENED, ""),
-    (Fact.VANISHED, ""),
+FIRST_SHOWN: tuple[tuple[Event, str], ...] = (
+    (Event.CREATED, ""),
+    *((Event.TRANSITION, status) for status in DOCUMENTED),
+    *((Event.DURATION, status) for status in (Status.COMPLETED, Status.FAILED)),
+    (Event.DEADLINE_MISSED, ""),
+    (Event.ARCHIVED_DOCUMENT, ""),
+    (Event.COMPLETED_EMPTY, ""),
+    (Event.REOPENED, ""),
+    (Event.VANISHED, ""),
 )
-"""Fact and label of the series that every pair of payers shows from its first sight, at 0; the rest once met."""
+"""Event and label of the series that every pair of payers shows from its first sight, at 0; the rest once met."""
 
 
 class Histogram(NamedTuple):

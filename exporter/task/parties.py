@@ -10,7 +10,7 @@ from msgspec import Raw
 from msgspec.json import Decoder
 
 from .model import Party
-from .wire import Contained, Identifier, Reference, peel, remembered
+from .wire import Contained, Identifier, Reference, decode_or_none, remembered
 
 PEOPLE = frozenset(
     {
@@ -54,14 +54,14 @@ def _read(data: bytes) -> Party | None:
 def _resolve(party: Party, contained: Raw) -> Party:
     """Look a `#id` up among the contained resources, if they came along (`_elements` leaves them out)."""
     wanted = (party.reference or "")[1:]
-    meant = next((one for one in peel(contained, _CONTAINED) or () if one.id == wanted), None)
+    meant = next((one for one in decode_or_none(contained, _CONTAINED) or () if one.id == wanted), None)
     if meant is None:
         return party
     if meant.resource_type in PEOPLE:
         return Party(kind=meant.resource_type)
     if meant.resource_type != "Organization":
         return party
-    return party._replace(kind="Organization", contained=_plain(peel(meant.name, _NAME)))
+    return party._replace(kind="Organization", contained=_plain(decode_or_none(meant.name, _NAME)))
 
 
 def _kind(address: str | None, stated: str | None) -> str | None:

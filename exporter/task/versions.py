@@ -28,9 +28,9 @@ class Verdict(StrEnum):
     NEW = "new"
     NEWER = "newer"
     KNOWN = "known"
-    REMADE = "remade"
-    """Expunged and made anew under the same id."""
-    BACK = "back"
+    RECREATED = "recreated"
+    """Expunged and created again under the same id."""
+    STALE = "stale"
     """A lagging replica or a restored backup."""
 
 
@@ -38,15 +38,15 @@ VERDICTS = {
     (Move.FORWARD, Move.FORWARD): Verdict.NEWER,
     (Move.FORWARD, Move.SAME): Verdict.NEWER,
     (Move.FORWARD, Move.BACK): Verdict.NEWER,  # a stamp is when its transaction began: older ones follow newer ones
-    (Move.SAME, Move.FORWARD): Verdict.REMADE,  # version 1 again, after $expunge
+    (Move.SAME, Move.FORWARD): Verdict.RECREATED,  # version 1 again, after $expunge
     (Move.SAME, Move.SAME): Verdict.KNOWN,
-    (Move.SAME, Move.BACK): Verdict.BACK,
-    (Move.BACK, Move.FORWARD): Verdict.REMADE,
-    (Move.BACK, Move.SAME): Verdict.BACK,
-    (Move.BACK, Move.BACK): Verdict.BACK,
+    (Move.SAME, Move.BACK): Verdict.STALE,
+    (Move.BACK, Move.FORWARD): Verdict.RECREATED,
+    (Move.BACK, Move.SAME): Verdict.STALE,
+    (Move.BACK, Move.BACK): Verdict.STALE,
     (Move.OTHER, Move.FORWARD): Verdict.NEWER,
     (Move.OTHER, Move.SAME): Verdict.NEWER,
-    (Move.OTHER, Move.BACK): Verdict.BACK,
+    (Move.OTHER, Move.BACK): Verdict.STALE,
 }
 """Measured on HAPI 8.8.0; `meta.lastUpdated` alone never decides."""
 

@@ -28,7 +28,7 @@ _REMEMBERED_BYTES = 1024
 _REMEMBERED_VALUES = 1024
 
 
-def peel(raw: Raw, decoder: Decoder[T]) -> T | None:
+def decode_or_none(raw: Raw, decoder: Decoder[T]) -> T | None:
     """Read what is not worth a Task: None where it is missing or cannot be read."""
     try:
         return decoder.decode(raw) if raw else None

@@ -1,6 +1,6 @@
 """The listening socket, and who is connected to it: at most so many, and the right one goes when there are more.
 
-Rule: no request is read and nothing is written here. One thread, that of the web server, touches a Crowd.
+Rule: no request is read and nothing is written here. One thread, that of the web server, touches a ConnectionLimiter.
 
 See docs/design.md#slow-clients.
 """
@@ -44,20 +44,20 @@ class Limits:
 STANDARD = Limits()
 
 
-class Guest(NamedTuple):
+class Connection(NamedTuple):
     """A connection, and since when (monotonic seconds) it has no request."""
 
     connection: socket.socket
     since: float
 
 
-class Crowd:
+class ConnectionLimiter:
     """The open connections. What one does is not known here but told, by `answering` and `sending`."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = monotonic) -> None:
         self.limits = limits
         self._clock = clock
-        self._open: dict[Peer, Guest] = {}
+        self._open: dict[Peer, Connection] = {}
         """In the order in which they fell idle: the first has been waited for longest."""
         self._answering: set[Peer] = set()
         self._sending: dict[Peer, None] = {}
@@ -68,7 +68,7 @@ class Crowd:
             self._forget_closed()
         if len(self._open) >= self.limits.connections and not self._make_room():
             return False
-        self._open[peer] = Guest(connection, self._clock())
+        self._open[peer] = Connection(connection, self._clock())
         return True
 
     def _forget_closed(self) -> None:
@@ -94,7 +94,7 @@ class Crowd:
         finally:
             self._answering.discard(peer)
             if (guest := self._open.pop(peer, None)) is not None:
-                self._open[peer] = Guest(guest.connection, self._clock())
+                self._open[peer] = Connection(guest.connection, self._clock())
 
     @contextmanager
     def sending(self, peer: Peer) -> Iterator[None]:
@@ -117,7 +117,7 @@ class Crowd:
             with suppress(OSError):  # it is closed already
                 guest.connection.shutdown(socket.SHUT_RDWR)
 
-    def drop_silent(self) -> None:
+    def close_idle(self) -> None:
         """End the connections that have asked nothing for too long, and forget those that are closed.
 
         Among them are those that Hypercorn leaves open: HTTP/2 in clear text, and closed ones whose client does not
@@ -135,9 +135,9 @@ class Crowd:
 
 
 class Listener(socket.socket):
-    """A listening socket whose clients are admitted to a Crowd."""
+    """A listening socket whose clients are admitted to a ConnectionLimiter."""
 
-    crowd: Crowd
+    crowd: ConnectionLimiter
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Take the next client; raises ConnectionAbortedError, which asyncio passes over, where there is no place."""
@@ -148,7 +148,7 @@ class Listener(socket.socket):
         return connection, address
 
 
-def listen(host: str, port: int, crowd: Crowd) -> Listener:
+def listen(host: str, port: int, crowd: ConnectionLimiter) -> Listener:
     """Listen, on all interfaces when `host` is empty; port 0 takes a free one. Raises AddressUnusable."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

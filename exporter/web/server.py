@@ -20,16 +20,16 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-from ..logs import event, places
+from ..logs import event, traceback_summary
 from ..metrics.negotiation import Format, accepts_gzip, negotiate
 from ..ports import Answer
 from . import landing as page
-from .connections import BACKLOG, STANDARD, Crowd, Limits, Listener, Peer, listen
+from .connections import BACKLOG, STANDARD, ConnectionLimiter, Limits, Listener, Peer, listen
 from .reply import BROKEN, HEALTHY, HTML, NOT_ALLOWED, NOT_FOUND, READY, Reply, unready
 from .request import Request, read
 from .source import P, Source
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LAST_GOOD_SECONDS = 300.0
 """How long bytes may be served again where rendering fails; older ones would be stale numbers."""
@@ -51,7 +51,9 @@ class Good(NamedTuple):
 class App(Generic[P]):
     """The ASGI application. `offset` is `--web.scrape-timeout-offset` in seconds."""
 
-    def __init__(self, source: Source[P], crowd: Crowd, offset: float, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, source: Source[P], crowd: ConnectionLimiter, offset: float, clock: Callable[[], float] = monotonic
+    ) -> None:
         self._source = source
         self._crowd = crowd
         self._offset = offset
@@ -180,8 +182,8 @@ async def _live(receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
 
 
 def _log_bug(what: str, error: BaseException) -> None:
-    """Log a bug by its class and places: its message could hold anything."""
-    event(log, logging.ERROR, what, error=type(error).__name__, where=places(error))
+    """Log a bug by its class and traceback_summary: its message could hold anything."""
+    event(logger, logging.ERROR, what, error=type(error).__name__, where=traceback_summary(error))
 
 
 class HypercornSettings(Config):
@@ -209,7 +211,7 @@ class Web(Generic[P]):
     """The server in its daemon thread, which leaves signals to the main thread."""
 
     def __init__(self, source: Source[P], offset: float, limits: Limits = STANDARD) -> None:
-        self._crowd = Crowd(limits)
+        self._crowd = ConnectionLimiter(limits)
         self._app = App(source, self._crowd, offset)
         self._stopped: Future[None] = Future()
         self._thread = threading.Thread(name="web", daemon=True)
@@ -251,7 +253,7 @@ class Web(Generic[P]):
     async def _make_rounds(self) -> None:
         while True:
             await asyncio.sleep(ROUND_SECONDS)
-            self._crowd.drop_silent()
+            self._crowd.close_idle()
 
     async def _until_stopped(self) -> None:
         await asyncio.wrap_future(self._stopped)

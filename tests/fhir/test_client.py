@@ -19,8 +19,8 @@ from exporter.errors import (
     WrongResource,
 )
 from exporter.fhir.auth import Anonymous
-from exporter.fhir.client import ELEMENTS, FhirServer, FhirWindow, Habits
-from exporter.fhir.http import Connection, Http
+from exporter.fhir.client import ELEMENTS, FhirServer, FhirWindow, SearchOptions
+from exporter.fhir.http import Http, HttpOptions
 from exporter.ports import Bound, Search, Server
 from exporter.task.capability import Capability
 from exporter.task.model import UNCLASSIFIED, Coding, Page, Selection
@@ -60,9 +60,9 @@ def unclassified(texts: Iterable[str]) -> str:
 def server_of(
     script: Script, selection: Selection = OURS, *, page_size: int = 200, rewrite: bool = False
 ) -> FhirServer:
-    connection = Connection(BASE, rewrite_links=rewrite)
+    connection = HttpOptions(BASE, rewrite_links=rewrite)
     http = Http(connection, Anonymous(), transport=httpx.MockTransport(script))
-    return FhirServer(http, selection, Habits(unclassified, page_size))
+    return FhirServer(http, selection, SearchOptions(unclassified, page_size))
 
 
 def ask(script: Script, question: Callable[[FhirWindow], T]) -> T:
@@ -198,8 +198,8 @@ def test_a_new_search_may_be_given_the_links_of_the_last_one() -> None:
 
 def test_links_without_end_are_a_cycle() -> None:
     script = Script(lambda url: (200, bundle(link=f"{BASE}?p={int(url.params.get('p', 0)) + 1}")))
-    http = Http(Connection(BASE), transport=httpx.MockTransport(script))
-    with FhirServer(http, OURS, Habits(unclassified, pages=20)).window() as window:
+    http = Http(HttpOptions(BASE), transport=httpx.MockTransport(script))
+    with FhirServer(http, OURS, SearchOptions(unclassified, pages=20)).window() as window:
         page = window.first(Search())
         for _ in range(20):
             page = window.follow(page.next or "")
@@ -399,8 +399,10 @@ def test_the_simulated_server_is_walked_to_its_end() -> None:
     store = fake.store()
     for number in range(7):
         store.put(task(f"t-{number}"))
-    http = Http(Connection(BASE), transport=fake.transport(store))
-    server: Server = FhirServer(http, Selection(Coding(TAG.system, TAG.code), CODE), Habits(unclassified, page_size=3))
+    http = Http(HttpOptions(BASE), transport=fake.transport(store))
+    server: Server = FhirServer(
+        http, Selection(Coding(TAG.system, TAG.code), CODE), SearchOptions(unclassified, page_size=3)
+    )
     with server.window() as window:
         page = window.first(Search(Bound("ge", fake.START - 1)))
         found = [each.id for each in page.tasks]

@@ -12,7 +12,7 @@ import pytest
 from exporter.errors import ServerError, TimedOut, Truncated, Unreachable
 from exporter.fhir import http as under_test
 from exporter.fhir.auth import BearerFile
-from exporter.fhir.http import Connection, Http, Reply
+from exporter.fhir.http import Http, HttpOptions, Reply
 from exporter.ports import Operation
 
 from .hostile import Listener, Play, drips, head, read_request, sends, silent
@@ -52,7 +52,7 @@ def ask(http: Http, seconds: float = 5.0) -> Reply:
 
 @contextlib.contextmanager
 def client(server: Listener, timeout: float = 5.0) -> Iterator[Http]:
-    with contextlib.closing(Http(Connection(server.base, timeout=timeout))) as http:
+    with contextlib.closing(Http(HttpOptions(server.base, timeout=timeout))) as http:
         yield http
 
 
@@ -204,7 +204,7 @@ def test_a_token_that_changed_between_two_polls_is_sent(tmp_path: Path) -> None:
     file, turns = tmp_path / "token", Turns(GOOD, forever=True)
     file.write_text("first")
     with Listener(turns) as server:
-        with contextlib.closing(Http(Connection(server.base), BearerFile(file))) as http:
+        with contextlib.closing(Http(HttpOptions(server.base), BearerFile(file))) as http:
             ask(http)
             file.write_text("second-one")
             ask(http)

@@ -11,7 +11,7 @@ from socket import socket
 import pytest
 
 from exporter.errors import ConfigurationError, ServerError, TimedOut, TlsFailed, Truncated
-from exporter.fhir.http import Connection, Http, Reply
+from exporter.fhir.http import Http, HttpOptions, Reply
 from exporter.ports import Operation
 
 from .hostile import Listener, Play, drips, head, read_request, sends
@@ -52,7 +52,7 @@ def ask(play: Play, ca_file: Path | None = None, client: Path | None = None, sec
     key = client.with_suffix(".key") if client else None
     with Listener(play, reads=False) as server:
         base = server.base.replace("http:", "https:")
-        connection = Connection(base, ca_file=ca_file, client_cert_file=client, client_key_file=key)
+        connection = HttpOptions(base, ca_file=ca_file, client_cert_file=client, client_key_file=key)
         with closing(Http(connection)) as http, http.session(seconds) as session:
             return session.get(f"{base}/Task", Operation.SEARCH)
 
@@ -85,7 +85,7 @@ def test_a_client_certificate_that_is_missed_is_a_tls_failure(folder: Path) -> N
 
 
 def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(folder: Path) -> None:
-    connection = Connection(
+    connection = HttpOptions(
         "https://127.0.0.1/fhir", client_cert_file=folder / "client.pem", client_key_file=folder / "encrypted.key"
     )
     with pytest.raises(ConfigurationError) as raised:

@@ -17,10 +17,10 @@ import pytest
 from exporter.errors import ErrorReason, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
 from exporter.ledger import Binding, Ledger, open_ledger, schema
 from exporter.ledger import open as files
-from exporter.ports import Bound, Closing, Remembered, Slice, WalkState
+from exporter.ports import Bound, PollEnd, Remembered, Slice, WalkState
 from exporter.task.deadline import Deadline
-from exporter.task.lifecycle import Changes, Occasion, compare, vanish
-from exporter.task.model import Coding, Fact, Instant, Pair, Selection, Snapshot, Status, Task
+from exporter.task.lifecycle import Changes, Observation, compare, vanish
+from exporter.task.model import Coding, Event, Instant, Pair, Selection, Snapshot, Status, Task
 from exporter.task.pairs import PairRule
 from tests.builders import completed, task
 from tests.fake import START
@@ -56,9 +56,9 @@ def write(ledger: Ledger, *seen: Task, pair: Pair = PAIR, baseline: bool = False
     with ledger.transaction() as tx:
         tx.slots([pair])
         known = ledger.known([each.id for each in seen])
-        tx.apply(compare(known, [(each, pair) for each in seen], Occasion(START, DEADLINE, not baseline)))
+        tx.apply(compare(known, [(each, pair) for each in seen], Observation(START, DEADLINE, not baseline)))
         tx.note(Remembered.WATERMARK, START)
-        return tx.close(Closing(START, DEADLINE, 0, baseline, None)) if close else Snapshot()
+        return tx.close(PollEnd(START, DEADLINE, 0, baseline, None)) if close else Snapshot()
 
 
 def counts(snapshot: Snapshot) -> dict[str, int]:
@@ -361,7 +361,7 @@ def test_an_exporter_goes_on_with_a_baseline_after_damage(tmp_path: Path) -> Non
     rig.settle()
     rig.scrape()
     assert tasks(rig) == {"requested": 200}
-    assert totals(rig, Fact.CREATED) == {}
+    assert totals(rig, Event.CREATED) == {}
 
 
 # --- Transactions
@@ -375,11 +375,11 @@ def break_off(ledger: Ledger, pair: Pair) -> None:
     """Do all that a page can do, and then break."""
     with ledger.transaction() as tx:
         tx.slots([pair])
-        tx.apply(compare({}, [(version("b", Status.FAILED), pair)], Occasion(START, DEADLINE)))
+        tx.apply(compare({}, [(version("b", Status.FAILED), pair)], Observation(START, DEADLINE)))
         tx.note(Remembered.WATERMARK, START + 5)
         tx.note(Remembered.BASELINE_BEGAN, 1)
         tx.remember(WalkState("poll", 1, None, 0, None))
-        tx.close(Closing(START, DEADLINE, 0, baseline=False, show=None))
+        tx.close(PollEnd(START, DEADLINE, 0, baseline=False, show=None))
         raise Interrupted
 
 
@@ -460,8 +460,8 @@ def test_an_exporter_on_a_full_disk_shows_what_was_committed_and_recovers() -> N
     rig.settle()
     rig.scrape()
     assert up(rig)
-    assert totals(rig, Fact.CREATED) == {"": 3_000}
-    assert totals(rig, Fact.TRANSITION) == {"completed": 3_000}
+    assert totals(rig, Event.CREATED) == {"": 3_000}
+    assert totals(rig, Event.TRANSITION) == {"completed": 3_000}
 
 
 def _counters(text: str) -> list[str]:

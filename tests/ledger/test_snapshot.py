@@ -10,9 +10,9 @@ import pytest
 from exporter.ledger import Ledger, schema
 from exporter.ledger import open as files
 from exporter.ledger.snapshot import Memory
-from exporter.ports import Closing, Remembered, WalkState
+from exporter.ports import PollEnd, Remembered, WalkState
 from exporter.task.deadline import Deadline
-from exporter.task.lifecycle import Occasion, compare, vanish
+from exporter.task.lifecycle import Observation, compare, vanish
 from exporter.task.model import Gauges, Instant, Pair, Status, Task
 from tests.fake import START
 
@@ -20,7 +20,7 @@ from .test_ledger import Interrupted, ledger_at, version, write
 
 HOUR = 3_600_000
 DAY = Deadline(24 * HOUR)
-BASELINE = Occasion(START, DAY, counting=False)
+BASELINE = Observation(START, DAY, counting=False)
 PAIRS = [Pair("Old Payer", "New Payer"), Pair("Older Payer", "New Payer")]
 STATUSES = [Status.REQUESTED, Status.IN_PROGRESS, Status.COMPLETED, Status.FAILED]
 
@@ -29,7 +29,7 @@ def look(ledger: Ledger, now: Instant) -> Gauges:
     """Close a poll that found nothing."""
     with ledger.transaction() as tx:
         tx.note(Remembered.WATERMARK, now)
-        gauges = tx.close(Closing(now, DAY, now - 4 * HOUR, baseline=False, show=None)).gauges
+        gauges = tx.close(PollEnd(now, DAY, now - 4 * HOUR, baseline=False, show=None)).gauges
     assert gauges is not None
     return gauges
 
@@ -51,7 +51,7 @@ def change(ledger: Ledger, dice: random.Random, now: Instant) -> None:
             authored = dice.choice([None, now - dice.randrange(48) * HOUR])
             seen.append((Task(each, str(number), now - dice.randrange(9) * HOUR, dice.choice(STATUSES),
                               authored=authored), pair))  # fmt: skip
-        tx.apply(compare(known, seen, Occasion(now, DAY)))
+        tx.apply(compare(known, seen, Observation(now, DAY)))
         if known and dice.random() < 0.2:
             tx.apply(vanish([next(iter(known.values()))], now))
         if dice.random() < 0.3:
@@ -149,7 +149,7 @@ def test_the_indexes_are_built_when_the_first_walk_closes_and_with_it(tmp_path: 
         write(ledger, version("a"), baseline=True, close=False)
         assert indexes(ledger) == 0
         with suppress(Interrupted), ledger.transaction() as tx:
-            tx.close(Closing(START, DAY, 0, baseline=True, show=None))
+            tx.close(PollEnd(START, DAY, 0, baseline=True, show=None))
             raise Interrupted
         assert indexes(ledger) == 0
         write(ledger, version("a"), version("b"), baseline=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from exporter.task.model import (
     DURATION_BUCKETS,
     Anomaly,
-    Fact,
+    Event,
     Gauges,
     Histogram,
     Instant,
@@ -26,7 +26,7 @@ WEST = Pair("West Mutual", "Our Plan")
 
 def created(*pairs: Pair) -> dict[Series, int]:
     """Let pairs exist that have counted nothing."""
-    return {Series(Fact.CREATED, pair): 0 for pair in pairs}
+    return {Series(Event.CREATED, pair): 0 for pair in pairs}
 
 
 def lasting(*seconds: float) -> Histogram:
@@ -55,19 +55,19 @@ def one_of_each_status() -> Snapshot:
 def busy() -> Snapshot:
     """Two pairs, of which one has met everything that is counted."""
     counts = created(EAST, WEST) | {
-        Series(Fact.CREATED, EAST): 5,
-        Series(Fact.TRANSITION, EAST, Status.REQUESTED): 5,
-        Series(Fact.TRANSITION, EAST, Status.COMPLETED): 3,
-        Series(Fact.TRANSITION, EAST, Status.FAILED): 2,
-        Series(Fact.TRANSITION, EAST, Status.ON_HOLD): 1,
-        Series(Fact.FAILURE, EAST, "timeout"): 1,
-        Series(Fact.FAILURE, EAST, "unclassified"): 1,
-        Series(Fact.DEADLINE_MISSED, EAST): 1,
-        Series(Fact.ARCHIVED_DOCUMENT, EAST): 12,
-        Series(Fact.COMPLETED_EMPTY, EAST): 1,
-        Series(Fact.REOPENED, EAST): 1,
-        Series(Fact.VANISHED, EAST): 4,
-        Series(Fact.ANOMALY, None, Anomaly.MISSING_OWNER): 2,
+        Series(Event.CREATED, EAST): 5,
+        Series(Event.TRANSITION, EAST, Status.REQUESTED): 5,
+        Series(Event.TRANSITION, EAST, Status.COMPLETED): 3,
+        Series(Event.TRANSITION, EAST, Status.FAILED): 2,
+        Series(Event.TRANSITION, EAST, Status.ON_HOLD): 1,
+        Series(Event.FAILURE, EAST, "timeout"): 1,
+        Series(Event.FAILURE, EAST, "unclassified"): 1,
+        Series(Event.DEADLINE_MISSED, EAST): 1,
+        Series(Event.ARCHIVED_DOCUMENT, EAST): 12,
+        Series(Event.COMPLETED_EMPTY, EAST): 1,
+        Series(Event.REOPENED, EAST): 1,
+        Series(Event.VANISHED, EAST): 4,
+        Series(Event.ANOMALY, None, Anomaly.MISSING_OWNER): 2,
     }
     durations: Mapping[PairStatus, Histogram] = {
         PairStatus(EAST, Status.COMPLETED): lasting(12.5, 301, 86400),

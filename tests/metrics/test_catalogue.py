@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from exporter.metrics.catalogue import CATALOGUE, FACTS, GAUGES, OWN, PROCESS, TASKS, Definition, MetricType
-from exporter.task.model import Fact, Gauges
+from exporter.task.model import Event, Gauges
 
 FORBIDDEN_LABELS = {"type", "owner", "customer", "stage", "service", "env", "job", "instance", "le", "quantile"}
 RESERVED_ENDS = ("_total", "_sum", "_count", "_bucket", "_created")
@@ -66,7 +66,7 @@ def test_each_name_is_there_once() -> None:
 
 
 def test_every_fact_and_every_gauge_of_the_model_has_a_metric() -> None:
-    assert set(FACTS) == set(Fact)
+    assert set(FACTS) == set(Event)
     assert set(GAUGES) == {field.name for field in fields(Gauges)}
 
 
@@ -87,7 +87,7 @@ def test_task_counters_say_that_they_may_lag_and_gauges_how_old_they_are() -> No
 def test_the_duration_says_that_it_is_an_upper_bound() -> None:
     assert (
         "authoredOn to lastUpdated of the version first seen in that status: an upper bound"
-        in FACTS[Fact.DURATION].help
+        in FACTS[Event.DURATION].help
     )
 
 

@@ -95,7 +95,7 @@ def test_what_is_told_is_counted() -> None:
     own = Own()
     own.polled(Outcome.PARTIAL, 3.0)
     own.scraped(Answer.LATE)
-    own.erred(ErrorReason.TLS)
+    own.count_error(ErrorReason.TLS)
     own.reconciled(Sweep.FULL, Outcome.COMPLETE)
     own.corrected(Sweep.OPEN, 7)
     own.received(1024)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.task.deadline import Deadline
-from exporter.task.lifecycle import LONGEST_DURATION, Changes, Occasion, bucket, compare, vanish
+from exporter.task.lifecycle import LONGEST_DURATION, Changes, Observation, bucket, compare, vanish
 from exporter.task.model import (
     DURATION_BUCKETS,
     LASTING,
@@ -19,7 +19,7 @@ from exporter.task.model import (
     TERMINAL,
     TIMED,
     Anomaly,
-    Fact,
+    Event,
     Instant,
     Pair,
     PairStatus,
@@ -47,11 +47,11 @@ def version(number_: str = "1", minutes: float = -10, status: Status = Status.RE
     return Task("t", number_, at(minutes), status, **({"authored": NOW - HOUR} | more))  # type: ignore[arg-type]
 
 
-def occasion(counting: bool = True, joining: Instant | None = None, now: Instant = NOW) -> Occasion:
-    return Occasion(now, DEADLINE, counting, joining)
+def occasion(counting: bool = True, joining: Instant | None = None, now: Instant = NOW) -> Observation:
+    return Observation(now, DEADLINE, counting, joining)
 
 
-def see(row: Row | None, *tasks: Task, pair: Pair = PAIR, on: Occasion | None = None) -> Changes:
+def see(row: Row | None, *tasks: Task, pair: Pair = PAIR, on: Observation | None = None) -> Changes:
     """Let these versions stand on one page."""
     known = {} if row is None else {row.id: row}
     placed = [(task, pair if task.tagged and task.usable else NO_PAIR) for task in tasks]
@@ -67,7 +67,7 @@ def known(*tasks: Task, counting: bool = True) -> Row:
     return row
 
 
-def counted(changes: Changes) -> dict[tuple[Fact, str], int]:
+def counted(changes: Changes) -> dict[tuple[Event, str], int]:
     return {(series.fact, series.label): n for series, n in changes.counts.items() if n}
 
 
@@ -77,7 +77,7 @@ def moved(changes: Changes) -> dict[Status, int]:
 
 # --- The table of verdicts (docs/design.md#version-order)
 
-KNOWN, NEWER, REMADE, BACK = Verdict.KNOWN, Verdict.NEWER, Verdict.REMADE, Verdict.BACK
+KNOWN, NEWER, REMADE, BACK = Verdict.KNOWN, Verdict.NEWER, Verdict.RECREATED, Verdict.STALE
 
 TABLE = [
     ("4", "5", +1, NEWER),
@@ -126,8 +126,8 @@ def test_what_is_no_plain_number_is_an_opaque_version(text: str) -> None:
 def test_a_new_task_counts_as_created_and_as_entering_its_status() -> None:
     for status in Status:
         changes = see(None, version(status=status))
-        assert changes.counts[Series(Fact.CREATED, PAIR)] == 1
-        assert changes.counts[Series(Fact.TRANSITION, PAIR, status)] == 1
+        assert changes.counts[Series(Event.CREATED, PAIR)] == 1
+        assert changes.counts[Series(Event.TRANSITION, PAIR, status)] == 1
         assert moved(changes) == {status: 1}
 
 
@@ -150,10 +150,10 @@ def test_the_same_version_again_changes_nothing() -> None:
 def test_two_versions_on_one_page_are_judged_in_order() -> None:
     changes = see(None, version("1"), version("2", -5, Status.FAILED), version("2", -5, Status.FAILED))
     assert counted(changes) == {
-        (Fact.CREATED, ""): 1,
-        (Fact.TRANSITION, "requested"): 1,
-        (Fact.TRANSITION, "failed"): 1,
-        (Fact.FAILURE, "unclassified"): 1,
+        (Event.CREATED, ""): 1,
+        (Event.TRANSITION, "requested"): 1,
+        (Event.TRANSITION, "failed"): 1,
+        (Event.FAILURE, "unclassified"): 1,
     }
     assert moved(changes) == {Status.FAILED: 1}
 
@@ -162,14 +162,14 @@ def test_two_versions_on_one_page_are_judged_in_order() -> None:
 @pytest.mark.parametrize("after", sorted(OPEN))
 def test_terminal_to_open_is_a_reopening(before: Status, after: Status) -> None:
     changes = see(known(version("1", -10, before)), version("2", -5, after))
-    assert changes.counts[Series(Fact.REOPENED, PAIR)] == 1
-    assert changes.counts[Series(Fact.TRANSITION, PAIR, after)] == 1
+    assert changes.counts[Series(Event.REOPENED, PAIR)] == 1
+    assert changes.counts[Series(Event.TRANSITION, PAIR, after)] == 1
 
 
 @pytest.mark.parametrize(("before", "after"), [("completed", "failed"), ("requested", "on-hold"), ("failed", "failed")])
 def test_other_moves_are_no_reopening(before: str, after: str) -> None:
     changes = see(known(version("1", -10, Status(before))), version("2", -5, Status(after)))
-    assert changes.counts[Series(Fact.REOPENED, PAIR)] == 0
+    assert changes.counts[Series(Event.REOPENED, PAIR)] == 0
 
 
 def test_an_edit_in_the_same_status_counts_nothing() -> None:
@@ -184,8 +184,8 @@ def test_failures_of_all_reasons_are_the_transitions_to_failed() -> None:
         for step, status in enumerate((Status.FAILED, Status.IN_PROGRESS)):
             changes = see(row, version(str(2 * n + step), n, status, reason=reason or "unclassified"))
             row = changes.rows["t"]
-            transitions += changes.counts[Series(Fact.TRANSITION, PAIR, "failed")]
-            failures += sum(n for series, n in changes.counts.items() if series.fact is Fact.FAILURE)
+            transitions += changes.counts[Series(Event.TRANSITION, PAIR, "failed")]
+            failures += sum(n for series, n in changes.counts.items() if series.fact is Event.FAILURE)
     assert transitions == failures == 4
 
 
@@ -195,7 +195,7 @@ def test_an_event_is_booked_on_the_pair_of_its_version_and_never_moved() -> None
     assert counted(changes) == {}
     assert changes.tasks == {PairStatus(PAIR, Status.FAILED): -1, PairStatus(OTHER, Status.FAILED): 1}
     after = see(changes.rows["t"], version("3", -4, Status.COMPLETED), pair=OTHER)
-    assert after.counts[Series(Fact.TRANSITION, OTHER, "completed")] == 1
+    assert after.counts[Series(Event.TRANSITION, OTHER, "completed")] == 1
 
 
 def test_a_known_version_under_another_name_moves_gauges_only() -> None:
@@ -207,14 +207,14 @@ def test_a_known_version_under_another_name_moves_gauges_only() -> None:
 def test_documents_and_empty_results_count_with_the_entry_into_completed_only() -> None:
     row = known(version("1"))
     first = see(row, version("2", -5, Status.COMPLETED, documents=3, outputs=4))
-    assert first.counts[Series(Fact.ARCHIVED_DOCUMENT, PAIR)] == 3
-    assert first.counts[Series(Fact.COMPLETED_EMPTY, PAIR)] == 0
+    assert first.counts[Series(Event.ARCHIVED_DOCUMENT, PAIR)] == 3
+    assert first.counts[Series(Event.COMPLETED_EMPTY, PAIR)] == 0
     again = see(first.rows["t"], version("3", -4, Status.COMPLETED, documents=9, outputs=9))
     assert counted(again) == {}
     empty = see(row, version("2", -5, Status.COMPLETED))
-    assert empty.counts[Series(Fact.COMPLETED_EMPTY, PAIR)] == 1
+    assert empty.counts[Series(Event.COMPLETED_EMPTY, PAIR)] == 1
     others = see(row, version("2", -5, Status.FAILED, documents=3, outputs=3))
-    assert others.counts[Series(Fact.ARCHIVED_DOCUMENT, PAIR)] == 0
+    assert others.counts[Series(Event.ARCHIVED_DOCUMENT, PAIR)] == 0
 
 
 # --- Versions that come late, go back, or are made anew
@@ -223,20 +223,20 @@ def test_documents_and_empty_results_count_with_the_entry_into_completed_only() 
 def test_a_late_version_below_the_highest_counted_is_not_counted() -> None:
     row = known(version("1"), version("5", -5, Status.COMPLETED))
     back = see(row, version("3", -7, Status.IN_PROGRESS))
-    assert counted(back) == {(Fact.ANOMALY, "went_back"): 1}
+    assert counted(back) == {(Event.ANOMALY, "went_back"): 1}
     assert moved(back) == {Status.COMPLETED: -1, Status.IN_PROGRESS: 1}
     assert back.rows["t"].highest == 5
     climbing = see(back.rows["t"], version("4", -3, Status.FAILED), version("5", -2, Status.COMPLETED))
     assert counted(climbing) == {}
     assert moved(climbing) == {Status.IN_PROGRESS: -1, Status.COMPLETED: 1}
     above = see(climbing.rows["t"], version("6", -1, Status.FAILED))
-    assert above.counts[Series(Fact.TRANSITION, PAIR, "failed")] == 1
+    assert above.counts[Series(Event.TRANSITION, PAIR, "failed")] == 1
 
 
 def test_a_version_that_went_back_is_an_anomaly_once() -> None:
     row = known(version("5"))
     changes = see(row, version("3", -20), version("3", -20))
-    assert counted(changes) == {(Fact.ANOMALY, "went_back"): 1}
+    assert counted(changes) == {(Event.ANOMALY, "went_back"): 1}
 
 
 def test_nothing_goes_back_in_the_baseline() -> None:
@@ -246,7 +246,7 @@ def test_nothing_goes_back_in_the_baseline() -> None:
 
 def test_a_task_made_anew_has_vanished_and_is_created() -> None:
     changes = see(known(version("4", -10, Status.FAILED)), version("1", -5))
-    assert counted(changes) == {(Fact.VANISHED, ""): 1, (Fact.CREATED, ""): 1, (Fact.TRANSITION, "requested"): 1}
+    assert counted(changes) == {(Event.VANISHED, ""): 1, (Event.CREATED, ""): 1, (Event.TRANSITION, "requested"): 1}
     assert moved(changes) == {Status.FAILED: -1, Status.REQUESTED: 1}
     assert changes.rows["t"].highest == 1
 
@@ -255,12 +255,12 @@ def test_a_deleted_task_that_returns_is_new_and_an_untagged_one_goes_on() -> Non
     row = known(version("3"))
     deleted = vanish([row], NOW).rows["t"]
     assert (deleted.gone, deleted.gone_at) == (Gone.DELETED, NOW)
-    assert see(deleted, version("6", 1)).counts[Series(Fact.CREATED, PAIR)] == 1
+    assert see(deleted, version("6", 1)).counts[Series(Event.CREATED, PAIR)] == 1
     untagged = see(row, version("4", -5, tagged=False)).rows["t"]
     assert untagged.gone is Gone.UNTAGGED
     changes = see(untagged, version("5", 1, Status.COMPLETED))
-    assert counted(changes)[Fact.TRANSITION, "completed"] == 1
-    assert (Fact.CREATED, "") not in counted(changes)
+    assert counted(changes)[Event.TRANSITION, "completed"] == 1
+    assert (Event.CREATED, "") not in counted(changes)
 
 
 def test_a_task_found_again_in_the_very_version_that_was_missed_goes_on() -> None:
@@ -273,7 +273,7 @@ def test_a_task_found_again_in_the_very_version_that_was_missed_goes_on() -> Non
 def test_what_vanishes_counts_once_and_lowers_the_gauge() -> None:
     row = known(version())
     changes = vanish([row], NOW)
-    assert counted(changes) == {(Fact.VANISHED, ""): 1}
+    assert counted(changes) == {(Event.VANISHED, ""): 1}
     assert moved(changes) == {Status.REQUESTED: -1}
     again = see(changes.rows["t"], version("2", -5, tagged=False))
     assert counted(again) == {}
@@ -292,7 +292,7 @@ def test_an_untagged_task_never_known_is_nobodys_business() -> None:
 @pytest.mark.parametrize("kind", [Anomaly.FOREIGN, Anomaly.UNPARSABLE])
 def test_what_cannot_be_used_is_an_anomaly_and_no_task(kind: Anomaly) -> None:
     changes = see(None, version(anomalies=frozenset({kind})))
-    assert counted(changes) == {(Fact.ANOMALY, kind): 1}
+    assert counted(changes) == {(Event.ANOMALY, kind): 1}
     assert moved(changes) == {}
     assert changes.anomalous == {kind: 1}
     assert vanish(changes.rows.values(), NOW).anomalous[kind] == -1
@@ -303,7 +303,7 @@ def test_what_cannot_be_used_is_an_anomaly_and_no_task(kind: Anomaly) -> None:
 def test_what_becomes_usable_for_the_first_time_is_created(kind: Anomaly) -> None:
     row = known(version("1", anomalies=frozenset({kind})))
     changes = see(row, version("2", -5))
-    assert changes.counts[Series(Fact.CREATED, PAIR)] == 1
+    assert changes.counts[Series(Event.CREATED, PAIR)] == 1
     assert changes.anomalous[kind] == -1
 
 
@@ -315,7 +315,7 @@ def test_a_task_unreadable_for_one_version_is_not_created_again_and_enters_no_st
     assert counted(same) == {}
     assert moved(same) == {Status.REQUESTED: 1}
     ended = see(odd.rows["t"], version("3", -4, Status.COMPLETED, outputs=1))
-    assert counted(ended) == {(Fact.TRANSITION, "completed"): 1}
+    assert counted(ended) == {(Event.TRANSITION, "completed"): 1}
 
 
 # --- Anomalies
@@ -325,10 +325,10 @@ def test_a_task_unreadable_for_one_version_is_not_created_again_and_enters_no_st
 def test_anomalies_count_once_a_version_and_show_while_they_last(kind: Anomaly) -> None:
     odd = frozenset({kind})
     first = see(None, version(anomalies=odd), version(anomalies=odd))
-    assert counted(first)[Fact.ANOMALY, kind] == 1
+    assert counted(first)[Event.ANOMALY, kind] == 1
     assert first.anomalous == {kind: 1}
     second = see(first.rows["t"], version("2", -5, anomalies=odd))
-    assert counted(second)[Fact.ANOMALY, kind] == 1
+    assert counted(second)[Event.ANOMALY, kind] == 1
     assert not +second.anomalous
     mended = see(second.rows["t"], version("3", -4))
     assert mended.anomalous == {kind: -1}
@@ -336,10 +336,10 @@ def test_anomalies_count_once_a_version_and_show_while_they_last(kind: Anomaly) 
 
 def test_a_stamp_ahead_of_the_servers_clock_is_an_anomaly_until_its_time_comes() -> None:
     near = see(None, version("1", 0.5))
-    assert counted(near)[Fact.CREATED, ""] == 1
-    assert (Fact.ANOMALY, Anomaly.FUTURE_STAMP) not in counted(near)
+    assert counted(near)[Event.CREATED, ""] == 1
+    assert (Event.ANOMALY, Anomaly.FUTURE_STAMP) not in counted(near)
     ahead = see(None, version("1", 90))
-    assert counted(ahead)[Fact.ANOMALY, Anomaly.FUTURE_STAMP] == 1
+    assert counted(ahead)[Event.ANOMALY, Anomaly.FUTURE_STAMP] == 1
     later = see(ahead.rows["t"], version("1", 90), on=occasion(now=at(100)))
     assert later.anomalous == {Anomaly.FUTURE_STAMP: -1}
     assert counted(later) == {}
@@ -348,13 +348,13 @@ def test_a_stamp_ahead_of_the_servers_clock_is_an_anomaly_until_its_time_comes()
 def test_a_late_find_of_a_full_comparison_joins_the_baseline() -> None:
     joining = occasion(joining=at(0))
     old = see(None, version("3", -1, Status.COMPLETED), on=joining)
-    assert counted(old) == {(Fact.ANOMALY, "late_old"): 1}
+    assert counted(old) == {(Event.ANOMALY, "late_old"): 1}
     assert moved(old) == {Status.COMPLETED: 1}
     assert old.durations == []
     young = see(None, version("3", 0, Status.COMPLETED), on=joining)
-    assert counted(young)[Fact.CREATED, ""] == 1
+    assert counted(young)[Event.CREATED, ""] == 1
     known_one = see(known(version("2")), version("3", -1, Status.COMPLETED), on=joining)
-    assert counted(known_one)[Fact.TRANSITION, "completed"] == 1
+    assert counted(known_one)[Event.TRANSITION, "completed"] == 1
 
 
 @given(st.sets(st.sampled_from(sorted(Anomaly))))
@@ -413,7 +413,7 @@ def test_a_bound_is_in_its_own_bucket(bound: int) -> None:
 
 
 def missed(changes: Changes) -> int:
-    return changes.counts[Series(Fact.DEADLINE_MISSED, PAIR)]
+    return changes.counts[Series(Event.DEADLINE_MISSED, PAIR)]
 
 
 @pytest.mark.parametrize("status", sorted(TERMINAL))
@@ -478,8 +478,8 @@ def test_gauges_never_fall_below_zero_and_failures_are_failures(tasks: Iterable[
         changes = see(row, task)
         row = changes.rows.get("t", row)
         gauge += sum(changes.tasks.values())
-        transitions += changes.counts[Series(Fact.TRANSITION, PAIR, "failed")]
-        failures += sum(n for series, n in changes.counts.items() if series.fact is Fact.FAILURE)
+        transitions += changes.counts[Series(Event.TRANSITION, PAIR, "failed")]
+        failures += sum(n for series, n in changes.counts.items() if series.fact is Event.FAILURE)
         assert gauge == (row is not None and row.present)
         assert transitions == failures
         assert all(n >= 0 for n in changes.counts.values())

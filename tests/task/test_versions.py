@@ -13,8 +13,8 @@ ROW = Row("p2p-task-1", "1", AT, 1, Status.REQUESTED, NO_PAIR, None, AT, False, 
 @pytest.mark.parametrize(
     ("anomalies", "expected"),
     [
-        ((), Verdict.REMADE),
-        ((Anomaly.FOREIGN,), Verdict.REMADE),
+        ((), Verdict.RECREATED),
+        ((Anomaly.FOREIGN,), Verdict.RECREATED),
         ((Anomaly.UNPARSABLE,), Verdict.KNOWN),
     ],
 )

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from exporter.web.connections import STANDARD, Crowd, Limits, listen
+from exporter.web.connections import STANDARD, ConnectionLimiter, Limits, listen
 
 SMALL = Limits(connections=3, readers=2, silence=8.0)
 
@@ -14,7 +14,7 @@ class Room:
 
     def __init__(self, ends: ExitStack) -> None:
         self.now = 0.0
-        self.crowd = Crowd(SMALL, clock=lambda: self.now)
+        self.crowd = ConnectionLimiter(SMALL, clock=lambda: self.now)
         self._ends = ends
         self._theirs: dict[tuple[str, int], socket.socket] = {}
 
@@ -102,7 +102,7 @@ def test_silence_is_counted_from_the_last_answer(room: Room) -> None:
         with room.crowd.answering(("peer", 1)):
             pass
         room.now = 8.1
-        room.crowd.drop_silent()
+        room.crowd.close_idle()
     assert room.dropped() == [2]
 
 
@@ -115,7 +115,10 @@ def test_dropping_twice_or_a_stranger_is_no_error(room: Room) -> None:
 
 
 def test_what_it_accepts_does_not_wait_to_fill_packets() -> None:
-    with listen("127.0.0.1", 0, Crowd(STANDARD)) as listener, socket.create_connection(listener.getsockname()):
+    with (
+        listen("127.0.0.1", 0, ConnectionLimiter(STANDARD)) as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
         listener.setblocking(True)
         connection, _ = listener.accept()
         with connection:
@@ -123,7 +126,7 @@ def test_what_it_accepts_does_not_wait_to_fill_packets() -> None:
 
 
 def test_a_refused_client_is_closed_and_passed_over() -> None:
-    nobody = Crowd(Limits(connections=0))
+    nobody = ConnectionLimiter(Limits(connections=0))
     with listen("127.0.0.1", 0, nobody) as listener, socket.create_connection(listener.getsockname(), 30) as client:
         listener.setblocking(True)
         with pytest.raises(ConnectionAbortedError):

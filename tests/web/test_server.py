@@ -18,7 +18,7 @@ from exporter.errors import AddressUnusable
 from exporter.metrics.negotiation import Format
 from exporter.ports import Answer, Scrape
 from exporter.web import server as web_module
-from exporter.web.connections import STANDARD, Crowd, Limits
+from exporter.web.connections import STANDARD, ConnectionLimiter, Limits
 from exporter.web.landing import Landing
 from exporter.web.server import App, Web
 
@@ -324,7 +324,7 @@ def test_without_good_bytes_it_is_an_error_whose_text_stays_inside(caplog: pytes
 
 def test_good_bytes_are_not_served_for_ever() -> None:
     figures, now = Figures(), [0.0]
-    app = App(figures, Crowd(STANDARD), 1.0, clock=lambda: now[0])
+    app = App(figures, ConnectionLimiter(STANDARD), 1.0, clock=lambda: now[0])
     assert app._render("one", Format.TEXT) == (b"TEXT one\n", True)
     figures.broken = True
     now[0] = web_module.LAST_GOOD_SECONDS

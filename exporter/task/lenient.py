@@ -16,7 +16,7 @@ from msgspec.json import Decoder
 from ..errors import WrongResource
 from .dates import parse_instant
 from .model import DIGEST, Anomaly, Coding, Instant, Status, Task
-from .wire import NOTHING, Token, Wire, peel
+from .wire import NOTHING, Token, Wire, decode_or_none
 
 ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
 """FHIR's `id`, but no path of dots: ids and versions go into addresses and into the ledger."""
@@ -62,7 +62,7 @@ STATUSES = {status.value: status for status in Status if status is not Status.UN
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
+class PartialTask:
     """What could be read of a Task; None where it could not."""
 
     id: str | None = None
@@ -72,13 +72,13 @@ class Remains:
     tagged: bool = True
 
 
-def unparsable(raw: Raw, remains: Remains, clock: Instant | None) -> Task:
+def unparsable(raw: Raw, remains: PartialTask, clock: Instant | None) -> Task:
     """Make the row of a Task that is counted, but not understood.
 
     The same resource always gives the same id and version, so that it is counted once, whatever score the search gave
     it. `?` begins no FHIR id.
     """
-    entry = peel(raw, _ENTRY)
+    entry = decode_or_none(raw, _ENTRY)
     digest = sha256(entry.resource if entry and entry.resource else raw).hexdigest()[:32]
     return Task(
         id=remains.id or DIGEST + digest,
@@ -90,27 +90,27 @@ def unparsable(raw: Raw, remains: Remains, clock: Instant | None) -> Task:
     )
 
 
-def salvage(raw: Raw, tag: Coding | None, clock: Instant | None) -> Task | None:
+def decode_leniently(raw: Raw, tag: Coding | None, clock: Instant | None) -> Task | None:
     """Judge an entry that is no readable Task: None where it is no answer to the search (an include, an outcome).
 
     Raises WrongResource where the server says, inside a Bundle, that its search failed.
     """
-    entry = peel(raw, _ENTRY)
+    entry = decode_or_none(raw, _ENTRY)
     if entry is None:
-        return unparsable(raw, Remains(), clock)
-    resource = peel(entry.resource, _RESOURCE)
-    kind = peel(resource.resource_type, _TEXT) if resource else None
+        return unparsable(raw, PartialTask(), clock)
+    resource = decode_or_none(entry.resource, _RESOURCE)
+    kind = decode_or_none(resource.resource_type, _TEXT) if resource else None
     if not _matches(entry, kind):
         if resource is not None and kind == "OperationOutcome":
             _refuse_failure(resource)
         return None
-    return unparsable(raw, _remains(resource, tag) if resource and kind in (None, "Task") else Remains(), clock)
+    return unparsable(raw, _remains(resource, tag) if resource and kind in (None, "Task") else PartialTask(), clock)
 
 
 def _matches(entry: _Entry, kind: str | None) -> bool:
     """Follow `search.mode`, and the resource type where there is none."""
-    search = peel(entry.search, _SEARCH)
-    mode = peel(search.mode, _TEXT) if search else None
+    search = decode_or_none(entry.search, _SEARCH)
+    mode = decode_or_none(search.mode, _TEXT) if search else None
     if mode is not None:
         return mode == "match"
     return kind == "Task" or (kind is None and bytes(entry.resource) not in (b"", b"null"))
@@ -118,16 +118,16 @@ def _matches(entry: _Entry, kind: str | None) -> bool:
 
 def _refuse_failure(outcome: _Resource) -> None:
     """Take no answer for whole when its server calls it an error. The text may name a patient: it stays unread."""
-    if any(issue.severity in ("fatal", "error") for issue in peel(outcome.issue, _ISSUES) or ()):
+    if any(issue.severity in ("fatal", "error") for issue in decode_or_none(outcome.issue, _ISSUES) or ()):
         raise WrongResource("The search was answered with a Bundle that holds an OperationOutcome of severity error.")
 
 
-def _remains(resource: _Resource, tag: Coding | None) -> Remains:
-    name = peel(resource.id, _TEXT)
-    meta = peel(resource.meta, _META) or _Meta()
-    version, stamp = peel(meta.version_id, _TEXT), peel(meta.last_updated, _TEXT)
-    tags, status = peel(meta.tag, _TAGS), peel(resource.status, _TEXT)
-    return Remains(
+def _remains(resource: _Resource, tag: Coding | None) -> PartialTask:
+    name = decode_or_none(resource.id, _TEXT)
+    meta = decode_or_none(resource.meta, _META) or _Meta()
+    version, stamp = decode_or_none(meta.version_id, _TEXT), decode_or_none(meta.last_updated, _TEXT)
+    tags, status = decode_or_none(meta.tag, _TAGS), decode_or_none(resource.status, _TEXT)
+    return PartialTask(
         id=name if name and ID.fullmatch(name) else None,
         version=version if version and ID.fullmatch(version) else None,
         updated=parse_instant(stamp) if stamp else None,
