@@ -202,14 +202,20 @@ def on_hapi() -> None:
                 rates["baseline"].append(HAPI / wait_for_baseline(process, 0.5))
                 time.sleep(OVERLAP)
                 with httpx.Client() as client:
-                    rest, search = paired_ms(process.scrape, partial(bare_search, client, real.base), 60)
+                    scrape, ask = partial(kept_scrape, client, process), partial(bare_search, client, real.base)
+                    rest, search = paired_ms(scrape, ask, 60)
         bare, baseline = (sorted(rates[name])[1] for name in ("bare", "baseline"))
         say(f"HAPI with {HAPI:,} Tasks: bare walk", f"{bare:,.0f} Tasks/s")
         say(f"HAPI with {HAPI:,} Tasks: baseline", f"{baseline:,.0f} Tasks/s")
         say("the baseline over the bare walk", f"{baseline / bare:.2f}")
         say(f"HAPI with {HAPI:,} Tasks: a scrape at rest", f"{rest:.1f} ms")
-        say("the bare search of it, on a connection of its own that is kept", f"{search:.1f} ms")
+        say("the bare search of it, on a connection that is kept", f"{search:.1f} ms")
         say("the scrape at rest over the bare search", f"{rest / search:.2f}")
+
+
+def kept_scrape(client: httpx.Client, process: Process) -> None:
+    """Scrape on a connection that is kept, as Prometheus does."""
+    client.get(f"{process.url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "10"}).raise_for_status()
 
 
 def bare_search(client: httpx.Client, base: str) -> None:
