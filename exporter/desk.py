@@ -70,7 +70,7 @@ class Desk:
 
     `shown` tells which pictures' series may show in full; `marked` is our time at the walk that set the watermark.
     `patience` says how many times `--poll.timeout` a window may take, where one was not enough before. `skew_ms` is the
-    server's clock minus ours, when it was last read.
+    server's clock minus ours, when it was last read. `uncounted`: no more progress counts, since one was throttled.
     """
 
     server: Server
@@ -85,6 +85,13 @@ class Desk:
     resync: bool = False
     patience: dict[Kind, int] = field(default_factory=dict)
     skew_ms: int = 0
+    uncounted: bool = False
+
+    @property
+    def baseline_from(self) -> Instant | None:
+        """Before this stamp a Task belongs to the baseline, whenever it is found: later ones polls have looked for."""
+        began = self.ledger.instant(Remembered.BASELINE_BEGAN)
+        return None if began is None else began - self.rules.overlap
 
     @property
     def renamed(self) -> bool:

@@ -60,7 +60,10 @@ class Window(Protocol):
         """Fetch the page behind a `next` link; raises LinkRefused when it leads elsewhere."""
 
     def read(self, ids: Sequence[str]) -> Page:
-        """Fetch Tasks by id, tagged or not; what is not in the answer is not on the server."""
+        """Fetch Tasks by id, tagged or not, within the operator's further search parameters.
+
+        A Task that is missing here may still exist: `status_of` decides.
+        """
 
     def status_of(self, id_: str) -> int:
         """Read one Task for its HTTP status alone: 200, 404 or 410; raises a ServerError for any other."""
@@ -99,10 +102,12 @@ class Remembered(StrEnum):
     WATERMARK = "watermark"
     """From where the next poll asks; there once the baseline is complete."""
     MARKED_WALL = "marked_wall"
-    """Our wall time when the walk that set the watermark began, or the baseline that will."""
+    """Our wall time when the walk that set the watermark began, or was resumed."""
     LAST_COMPLETE = "last_complete"
     """Our wall time at the end of the last complete poll."""
     BASELINE_BEGAN = "baseline_began"
+    COMPARED_WALL = "compared_wall"
+    """Our wall time at the end of the last full comparison, or of the baseline."""
     NAMES = "names"
     """The fingerprint of names and cap under which everything was last walked; none where it was under several."""
     PAIRS_CAPPED = "pairs_capped"

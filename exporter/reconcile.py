@@ -1,22 +1,24 @@
 """What polls cannot see: Tasks deleted or untagged, and writes that became visible long after their stamps.
 
-Rule 1: a sweep walks with the one loop of `poll`; this file only chooses what to walk, and looks up what is missing.
-Rule 2: a sweep acts only on what a complete poll has not mended, and never moves the watermark.
+Rule 1: a comparison uses the one loop of `walk`; this file only chooses what to walk, and looks up what is missing.
+Rule 2: it acts only on differences that remain after a complete poll, and never moves the watermark.
 
 See docs/design.md#open-comparison, docs/design.md#full-comparison.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from itertools import pairwise
 from random import sample
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .desk import Desk, Kind, Progress, WalkPlan
 from .errors import (
     AuthFailed,
     ClientFault,
+    CursorExpired,
     NotFhir,
     NothingThere,
     Redirected,
@@ -25,6 +27,7 @@ from .errors import (
     Throttled,
     TooLarge,
     Truncated,
+    Unreachable,
     WrongResource,
 )
 from .ports import Bound, Remembered, Search, Slice
@@ -33,6 +36,8 @@ from .task.lifecycle import Observation, vanish
 from .task.model import DIGEST, TERMINAL, Instant, Status
 from .task.rows import Gone, Row
 from .walk import Walk, absorb
+
+T = TypeVar("T")
 
 BATCH = 50
 """Ids in one look-up: 64 characters each make a URL that every server takes."""
@@ -48,6 +53,12 @@ NOT_ENDED = ("status:not", ",".join(sorted(TERMINAL)))
 
 FEW = 200
 """Tasks in a slice that is walked without counting it first: they fit on a page."""
+
+RETRIES = 3
+"""Failures in a row after which a comparison gives up until it is due again."""
+
+PASSING = (CursorExpired, ServerFault, Throttled, Truncated, Unreachable)
+"""Failures that the next try may not meet. Not a time-out: the next comparison gets more time instead."""
 
 CUTS = 3
 """Cuts through the Tasks of a status before they are counted."""
@@ -66,8 +77,8 @@ def sweep_open(desk: Desk, lookback: int) -> Iterator[Progress]:
     """Compare the open Tasks, and what changed within `lookback` milliseconds."""
     watermark = desk.ledger.instant(Remembered.WATERMARK) or 0
     desk.ledger.begin_sweep()
-    yield from Walk(desk, WalkPlan(Kind.SWEEP, Search(filters=(NOT_ENDED,)))).turns()
-    yield from Walk(desk, WalkPlan(Kind.SWEEP, Search(Bound("ge", watermark - lookback)))).turns()
+    yield from _walk(desk, Search(filters=(NOT_ENDED,)))
+    yield from _walk(desk, Search(Bound("ge", watermark - lookback)))
     yield Progress(wants_poll=True)
     yield from _look_up_missing(desk, None)
 
@@ -91,13 +102,36 @@ def sweep_all(desk: Desk) -> Iterator[Progress]:
     desk.resync = True
     with desk.ledger.transaction() as tx:
         tx.forget((desk.ledger.instant(Remembered.WATERMARK) or 0) - KEPT)
+        tx.note(Remembered.COMPARED_WALL, desk.clock.wall())
         if slices is None:
             tx.note(Remembered.NAMES, desk.rules.names)
             tx.recount_capped()
 
 
+def _walk(desk: Desk, search: Search) -> Iterator[Progress]:
+    """Walk a search to its end; a window that fails is walked again, so that one lost answer ends no long work.
+
+    What is found joins the baseline if it is older.
+    """
+    walk, failed, before = Walk(desk, WalkPlan(Kind.SWEEP, search, joining=True)), 0, search.since
+    while not walk.ended:
+        try:
+            yield from walk.turns()
+        except ServerError as error:
+            failed, before = (failed + 1 if walk.cursor == before else 1), walk.cursor
+            yield _go_on_after(desk, error, failed)
+
+
+def _go_on_after(desk: Desk, error: ServerError, failed: int) -> Progress:
+    """Count a failure and go on, no earlier than the server asks for; raises it where it is one too many in a row."""
+    if failed > RETRIES or not isinstance(error, PASSING):
+        raise error
+    desk.telemetry.count_error(error.reason)
+    return Progress(throttled=error if isinstance(error, Throttled) else None)
+
+
 def _walk_everything(desk: Desk) -> Iterator[Progress]:
-    yield from Walk(desk, WalkPlan(Kind.SWEEP, joining=True)).turns()
+    yield from _walk(desk, Search())
     yield Progress(wants_poll=True)
     for status in Status:
         yield from _look_up_missing(desk, Slice(status, 0, LAST_INSTANT))
@@ -106,10 +140,12 @@ def _walk_everything(desk: Desk) -> Iterator[Progress]:
 def _mend(desk: Desk, part: Slice) -> Iterator[Progress]:
     """Walk a slice that still differs after the poll, or is small, and look up what it does not hold."""
     ours = desk.ledger.count_between(part)
-    if ours > FEW and (yield from _counted(desk, part)) == ours:
-        return
-    yield Progress()
-    yield from Walk(desk, WalkPlan(Kind.SWEEP, _search(part), joining=True)).turns()
+    if ours > FEW:
+        theirs = yield from _counted(desk, part)
+        yield Progress()
+        if theirs == ours:
+            return
+    yield from _walk(desk, _search(part))
     yield from _look_up_missing(desk, part)
 
 
@@ -216,15 +252,30 @@ def _look_up_missing(desk: Desk, part: Slice | None) -> Iterator[Progress]:
     blind, unsure = None, False
     for ids in desk.ledger.miss(part, BATCH):
         blind = _shows_nothing(desk) if blind is None else blind
-        page = _search_by_id(desk, ids)
+        page = yield from _asked(desk, partial(_search_by_id, desk, ids))
         yield Progress(corrections=page.corrections)
+        dropped = 0
         for row in page.missing:
-            status = _status_of(desk, row)
+            status = yield from _asked(desk, partial(_status_of, desk, row))
             unsure |= blind and status == HTTPStatus.NOT_FOUND
-            dropped = _drop(desk, row, _fate(desk, row, status, blind))
-            yield Progress(corrections=dropped)
+            dropped += _drop(desk, row, _fate(desk, row, status, blind))
+            yield Progress()
+        yield Progress(corrections=dropped)
+        if unsure and not dropped:
+            break  # a right is lost: to read all the others one by one would tell nothing more
     if unsure:
         raise NothingThere("The FHIR server shows no Task at all, where there were some before.")
+
+
+def _asked(desk: Desk, ask: Callable[[], T]) -> Generator[Progress, None, T]:
+    """Ask for one thing, and again where it fails now and then."""
+    failed = 0
+    while True:
+        try:
+            return ask()
+        except ServerError as error:
+            failed += 1
+            yield _go_on_after(desk, error, failed)
 
 
 def _shows_nothing(desk: Desk) -> bool:
@@ -248,7 +299,8 @@ def _search_by_id(desk: Desk, ids: Sequence[str]) -> _LookUp:
     with desk.server.window() as window:
         page = window.read([id_ for id_ in ids if not id_.startswith(DIGEST)])
         now = desk.clock.wall() + desk.skew_ms if page.clock is None else page.clock
-        changes = absorb(desk, window, page.tasks, Observation(now, desk.rules.deadline), lambda _: None)
+        seen = Observation(now, desk.rules.deadline, joining=desk.baseline_from)
+        changes = absorb(desk, window, page.tasks, seen, lambda _: None)
     found = {task.id for task in page.tasks}
     young = range(now - max(desk.rules.overlap, SETTLING), now + 1)
     rows = (row for id_, row in desk.ledger.known(ids).items() if id_ not in found and row.gone is None)

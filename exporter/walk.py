@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from .desk import Desk, Kind, Progress, WalkPlan
-from .errors import ServerError
+from .errors import ServerError, Throttled
 from .ports import Bound, PollEnd, Remembered, Search, Transaction, WalkState, Window
 from .task.lifecycle import Changes, Observation, compare
 from .task.model import NO_PAIR, Anomaly, Instant, Page, Snapshot, Task
@@ -46,8 +46,21 @@ class Walk:
         self._ended = False
         self._long = plan.resumed
 
+    @property
+    def cursor(self) -> Bound | None:
+        """Where the window under way begins."""
+        return self._cursor
+
+    @property
+    def ended(self) -> bool:
+        """Whether the question is answered."""
+        return self._ended
+
     def turns(self) -> Iterator[Progress]:
-        """Walk; each page is committed when its turn comes out. Raises a ServerError or LedgerError."""
+        """Walk; each page is committed when its turn comes out. Raises a ServerError or LedgerError.
+
+        Called again after an error, it goes on with the window that failed.
+        """
         while not self._ended:
             self._window += 1
             with self._desk.server.window(self._desk.patience.get(self._plan.kind, 1)) as window:
@@ -79,7 +92,7 @@ class Walk:
             young = self._window > 1 and low is None  # only `largest` moves it on: further pages would be read again
             if page.next is None or not (stuck or (has_room(pages, longest) and not young)):
                 break
-            if self._kept and not self._asked:
+            if self._kept and not self._asked and not self._desk.uncounted:
                 self._expected, self._asked = walked + self._count(search), True
             page = window.follow(page.next)
         self._cursor = onwards
@@ -132,11 +145,15 @@ class Walk:
     def _count(self, search: Search) -> int:
         """Ask how many Tasks there are, for people who watch; 0 where the server does not say, since none are needed.
 
-        In a window of its own: a request that times out ends its window.
+        In a window of its own: a request that times out ends its window. Raises Throttled, once: then the walk waits as
+        asked, and goes on without.
         """
         try:
             with self._desk.server.window() as window:
                 return window.count(search)
+        except Throttled:
+            self._desk.uncounted = True
+            raise
         except ServerError:
             return 0
 
@@ -164,7 +181,7 @@ class Walk:
         )
 
     def _occasion(self) -> Observation:
-        joining = self._desk.ledger.instant(Remembered.BASELINE_BEGAN) if self._plan.joining else None
+        joining = self._desk.baseline_from if self._plan.joining else None
         counting = self._plan.kind is not Kind.BASELINE
         return Observation(self._now(), self._desk.rules.deadline, counting, joining)
 
@@ -182,6 +199,7 @@ class Walk:
         tx.note(Remembered.LAST_COMPLETE, desk.clock.wall())
         if baseline:
             tx.note(Remembered.BASELINE_BEGAN, began)
+            tx.note(Remembered.COMPARED_WALL, desk.clock.wall())
         now = self._now()
         closing = PollEnd(
             now=now,
@@ -228,10 +246,10 @@ class Walk:
             desk.telemetry.late(max(0, self._before + desk.rules.overlap - earliest) / 1000)
         if self._expected and self._plan.kind is Kind.BASELINE:
             desk.telemetry.progressed(1.0 if self._ended else min(1.0, self._walked / self._expected))
-        desk.telemetry.ledger(desk.ledger.state)
         if snapshot is not None:
             desk.marked, desk.resync = self._started, False
             desk.publish(snapshot, self._started)
+        desk.telemetry.ledger(desk.ledger.state)  # reads the file, and so may fail: last
 
 
 def absorb(

@@ -1,7 +1,7 @@
 """When: a wanted poll first, else the next page of background work, else sleep until a sweep is due.
 
-Rule 1: one thread, and it alone touches the FHIR server and the ledger.
-Rule 2: what is to be asked and what an answer means is decided in `poll` and `sweeps`; here is only their turn.
+Rule 1: one thread alone touches the FHIR server and the ledger's file; `last_complete` reads a value in memory.
+Rule 2: what to ask and what an answer means is decided in `walk` and `reconcile`; this file only decides when.
 Rule 3: other threads get a Future, or the immutable picture; they never wait longer than an assignment takes.
 
 See docs/design.md#polled-on-scrape, docs/design.md#always-200.
@@ -25,6 +25,9 @@ from .task.model import Instant, Snapshot
 from .walk import Walk
 
 logger = logging.getLogger(__name__)
+
+FIRST_COMPARISON = 60.0
+"""Seconds after a start before which no full comparison begins: a crash loop must not press the server."""
 
 LONGEST_PATIENCE = 16
 """Times `--poll.timeout`: a quarter of an hour by default."""
@@ -54,7 +57,7 @@ class Worker:
         self.up = False
         self.latest: Progress | None = None
         now = desk.clock.monotonic()
-        self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + timing.full_interval}
+        self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + self._until_full()}
         if desk.renamed or desk.namer.refused:  # a right that was missing may be why we were restarted
             self._due[Sweep.FULL] = now
         self._picture = Picture(desk.ledger.counters())
@@ -253,6 +256,14 @@ class Worker:
         ledger = self._desk.ledger
         return ledger.walk is not None or not ledger.baseline_complete
 
+    def _until_full(self) -> float:
+        """Seconds until the full comparison is due: restarts do not put it off."""
+        last, interval = self._desk.ledger.instant(Remembered.COMPARED_WALL), self._timing.full_interval
+        if last is None:
+            return interval
+        left = interval - (self._desk.clock.wall() - last) / 1000
+        return min(max(left, FIRST_COMPARISON), interval)
+
     def _start_sweep(self) -> Job:
         """Start the sweep that is due."""
         kind = min(self._due, key=lambda each: self._due[each])
@@ -277,14 +288,17 @@ class Worker:
     def _poll_for_sweep(self, job: Job) -> None:
         job.awaited = self._complete
         with self._turn:
-            self._poll = self._walk(Future())
+            wanted, self._wanted = self._wanted, None  # a scrape that waits gets this poll, not one more
+            self._poll = self._walk(wanted or Future())
         self._run_poll()
 
     def _end_sweep(self, kind: Sweep, job: Job, outcome: Outcome) -> None:
         job.turns = iter(())
         self._sweep = None
         self._desk.ledger.end_sweep()
-        interval = self._timing.full_interval if kind is Sweep.FULL else self._timing.open_interval
+        timing = self._timing
+        full = kind is Sweep.FULL and outcome is Outcome.COMPLETE
+        interval = timing.full_interval if full else min(timing.open_interval, timing.full_interval)
         self._due[kind] = self._desk.clock.monotonic() + interval
         self._desk.telemetry.reconciled(kind, outcome)
         self._desk.telemetry.corrected(kind, job.corrections)

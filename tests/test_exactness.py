@@ -11,12 +11,12 @@ import httpx
 import pytest
 
 from exporter.demo.server import Request, Response
-from exporter.jobs import Timing
+from exporter.jobs import Job, Timing
 from exporter.ports import Answer, Sweep
 from exporter.task.model import Anomaly, Event, Selection
 
 from . import fake
-from .builders import CODE, TAG, at, completed, concept, failed, meta, task
+from .builders import CODE, TAG, at, completed, concept, failed, meta, organization, reference, task
 from .quirk_tasks import Backup, skewed
 from .quirks import always, throttled, when
 from .readings import errors, own, sweep_all, tasks, totals, up, work
@@ -751,3 +751,179 @@ def test_a_sweep_that_runs_out_of_time_gets_more() -> None:
     asked.clear()
     rig.sweep()
     assert set(asked) == {1}
+
+
+# --- what a hostile tester found
+
+
+def failing_each(rig: Rig, number: int, response: Response) -> None:
+    """Every so many requests one fails."""
+    asked = iter(range(1, 1_000_000))
+    honest = fake.honest(rig.store)
+    rig.transport.answer = lambda request: response if next(asked) % number == 0 else honest(request)
+
+
+LOSSY = [Response(503, (), b""), Response(429, (("retry-after", "1"),), b"")]
+
+
+@pytest.mark.parametrize("response", LOSSY, ids=lambda response: str(response.status))
+def test_a_walk_of_everything_survives_a_server_that_fails_now_and_then(tmp_path: Path, response: Response) -> None:
+    rig = Rig(path=str(tmp_path / "ledger.db"), timing=QUIET)
+    for number in range(12_000):
+        rig.store.put(completed(f"p2p-task-{number:05}", owner=reference("Organization/one")))
+        rig.clock.advance(0.5)
+    rig.clock.advance(60)
+    rig.start().settle()
+    rig.stop()
+    rig.payers = {"Organization/one": "One"}
+    rig.start()
+    failing_each(rig, 50, response)
+    for _ in range(3):
+        rig.sweep(full=True)
+        work(rig)
+    rig.transport.answer = fake.honest(rig.store)
+    rig.scrape()
+    gauges = rig.worker.picture.snapshot.gauges
+    assert gauges is not None
+    assert {key.pair.source for key, n in gauges.tasks.items() if n} == {"One"}
+
+
+@pytest.mark.parametrize("response", LOSSY, ids=lambda response: str(response.status))
+def test_a_purge_is_found_on_a_server_that_fails_now_and_then(response: Response) -> None:
+    rig = Rig(timing=QUIET)
+    for number in range(3_000):
+        rig.store.put(completed(f"p2p-task-{number:05}"))
+        rig.clock.advance(0.5)
+    rig.clock.advance(60)
+    rig.start().settle()
+    for number in range(400):
+        rig.store.delete(f"p2p-task-{7 * number:05}")
+    failing_each(rig, 40, response)
+    for _ in range(4):
+        rig.sweep(full=True)
+        work(rig)
+    rig.transport.answer = fake.honest(rig.store)
+    rig.scrape(61)
+    assert tasks(rig) == {"completed": 2_600}
+    assert totals(rig, Event.VANISHED) == {"": 400}
+
+
+def test_a_full_comparison_that_did_not_end_is_tried_again_within_minutes() -> None:
+    rig = filled(3).start()
+    rig.settle()
+    answering(rig, lambda request: request.path.endswith("/Task"), Response(500, (), b""))
+    rig.clock.advance(rig.timing.full_interval + 1)
+    while rig.worker._rest() <= 0:
+        rig.worker.step()
+    assert reconciled(rig, Sweep.FULL, "partial") == 1
+    rig.transport.answer = fake.honest(rig.store)
+    rig.clock.advance(2 * rig.timing.open_interval)
+    for _ in range(200):
+        if rig.worker._rest() > 0:
+            break
+        rig.worker.step()
+    assert reconciled(rig, Sweep.FULL, "complete") == 1
+
+
+def test_a_lost_right_costs_few_reads() -> None:
+    rig = filled(2_000).start()
+    rig.settle()
+    rig.transport.answer = empty_searches(rig)
+    rig.clock.advance(600)
+    before = rig.transport.count
+    rig.sweep()
+    assert rig.transport.count - before < 80
+
+
+def test_restarts_do_not_put_the_full_comparison_off(tmp_path: Path) -> None:
+    rig = Rig(path=str(tmp_path / "ledger.db"))
+    for number in range(3):
+        rig.store.put(completed(f"p2p-task-{number:05}"))
+    for identifier in ("old-payer", "new-payer"):
+        rig.store.put(organization(identifier))
+    rig.clock.advance(60)
+    rig.start().settle()
+    rig.store.delete("p2p-task-00000")
+    for _ in range(4):
+        for _ in range(10):
+            rig.scrape(300)
+            work(rig)
+            while rig.worker._rest() <= 0:
+                rig.worker.step()
+        rig.stop()
+        rig.start()
+    rig.scrape()
+    assert tasks(rig) == {"completed": 2}
+    assert totals(rig, Event.VANISHED) == {"": 1}
+
+
+def test_a_task_that_failed_while_untagged_counts_when_it_is_tagged_again() -> None:
+    rig = filled(2).start()
+    rig.settle()
+    rig.store.meta_delete("p2p-task-000000", TAG)
+    rig.store.put(failed("p2p-task-000000", meta=meta()))
+    rig.scrape(100)
+    sweep_all(rig)
+    rig.store.meta_add("p2p-task-000000", TAG)
+    rig.clock.advance(100)
+    sweep_all(rig)
+    rig.scrape()
+    assert tasks(rig) == {"requested": 1, "failed": 1}
+    assert totals(rig, Event.TRANSITION) == {"failed": 1}
+    assert totals(rig, Event.CREATED) == {}
+
+
+def test_an_old_task_tagged_later_joins_the_baseline_whichever_comparison_finds_it() -> None:
+    rig = Rig()
+    rig.store.put(task("old-open", meta=meta()))
+    rig.store.put(completed("old-ended", meta=meta()))
+    rig.store.put(task("ours"))
+    rig.clock.advance(3_600)
+    rig.start().settle()
+    rig.store.meta_add("old-open", TAG)
+    rig.store.meta_add("old-ended", TAG)
+    sweep_all(rig)
+    rig.scrape()
+    assert tasks(rig) == {"requested": 2, "completed": 1}
+    assert totals(rig, Event.CREATED) == {}
+    assert totals(rig, Event.ANOMALY) == {Anomaly.LATE_OLD: 2}
+
+
+def test_a_throttled_count_of_the_baseline_is_a_wait_too() -> None:
+    rig = filled(2_500)
+    answering(rig, counting, Response(429, (("retry-after", "120"),), b""))
+    rig.start()
+    while rig.worker._rest() <= 0:
+        rig.worker.step()
+    assert sum(map(counting, rig.transport.requests)) == 1
+    assert counting(rig.transport.requests[-1])
+    assert rig.worker._rest() > 110
+    assert not up(rig)
+    work(rig, 100)
+    assert tasks(rig) == {"requested": 2_500}
+    assert sum(map(counting, rig.transport.requests)) == 1
+
+
+def test_a_scrape_that_waits_while_a_comparison_polls_gets_that_poll() -> None:
+    rig = filled(5).start()
+    rig.settle()
+    for number in range(4_500):
+        rig.store.put(task(f"burst-{number:05}"))
+        rig.clock.advance(0.1)
+    rig.clock.advance(rig.timing.open_interval + 1)
+    scrapes = []
+    poll_for_sweep = rig.worker._poll_for_sweep
+
+    def scraped_just_before(job: Job) -> None:
+        scrapes.append(rig.worker.scrape())
+        poll_for_sweep(job)
+
+    rig.worker._poll_for_sweep = scraped_just_before  # type: ignore[method-assign]
+    rig.worker.step()
+    work(rig)
+    assert len(scrapes) == 1
+    assert scrapes[0].poll is not None
+    assert scrapes[0].poll.done()
+    assert value(own(rig), 'fhir_task_exporter_polls_total{outcome="complete"}') == 2  # the baseline, and this one
+    rig.scrape()
+    assert totals(rig, Event.CREATED) == {"": 4_500}

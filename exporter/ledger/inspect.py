@@ -1,7 +1,7 @@
 """A look at a ledger that may be in use: nothing is made, changed or held. For `check` alone.
 
 The file is read without any lock where no `-wal` lies beside it, since every exporter at work has one. Else a read lock
-is taken for the moment of one query; an exporter that starts meanwhile waits for it (files.py, `timeout=1`).
+is taken for the moment of one query; an exporter that starts meanwhile waits for it (open.py, `timeout=1`).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Opening a ledger: its file, its lock, its schema. What is refused is said in `judge`; nothing here knows Tasks.
+"""Opening a ledger: its file, its lock, its schema. What is refused is said in `validate`; nothing here knows Tasks.
 
 Settings (sqlite.org/wal.html, sqlite.org/pragma.html): WAL with synchronous=FULL survives power loss;
 locking_mode=EXCLUSIVE keeps a second exporter out, and a killed one leaves no lock behind.

@@ -5,6 +5,7 @@ See docs/design.md#bounded-labels.
 
 import sqlite3
 from collections.abc import Set as AbstractSet
+from itertools import islice
 
 from ..task.model import NO_PAIR, OTHER_PAIR, Pair
 from ..task.pairs import PairRule
@@ -94,7 +95,7 @@ class Capped:
     def add(self, more: AbstractSet[int], *, swept: bool) -> None:
         """Take in what a transaction met; `swept`: what was met before the sweep is there no more."""
         for met in (self._met, self._sweep):
-            met.update(list(more)[: MOST_CAPPED - len(met)])
+            met.update(islice(more - met, MOST_CAPPED - len(met)))
         if swept:
             self._met = self._sweep.copy()
 

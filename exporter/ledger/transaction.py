@@ -1,4 +1,4 @@
-"""One transaction: how changes are written. Reading for pictures is next door, in `picture`."""
+"""One transaction: how changes are written. Reading a snapshot is in `snapshot`."""
 
 import json
 import sqlite3
@@ -115,7 +115,9 @@ class Transaction:
     def apply(self, changes: Changes) -> None:
         """Write what a page changed. Pairs in it have slots."""
         number = self._pairs.number
-        if self.sweeping:
+        if (
+            self.sweeping
+        ):  # in a temporary table, outside the transaction: that a Task was seen stays true if this fails
             self._connection.executemany(sql.SIGHTED, [(id_,) for id_ in changes.sighted])
         if not (changes.rows or changes.counts):
             return

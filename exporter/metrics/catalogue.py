@@ -293,7 +293,7 @@ OWN: Mapping[str, Definition] = {
         unit="seconds",
     ),
 }
-"""Our own life, by the name that `own` calls it."""
+"""Our own life, by the name that `telemetry` uses."""
 
 
 def _process(name: str, kind: MetricType, text: str, unit: str = "") -> Definition:

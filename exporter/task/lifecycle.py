@@ -105,7 +105,7 @@ def _judge(row: Row | None, task: Task, pair: Pair, occasion: Observation, chang
     """Return the row as it should be; None where there is nothing to remember."""
     what = verdict(row, task)
     if not task.tagged:
-        return _untag(row, task, occasion, changes)
+        return _untag(row, occasion, changes)
     if row is None or (row.gone is Gone.DELETED and what is Verdict.NEWER):
         return _meet(task, pair, occasion, changes)
     if what is Verdict.RECREATED:
@@ -119,11 +119,13 @@ def _judge(row: Row | None, task: Task, pair: Pair, occasion: Observation, chang
     return _recall(row, task, pair, occasion)
 
 
-def _untag(row: Row | None, task: Task, occasion: Observation, changes: Changes) -> Row | None:
-    """Let go of a Task without our tag: if it was ours, it has vanished."""
+def _untag(row: Row | None, occasion: Observation, changes: Changes) -> Row | None:
+    """Let go of a Task without our tag: if it was ours, it has vanished.
+
+    The version stays the one that was ours: what it became meanwhile is news when it is tagged again.
+    """
     if row is None or row.gone is not None:
         return row
-    row = row._replace(version=task.version, updated=task.updated)
     if not occasion.counting:
         return row._replace(gone=Gone.UNTAGGED, gone_at=occasion.now)
     return _drop(row, Gone.UNTAGGED, occasion.now, changes)
