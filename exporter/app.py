@@ -181,7 +181,7 @@ def _ledger(settings: Settings, own: Own) -> Ledger:
     ledger, aside = open_ledger(settings.ledger, binding, rule)
     if aside is not None:
         own.count_error(ErrorReason.LEDGER)
-        event(logger, logging.ERROR, "the ledger was damaged; it is set aside and made anew", kept=str(aside))
+        event(logger, logging.ERROR, "the ledger was damaged; it was set aside and a new one created", kept=str(aside))
     return ledger
 
 

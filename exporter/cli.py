@@ -200,7 +200,7 @@ def serve(**given: Given) -> int:
 @main.command(cls=_Command)
 @_with(_ALL)
 def check(**given: Given) -> int:
-    """Try configuration and connection; say in plain words what was found and what to mend."""
+    """Try configuration and connection; say in plain words what was found and what to fix."""
     settings = _settings(given)
     from . import app as run
 

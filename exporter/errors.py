@@ -69,7 +69,7 @@ class ExporterError(Exception):
 class ConfigurationError(ExporterError):
     """All faults of a configuration at once, one line each, each with its source."""
 
-    remedy: ClassVar[str] = "Mend the lines above; docs/configuration.md lists every option."
+    remedy: ClassVar[str] = "Fix the options listed above; docs/configuration.md describes every option."
 
     def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("\n".join(faults))
@@ -190,7 +190,7 @@ class LinkRefused(ServerError):
     """A page link to another scheme, host, port or path than the base."""
 
     reason = ErrorReason.LINK_REFUSED
-    remedy = "Mend the server's fixed base URL; or, if a proxy rewrites it, set --fhir.rewrite-links."
+    remedy = "Correct the server's fixed base URL; or, if a proxy rewrites it, set --fhir.rewrite-links."
 
 
 class LinkCycle(ServerError):
@@ -223,7 +223,7 @@ class LedgerInUse(LedgerError):
 class LedgerForeign(LedgerError):
     """The file is no ledger, lost its tables, or was made for another server or selection."""
 
-    remedy = "Give this source a ledger of its own with --ledger; or move the old file away to start anew."
+    remedy = "Give this source a ledger of its own with --ledger; or move the old file away to start with an empty one."
 
 
 class LedgerTooNew(LedgerError):
@@ -235,7 +235,7 @@ class LedgerTooNew(LedgerError):
 class LedgerDamaged(LedgerError):
     """The file was a ledger, and cannot be read any more; opening it sets it aside."""
 
-    remedy = "Check the disk. serve will set the file aside and make a new one, with counters that begin anew."
+    remedy = "Check the disk. serve will set the file aside and make a new one, with counters that start at 0."
 
 
 class LedgerFailed(LedgerError):

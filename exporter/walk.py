@@ -70,7 +70,7 @@ class Walk:
     def _kept(self) -> bool:
         """Whether the walk is kept in the ledger, to go on where it was: a poll too, once it has a second page.
 
-        Else a poll that takes longer than a window may would begin anew for ever.
+        Otherwise a poll that needs longer than one window would restart from the beginning every time.
         """
         return self._plan.kind is Kind.BASELINE or (self._plan.kind is Kind.POLL and self._long)
 

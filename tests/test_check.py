@@ -105,7 +105,7 @@ ok       pairs of payers: 1 in the sample, of at most 100
 ok       payer New Payer (source of 0, requesting 5): reference Organization/new-payer
 ok       payer Old Payer (source of 5, requesting 0): reference Organization/old-payer
 
-No trouble found.
+No problems found.
 """
 
 
@@ -182,7 +182,7 @@ def test_what_must_be_mended_is_a_trouble_and_hides_no_other(case: Case, name: s
     assert remedy in below(told, f"trouble  {text}")
     assert code == 1
     assert told.count("\ntrouble") == 1
-    assert told.endswith("1 trouble found: mend, and check again.\n")
+    assert told.endswith("1 problem found. Fix it and run check again.\n")
     assert "payer Old Payer" in told
 
 
@@ -205,7 +205,7 @@ def test_a_server_that_cannot_be_searched_ends_the_check_at_once(case: Case, nam
     assert remedy in below(told, "trouble  search: ")
     assert code == 1
     assert text in told
-    assert told.count("trouble ") == 2
+    assert told.count("trouble ") == 1
     assert case.transport.count <= 2
     assert CANARY not in told
 
@@ -391,7 +391,7 @@ def test_a_ledger_of_another_source_is_a_trouble_beside_the_servers(case: Case, 
     code, told = case.run(quirks.down, settings=dataclasses.replace(SETTINGS, ledger=path))
     assert code == 1
     assert f"trouble  ledger: the ledger {path} was made for another FHIR server" in told
-    assert told.endswith("2 troubles found: mend, and check again.\n")
+    assert told.endswith("2 problems found. Fix them and run check again.\n")
 
 
 def test_a_damaged_ledger_is_a_trouble_that_says_what_serve_will_do(case: Case, tmp_path: Path) -> None:
@@ -401,7 +401,7 @@ def test_a_damaged_ledger_is_a_trouble_that_says_what_serve_will_do(case: Case, 
     code, told = case.run(settings=dataclasses.replace(SETTINGS, ledger=str(path)))
     assert code == 1
     assert f"trouble  ledger: the ledger {path} is damaged\n" in told
-    assert "serve will set the file aside and make a new one, with counters that begin anew." in told
+    assert "serve will set the file aside and make a new one, with counters that start at 0." in told
     assert "permissions" not in told
 
 
@@ -421,7 +421,7 @@ def test_the_command_exits_1_where_nobody_listens_and_shows_no_secret(tmp_path: 
         found = invoke(f"--fhir.url={url}", f"--fhir.bearer-token-file={token}", f"--ledger={tmp_path / 'l.db'}")
     assert found.exit_code == 1
     assert "trouble  search: 127.0.0.1:" in found.stdout
-    assert found.stdout.count("trouble ") == 2
+    assert found.stdout.count("trouble ") == 1
     assert CANARY not in found.output
     assert not (tmp_path / "l.db").exists()
 

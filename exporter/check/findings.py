@@ -117,7 +117,7 @@ def clocks(theirs: Instant | None, ours: Instant) -> Finding:
 TAG_REFUSED = note(
     "search by _tag: refused; every Task is read, and its tag checked here",
     "Activate the search parameter on the server: a SearchParameter with code _tag, base Task, type token, expression "
-    "Task.meta.tag, status active (Smile CDR and HAPI with INLINE tag storage need one), and have Tasks indexed anew.",
+    "Task.meta.tag, status active (Smile CDR and HAPI with INLINE tag storage need one), and reindex Tasks.",
 )
 
 
@@ -133,7 +133,7 @@ class Probe(NamedTuple):
 def probes(middle: Instant, status: Status) -> tuple[Probe, ...]:
     """Make the questions. `middle` is a stamp among those of the Tasks, `status` one that some of them have."""
     other = Status.DRAFT if status is not Status.DRAFT else Status.REJECTED
-    activate = "Activate the search parameter {} for Task on the server, and have Tasks indexed anew."
+    activate = "Activate the search parameter {} for Task on the server, and reindex Tasks."
     walks = "Nothing at once: each --reconcile.full-interval everything is walked instead of counted."
     return (
         Probe("_lastUpdated from", Search(Bound("ge", LAST_INSTANT)), Mark.TROUBLE, activate.format("_lastUpdated")),
@@ -211,7 +211,7 @@ def sorted_by(stamps: Sequence[Instant]) -> Finding:
 
 LEDGER = {
     LedgerStatus.MEMORY: note(
-        "ledger: in memory only", "Give a path in --ledger, or counters begin anew with each start."
+        "ledger: in memory only", "Give a path in --ledger, or counters start at 0 after each start."
     ),
     LedgerStatus.ABSENT: ok("ledger: none yet; serve will make it"),
     LedgerStatus.BEGUN: ok("ledger: of this source; its baseline is not complete"),
@@ -224,8 +224,9 @@ def summed(findings: Sequence[Finding]) -> str:
     """Say how it went in one sentence."""
     count = sum(finding.mark is Mark.TROUBLE for finding in findings)
     if not count:
-        return "No trouble found."
-    return f"{count} {'trouble' if count == 1 else 'troubles'} found: mend, and check again."
+        return "No problems found."
+    problems, them = ("problem", "it") if count == 1 else ("problems", "them")
+    return f"{count} {problems} found. Fix {them} and run check again."
 
 
 def span(seconds: float) -> str:

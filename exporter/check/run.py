@@ -1,4 +1,4 @@
-"""The command `check`: asks the server and the ledger, and tells a person what it found and what to mend.
+"""The command `check`: asks the server and the ledger, and says what it found and what to fix.
 
 Rule 1: it changes nothing: no ledger is made or held, and the server is only read.
 Rule 2: what a finding says is decided in `findings` and `sampled`; here it is asked for and printed.

@@ -1,7 +1,7 @@
 """An end to waiting that no server can put off.
 
 httpx's time-outs are for one read each: slow headers, endless `103` answers or a body of one byte a second pass them
-for ever (measured). So the socket is held by a second handle, and when time is up it is shut under httpx's feet.
+indefinitely (measured). So the socket is held by a second handle, and shut down when time is up.
 Name resolution is not covered, since it blocks inside the C library.
 
 See docs/design.md#limits.

@@ -102,7 +102,7 @@ def render(landing: Landing, now: Instant) -> bytes:
 <ul>{"".join(f'<li><a href="{path}">{path}</a><span>{meaning}</span></li>' for path, meaning in LINKS)}</ul>
 </section>
 <p class="empty">What each metric means stands before it in <code>/metrics</code>, every option in
-<code>fhir-task-exporter serve --help</code>; <code>fhir-task-exporter check</code> says what is amiss.</p>
+<code>fhir-task-exporter serve --help</code>; <code>fhir-task-exporter check</code> diagnoses problems.</p>
 </main>
 </body>
 </html>
