@@ -88,6 +88,11 @@ class Desk:
     uncounted: bool = False
 
     @property
+    def server_now(self) -> Instant:
+        """The server's clock now, from when it was last read: the best there is where an answer carries no time."""
+        return self.clock.wall() + self.skew_ms
+
+    @property
     def baseline_from(self) -> Instant | None:
         """Before this stamp a Task belongs to the baseline, whenever it is found: later ones polls have looked for."""
         began = self.ledger.instant(Remembered.BASELINE_BEGAN)

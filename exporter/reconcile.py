@@ -126,8 +126,7 @@ def _go_on_after(desk: Desk, error: ServerError, failed: int) -> Progress:
     """Count a failure and go on, no earlier than the server asks for; raises it where it is one too many in a row."""
     if failed > RETRIES or not isinstance(error, PASSING):
         raise error
-    desk.telemetry.count_error(error.reason)
-    return Progress(throttled=error if isinstance(error, Throttled) else None)
+    return _counted_error(desk, error)
 
 
 def _walk_everything(desk: Desk) -> Iterator[Progress]:
@@ -160,8 +159,12 @@ def _counted(desk: Desk, part: Slice) -> Generator[Progress, None, int | None]:
 
 def _uncounted(desk: Desk, error: ServerError) -> Progress:
     """Go on without a count, no earlier than the server asks for. That a server never counts is no error."""
-    if not isinstance(error, ClientFault | WrongResource):
-        desk.telemetry.count_error(error.reason)
+    return Progress() if isinstance(error, ClientFault | WrongResource) else _counted_error(desk, error)
+
+
+def _counted_error(desk: Desk, error: ServerError) -> Progress:
+    """Count an error that ends nothing; a wait that the server asked for is kept."""
+    desk.telemetry.count_error(error.reason)
     return Progress(throttled=error if isinstance(error, Throttled) else None)
 
 
@@ -237,8 +240,7 @@ def _count(desk: Desk, search: Search) -> int:
 
 def _halves(desk: Desk, part: Slice, count: int) -> list[Slice]:
     """Cut a slice in the middle of our Tasks; or halfway to the server's now; or in the middle of its time."""
-    now = desk.clock.wall() + desk.skew_ms
-    cuts = (desk.ledger.stamp_at(part, count // 2), (part.start + now) // 2, (part.start + part.end) // 2)
+    cuts = (desk.ledger.stamp_at(part, count // 2), (part.start + desk.server_now) // 2, (part.start + part.end) // 2)
     middle = next(cut for cut in cuts if cut is not None and part.start < cut < part.end)
     return [part._replace(end=middle), part._replace(start=middle)]
 
@@ -298,7 +300,7 @@ def _search_by_id(desk: Desk, ids: Sequence[str]) -> _LookUp:
     """Search for a batch and commit what is found. What is young is not missing: replicas lag."""
     with desk.server.window() as window:
         page = window.read([id_ for id_ in ids if not id_.startswith(DIGEST)])
-        now = desk.clock.wall() + desk.skew_ms if page.clock is None else page.clock
+        now = desk.server_now if page.clock is None else page.clock
         seen = Observation(now, desk.rules.deadline, joining=desk.baseline_from)
         changes = absorb(desk, window, page.tasks, seen, lambda _: None)
     found = {task.id for task in page.tasks}
@@ -336,5 +338,5 @@ def _drop(desk: Desk, row: Row, why: Gone | None) -> int:
     if why is None or desk.ledger.known([row.id]).get(row.id) != row:
         return 0
     with desk.ledger.transaction() as tx:
-        tx.apply(vanish([row], desk.clock.wall() + desk.skew_ms, why))
+        tx.apply(vanish([row], desk.server_now, why))
     return 1

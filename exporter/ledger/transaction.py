@@ -115,9 +115,8 @@ class Transaction:
     def apply(self, changes: Changes) -> None:
         """Write what a page changed. Pairs in it have slots."""
         number = self._pairs.number
-        if (
-            self.sweeping
-        ):  # in a temporary table, outside the transaction: that a Task was seen stays true if this fails
+        if self.sweeping:
+            # A temporary table, outside the transaction: that a Task was seen stays true if this fails.
             self._connection.executemany(sql.SIGHTED, [(id_,) for id_ in changes.sighted])
         if not (changes.rows or changes.counts):
             return
