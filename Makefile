@@ -39,7 +39,7 @@ generate: setup                    ## write every generated document: tables of 
 	$(BIN)/python -m tools
 
 golden: setup                      ## rewrite the golden texts; then read the difference
-	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/metrics tests/test_golden.py
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/unit/metrics tests/scenarios/test_golden.py
 
 bench: setup                       ## the figures of docs/performance.md
 	$(BIN)/python -m benchmarks

@@ -23,9 +23,9 @@ from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format, join
 from exporter.metrics.telemetry import Own
 from exporter.task.model import Snapshot
-from tests.builders import completed
 from tests.e2e.hapi_server import hapi, load_tasks
 from tests.e2e.process import Process, total
+from tests.support.builders import completed
 from tools.sample_snapshot import EVERYTHING, USUAL, sample_snapshot
 
 from . import naive

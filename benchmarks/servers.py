@@ -18,7 +18,7 @@ from exporter.demo.dates import written
 from exporter.demo.loopback import host
 from exporter.demo.server import Request, Response, answer
 from exporter.demo.store import Store
-from tests.builders import completed, failed, organization, task
+from tests.support.builders import completed, failed, organization, task
 
 PAGE = 200
 PAYERS = 12

@@ -18,7 +18,7 @@ from typing import Any
 from exporter.demo.dates import written
 from exporter.task.model import Coding
 
-from ..builders import Resource, coding, organization, task
+from ..support.builders import Resource, coding, organization, task
 from .exchanges import HOUR, NOBODY, OWNERS, Owner, milliseconds, now, stamp, told
 from .hapi_server import HapiServer, TagStorage, put_entry
 from .process import Process, total

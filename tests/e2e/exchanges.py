@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from exporter.demo.dates import written
 from exporter.task.model import Coding
 
-from ..builders import Resource, by_display, by_identifier, concept, contained, note, output, reference
+from ..support.builders import Resource, by_display, by_identifier, concept, contained, note, output, reference
 from .truth import DAY, TIMED, Told
 
 HOUR = 3_600_000

@@ -29,9 +29,9 @@ import yaml
 
 from exporter.demo.payers import REQUESTERS
 
-from ..monitoring.judge import KNOWN
-from ..monitoring.promql import Selector, selectors
-from ..monitoring.shipped import ALERTS, ALL, GRAFANA, RECORDED, RUNBOOKS
+from ..assets.monitoring.judge import KNOWN
+from ..assets.monitoring.promql import Selector, selectors
+from ..assets.monitoring.shipped import ALERTS, ALL, GRAFANA, RECORDED, RUNBOOKS
 from .alertmanager import Alertmanager, Inbox, alertmanager, delivered_to, inbox, require_alertmanager
 from .live import demo
 from .process import Process, environment, exporter

@@ -16,7 +16,7 @@ import pytest
 from exporter.demo.dates import written
 from exporter.metrics.catalogue import FACTS, GAUGES
 
-from ..builders import output
+from ..support.builders import output
 from .driver import Driver, scraped
 from .exchanges import HOUR, OWNERS, ending, now, odd
 from .hapi_server import TagStorage, hapi, hapi_available

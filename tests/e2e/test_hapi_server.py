@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ..builders import task
+from ..support.builders import task
 from .hapi_server import HapiServer, Parameters, Resource, hapi, hapi_available, load_tasks
 
 pytestmark = [

@@ -19,7 +19,7 @@ import pytest
 
 from exporter.demo.dates import written
 
-from ..builders import Resource, meta, output
+from ..support.builders import Resource, meta, output
 from .driver import PATIENCE, Driver, scraped
 from .exchanges import HOUR, OWNERS, now, stamp, told
 from .hapi_server import HapiServer, hapi, hapi_available, put_entry

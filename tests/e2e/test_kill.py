@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builders import organization, task
+from tests.support.builders import organization, task
 
 from .process import SimulatedServer, exporter, total, until
 

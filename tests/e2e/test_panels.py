@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..monitoring.board import BOARD, asked, filled
+from ..assets.monitoring.board import BOARD, asked, filled
 from .live import Prometheus, demo, prometheus
 from .process import Process, exporter
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..builders import failed, organization, reference
+from ..support.builders import failed, organization, reference
 from .process import Process, SimulatedServer, exporter
 from .prometheus import Prometheus, Targets, prometheus, require_prometheus
 

@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.demo.server import Request, Response
 from exporter.errors import LedgerError, LedgerInUse, Unreachable
 
-from ..builders import failed, organization, task
-from ..fhir.hostile import Listener, drips, head, silent
+from ..support.builders import failed, organization, task
+from ..support.hostile import Listener, drips, head, silent
 from .process import Process, SimulatedServer, environment, exporter, total, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]

@@ -1,0 +1,171 @@
+"""The ledger against a naive memory: whatever the order, the repeats, the lag and the crashes, the counts are the same.
+
+The oracle below knows nothing of SQL, windows or rows. Of versions it knows what a person would: the higher number is
+the newer one, and where a page shows an older one than was seen, the server is asked again. Numbers are all it knows:
+versions without an order, and Tasks that vanish, are in test_lifecycle and test_walk.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from exporter.desk import Desk, Rules
+from exporter.ledger import Binding, open_ledger
+from exporter.names import Namer
+from exporter.ports import PollEnd, Remembered, Transaction
+from exporter.task.deadline import Deadline
+from exporter.task.lifecycle import Observation
+from exporter.task.model import OPEN, TERMINAL, UNCLASSIFIED, Event, Page, Selection, Snapshot, Status, Task
+from exporter.task.pairs import PairRule
+from exporter.walk import absorb
+
+from ..support.fake import START, HandClock
+
+IDS = [f"p2p-task-{n}" for n in range(6)]
+LENGTH = Deadline(10**15)
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Every step commits with fsync; on a disk a thousand of them take minutes."""
+
+STATUSES = st.sampled_from([*Status])
+
+
+@dataclass
+class Oracle:
+    """Counts as a person would with a pencil."""
+
+    seen: dict[str, Task] = field(default_factory=dict)
+    counts: Counter[tuple[Event, str]] = field(default_factory=Counter)
+
+    def see(self, task: Task, counting: bool) -> None:
+        before = self.seen.get(task.id)
+        if before is not None and int(task.version) <= int(before.version):
+            return
+        self.seen[task.id] = task
+        if not counting:
+            return
+        if before is None:
+            self.counts[Event.CREATED, ""] += 1
+        if before is None or before.status != task.status:
+            self.counts[Event.TRANSITION, task.status] += 1
+            self.counts[Event.REOPENED, ""] += before is not None and before.status in TERMINAL and task.status in OPEN
+            if task.status is Status.FAILED:
+                self.counts[Event.FAILURE, UNCLASSIFIED] += 1
+
+    @property
+    def gauges(self) -> Counter[Status]:
+        return Counter(task.status for task in self.seen.values())
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+@dataclass
+class TruthWindow:
+    """Reads by id give what the server holds now."""
+
+    truth: dict[str, list[Task]]
+
+    def read(self, ids: list[str]) -> Page:
+        return Page(tuple(self.truth[id_][-1] for id_ in ids if id_ in self.truth))
+
+
+class Exactness(RuleBasedStateMachine):
+    @initialize()
+    def start(self) -> None:
+        self.folder = TemporaryDirectory(dir=MEMORY)
+        self.truth: dict[str, list[Task]] = {}
+        self.oracle = Oracle()
+        self.counting = False
+        self.at = START
+        self.snapshot = Snapshot()
+        self.open()
+
+    def open(self) -> None:
+        path = Path(self.folder.name) / "ledger.db"
+        self.ledger, aside = open_ledger(str(path), Binding("http://fhir.example/fhir", Selection()), PairRule())
+        assert aside is None
+
+    def desk(self) -> Desk:
+        clock = HandClock()
+        return Desk(None, self.ledger, clock, None, Namer({}, "", clock), Rules(LENGTH))  # type: ignore[arg-type]
+
+    @rule(id_=st.sampled_from(IDS), status=STATUSES, older=st.booleans())
+    def write(self, id_: str, status: Status, older: bool) -> None:
+        """The server writes a version; its stamp may be older than its predecessor's."""
+        self.at += 1000
+        versions = self.truth.setdefault(id_, [])
+        stamp = versions[-1].updated - 7 if older and versions else self.at
+        versions.append(Task(id_, str(len(versions) + 1), stamp, status))
+
+    def deliver(self, page: list[Task], crash: bool) -> None:
+        def finish(tx: Transaction) -> None:
+            if crash:
+                raise Crash
+            tx.note(Remembered.WATERMARK, self.at)
+            self.snapshot = tx.close(PollEnd(self.at, LENGTH, 0, not self.counting, None))
+
+        try:
+            absorb(self.desk(), TruthWindow(self.truth), page, Observation(self.at, LENGTH, self.counting), finish)  # type: ignore[arg-type]
+        except Crash:
+            return
+        for task in page:
+            before = self.oracle.seen.get(task.id)
+            behind = before is not None and int(task.version) < int(before.version)
+            self.oracle.see(self.truth[task.id][-1] if behind else task, self.counting)
+
+    @precondition(lambda self: self.truth)
+    @rule(data=st.data(), crash=st.sampled_from([False, False, False, True]))
+    def page(self, data: st.DataObject, crash: bool) -> None:
+        """A page comes: shuffled, with repeats, overlapping what came before."""
+        ids = data.draw(st.lists(st.sampled_from(sorted(self.truth)), max_size=8))
+        self.deliver([self.truth[id_][-1] for id_ in ids], crash)
+
+    @precondition(lambda self: self.truth)
+    @rule(data=st.data())
+    def lagging_page(self, data: st.DataObject) -> None:
+        """A replica answers that is behind; what it shows anew is read, what it shows again is read once more."""
+        ids = data.draw(st.lists(st.sampled_from(sorted(self.truth)), max_size=4, unique=True))
+        self.deliver([data.draw(st.sampled_from(self.truth[id_])) for id_ in ids], crash=False)
+
+    @rule()
+    def end_baseline(self) -> None:
+        self.counting = True
+
+    @rule()
+    def kill(self) -> None:
+        """The process dies between two steps, perhaps before it published; the next one says what was committed."""
+        self.ledger.close()
+        self.open()
+        self.snapshot = self.ledger.counters()
+
+    @invariant()
+    def counts_agree(self) -> None:
+        if not hasattr(self, "ledger"):
+            return
+        counted = {
+            (series.fact, series.label): n
+            for series, n in self.snapshot.counts.items()
+            if n and series.fact in {Event.CREATED, Event.TRANSITION, Event.FAILURE, Event.REOPENED}
+        }
+        assert counted == {key: n for key, n in self.oracle.counts.items() if n}
+
+    @invariant()
+    def gauges_agree(self) -> None:
+        if hasattr(self, "ledger") and self.snapshot.gauges is not None:
+            tasks = {key.status: n for key, n in self.snapshot.gauges.tasks.items() if n}
+            assert tasks == dict(self.oracle.gauges)
+
+    def teardown(self) -> None:
+        if hasattr(self, "ledger"):
+            self.ledger.close()
+            self.folder.cleanup()
+
+
+Exactness.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestExactness = Exactness.TestCase

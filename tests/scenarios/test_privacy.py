@@ -1,0 +1,361 @@
+"""Nothing of a member leaves: marked strings in all that a server can say, looked for in all that we show.
+
+Each string is looked for as it is, in base64 (at each alignment), in hex, and percent-encoded. The ledger alone may
+hold something of it: the ids of Tasks, and the names of payers.
+"""
+
+import base64
+import io
+import json
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+
+from exporter.demo.server import JSON, Response, outcome
+from exporter.errors import ServerError
+from exporter.fhir.auth import Basic, BearerFile
+from exporter.fhir.client import FhirServer, SearchOptions
+from exporter.fhir.http import Http, HttpOptions
+from exporter.logs import FORMS, LineFormatter
+from exporter.metrics.negotiation import Format
+from exporter.ports import Search
+from exporter.serving import Serving
+from exporter.task.model import Event, Selection
+from exporter.task.reasons import classifier
+from exporter.web.landing import render
+
+from ..support import fake, quirks
+from ..support.builders import TAG, Resource, coding, completed, failed, organization, task
+from ..support.quirks import Quirk, played
+from ..support.readings import errors, sweep_all, totals, up, work
+from ..support.rig import SELECTION, Rig
+
+PATIENT = "CanaryPatient83151"
+CONSENT = "CanaryConsent27741"
+NOTE = "CanaryNote-Jane.Doe-19"
+IDENTIFIER = "CanaryMBI1EG4TE5MK73"
+PERSON = "CanaryDrSomebody404"
+TOKEN = "CanaryToken.eyJhbGciOi.J9"
+PASSWORD = "CanaryPassword:5up3r"
+DIAGNOSTICS = "CanaryDiagnostics666"
+HEADER = "CanaryHeader12345"
+TASK = "canary-task-0815"
+SECRETS = (PATIENT, CONSENT, NOTE, IDENTIFIER, PERSON, TOKEN, PASSWORD, DIAGNOSTICS, HEADER)
+
+
+def forms(secret: str) -> dict[str, str]:
+    """How a string may hide."""
+    data = secret.encode()
+    found = {"raw": secret, "hex": data.hex(), "percent": "".join(f"%{byte:02x}" for byte in data)}
+    for shift in range(3):
+        whole = base64.b64encode(b"\0" * shift + data).decode()
+        found[f"base64 at {shift}"] = whole[2 * bool(shift) + 2 * (shift == 2) :].rstrip("=")[:-1]
+    return found
+
+
+def hits(text: str, *secrets: str) -> list[str]:
+    """Name the strings that are in a text, in whatever form and case."""
+    lower = text.lower()
+    return [f"{secret} ({form})" for secret in secrets for form, each in forms(secret).items() if each.lower() in lower]
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, TASK])
+def test_a_secret_is_found_in_every_form_wherever_it_stands(secret: str) -> None:
+    data = secret.encode()
+    assert hits(f"x{secret.upper()}y", secret)
+    assert hits(data.hex().upper(), secret)
+    assert hits("".join(f"%{byte:02X}" for byte in data), secret)
+    for before in (b"", b"a", b"ab", b"abc", b"user:"):
+        assert hits(base64.b64encode(before + data + b" and more").decode(), secret)
+    assert not hits("nothing of the kind", secret)
+
+
+class Logs:
+    """Everything that is logged, at DEBUG, in our formats and as Python itself would write it."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+        self.handlers = [logging.StreamHandler(self.stream) for _ in range(3)]
+        self.handlers[0].setFormatter(LineFormatter(FORMS["logfmt"]))
+        self.handlers[1].setFormatter(LineFormatter(FORMS["json"]))
+        self.handlers[2].setFormatter(logging.Formatter("%(message)s %(fields)s", defaults={"fields": ""}))
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    kept, root = Logs(), logging.getLogger()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    for handler in kept.handlers:
+        root.addHandler(handler)
+    yield kept
+    root.setLevel(level)
+    for handler in kept.handlers:
+        root.removeHandler(handler)
+
+
+def shown(rig: Rig) -> str:
+    """All that a scrape, a person and a probe are shown."""
+    serving = Serving(rig.worker, rig.own, Thread())
+    picture = serving.picture()
+    pages = [serving.render(picture, form).decode() for form in Format]
+    landing = serving.landing()
+    return "\n".join([*pages, repr(landing), render(landing, fake.START).decode(), str(serving.ready())])
+
+
+def loaded() -> Iterator[Resource]:
+    """Tasks with a marked string in every free text and every identifier."""
+    patient = {
+        "reference": f"Patient/{PATIENT}",
+        "display": PATIENT,
+        "identifier": {"system": "x", "value": IDENTIFIER},
+    }
+    everywhere: dict[str, Any] = {
+        "text": {"status": "generated", "div": f"<div>{PATIENT}</div>"},
+        "description": NOTE,
+        "note": [{"text": NOTE, "authorString": PERSON, "authorReference": patient}],
+        "statusReason": {"text": NOTE, "coding": [{"system": NOTE, "code": NOTE, "display": NOTE}]},
+        "businessStatus": {"text": NOTE},
+        "focus": {"reference": f"Consent/{CONSENT}", "display": CONSENT, "identifier": {"value": IDENTIFIER}},
+        "for_": patient,
+        "encounter": {"reference": f"Encounter/{PATIENT}"},
+        "identifier_": [{"system": "http://example.org/mbi", "value": IDENTIFIER}],
+        "groupIdentifier": {"value": IDENTIFIER},
+        "input": [{"type": {"text": NOTE}, "valueString": PATIENT, "valueReference": patient}],
+        "output": [
+            {"type": {"text": NOTE, "coding": [{"code": NOTE}]}, "valueReference": {"reference": f"x/{PATIENT}"}}
+        ],
+        "contained": [{"resourceType": "Patient", "id": PATIENT, "name": [{"family": PATIENT}]}],
+        "extension": [{"url": "http://example.org", "valueString": PATIENT}],
+        "meta": {"tag": [coding(TAG), {"system": NOTE, "code": PATIENT, "display": PATIENT}], "source": PATIENT},
+        "_status": {"extension": [{"url": "x", "valueString": PATIENT}]},
+        "restriction": {"recipient": [patient]},
+    }
+    for status in ("requested", "failed", "completed", NOTE, None):
+        yield task(f"{TASK}-{status if status != NOTE else 'odd'}", status, **everywhere)
+    for n, kind in enumerate(("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person", "CareTeam")):
+        person = {"reference": f"{kind}/{PERSON}", "display": PERSON, "identifier": {"value": IDENTIFIER}}
+        yield task(f"{TASK}-owner-{n}", owner=person, requester={"type": kind, "display": PERSON}, for_=patient)
+    odd: list[dict[str, Any]] = [{"note": NOTE}, {"status": [NOTE]}, {"authoredOn": NOTE}, {"owner": [NOTE]}]
+    for n, elements in enumerate(odd):
+        yield task(f"{TASK}-bad-{n}", **elements)
+    yield failed(f"{TASK}-note", f"The export for {PATIENT} failed: {NOTE}", authoredOn=PATIENT)
+
+
+def test_nothing_of_a_task_is_shown_or_logged_and_only_ids_and_payers_rest(tmp_path: Path, logs: Logs) -> None:
+    rig = Rig(path=str(tmp_path / "ledger.db"))
+    rig.store.put(organization("old-payer", "CanaryPayerName", telecom=[{"value": PERSON}], contact=[{"x": PERSON}]))
+    rig.transport.answer = played(rig.store, quirks.elements_ignored)
+    rig.start().settle()
+    for resource in loaded():
+        rig.store.put(resource)
+    rig.scrape()
+    for identifier in (f"{TASK}-requested", f"{TASK}-failed"):
+        rig.store.delete(identifier)
+    sweep_all(rig)
+    rig.scrape()
+    assert up(rig)
+    assert sum(totals(rig, Event.CREATED).values()) > 8
+    assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
+    assert "CanaryPayerName" in shown(rig)
+    files = {path.name: path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()}
+    assert set(files) == {"ledger.db", "ledger.db-wal"}
+    assert not hits("".join(files.values()), *SECRETS)
+    assert hits("".join(files.values()), TASK, "CanaryPayerName")
+
+
+def _body(text: str) -> Quirk:
+    return quirks.always(Response(200, (("content-type", JSON),), text.encode()))
+
+
+def _headers(status: int, **values: str) -> Quirk:
+    named = tuple((name.replace("_", "-"), value) for name, value in values.items())
+    return quirks.always(Response(status, named, outcome(DIAGNOSTICS)))
+
+
+def _raises(error: Exception) -> Quirk:
+    def quirk(_: fake.Answer) -> fake.Answer:
+        def raised(_: object) -> Response:
+            raise error
+
+        return raised
+
+    return quirk
+
+
+def _next(url: str) -> Quirk:
+    def linked(bundle: dict[str, Any], _: object) -> None:
+        bundle["link"] = [{"relation": "next", "url": url}]
+
+    return quirks.editing(linked)
+
+
+TROUBLES: dict[str, Quirk] = {
+    **{f"outcome {status}": quirks.outcome_told(status, DIAGNOSTICS) for status in (200, 400, 403, 404, 410, 422, 500)},
+    "401": _headers(401, www_authenticate=f'Bearer realm="{HEADER}", error="{TOKEN}"'),
+    "429": _headers(429, retry_after=HEADER, x_patient=PATIENT),
+    "503": _headers(503, retry_after=HEADER),
+    "redirect": _headers(302, location=f"http://evil.example/{PATIENT}?token={TOKEN}"),
+    "cookies": _headers(200, set_cookie=f"session={TOKEN}", content_type=JSON, server=HEADER),
+    "content type": _headers(200, content_type=f"text/{HEADER}; charset={PATIENT}"),
+    "content coding": _headers(200, content_type=JSON, content_encoding=HEADER),
+    "cached": _headers(200, content_type=JSON, x_cache=f"HIT from {HEADER}"),
+    "dates": _headers(200, content_type=JSON, date=HEADER, last_modified=HEADER),
+    "1xx": _headers(199, x_patient=PATIENT),
+    "999": _headers(999, x_patient=PATIENT),
+    "login page": quirks.always(Response(200, (("content-type", "text/html"),), f"<p>{PATIENT} {TOKEN}".encode())),
+    "no JSON": _body(f'{{"patient": "{PATIENT}", '),
+    "a string": _body(json.dumps(PATIENT)),
+    "another resource": _body(json.dumps({"resourceType": "Patient", "id": PATIENT, "name": [{"family": PATIENT}]})),
+    "another type": _body(json.dumps({"resourceType": "Bundle", "type": PATIENT})),
+    "wrong shapes": _body(
+        json.dumps({"resourceType": "Bundle", "type": "searchset", "entry": PATIENT, "link": PATIENT})
+    ),
+    "a typed type": _body(json.dumps({"resourceType": [PATIENT], "type": {PATIENT: PATIENT}})),
+    "outcome inside": quirks.outcome_inside(DIAGNOSTICS),
+    "bad UTF-8": quirks.always(Response(200, (("content-type", JSON),), b'{"' + PATIENT.encode() + b'":"\xff"}')),
+    "link elsewhere": _next(f"http://evil.example/{PATIENT}?token={TOKEN}"),
+    "link with a user": _next(f"http://{PERSON}:{PASSWORD}@fhir.example/fhir?x={PATIENT}"),
+    "link that fails": _next(f"{fake.BASE}/{PATIENT}?_getpages={PATIENT}&token={TOKEN}"),
+    "link with blanks": _next(f"{fake.BASE}?x={PATIENT} {NOTE}\r\n{HEADER}"),
+    "cut": quirks.when(lambda _: True, quirks.cut),
+    "connect": _raises(httpx.ConnectError(f"no route to {HEADER}")),
+    "read time-out": _raises(httpx.ReadTimeout(f"{PATIENT}")),
+    "protocol": _raises(httpx.RemoteProtocolError(f"illegal header line: {HEADER} {PATIENT}")),
+    "an httpx error": _raises(httpx.DecodingError(PATIENT)),
+    "an OS error": _raises(OSError(5, PATIENT)),
+    "a bug": _raises(ValueError(f"could not read {PATIENT}")),
+    "a bug within a bug": _raises(KeyError(PATIENT)),
+}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_no_trouble_tells_what_the_server_said(name: str, logs: Logs, tmp_path: Path) -> None:
+    rig = Rig(path=str(tmp_path / "ledger.db"))
+    rig.store.put(task(f"{TASK}-known"))
+    rig.start().settle()
+    rig.store.put(completed(f"{TASK}-new"))
+    rig.transport.answer = played(rig.store, TROUBLES[name])
+    rig.scrape()
+    work(rig, 5)
+    sweep_all(rig)
+    assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
+    assert not hits("".join(path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()), *SECRETS)
+    if name not in {"cookies", "dates"}:
+        assert errors(rig)
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_no_error_holds_what_the_server_said_nor_does_its_cause(name: str) -> None:
+    rig = Rig().start()
+    rig.store.put(task(f"{TASK}-known"))
+    rig.transport.answer = played(rig.store, TROUBLES[name])
+    error = trouble(rig)
+    if isinstance(error, ValueError | KeyError):
+        assert "bug" in name
+    elif error is not None:
+        assert not hits(f"{error!r} {error} {vars(error)}", *SECRETS, TASK)
+        if not isinstance(error.__cause__, httpx.TransportError | OSError | httpx.DecodingError):
+            assert not hits("".join(traceback.format_exception(error)), *SECRETS, TASK)
+
+
+def trouble(rig: Rig) -> Exception | None:
+    """Read all pages; give the error that ends it."""
+    try:
+        with rig.desk.server.window() as window:
+            page = window.first(Search())
+            while page.next is not None:
+                page = window.follow(page.next)
+    except (ServerError, ValueError, KeyError) as error:
+        return error
+    return None
+
+
+@contextmanager
+def credentials(folder: Path, kind: str) -> Iterator[Any]:
+    file = folder / "secret"
+    file.write_text(TOKEN if kind == "bearer" else PASSWORD)
+    yield BearerFile(file) if kind == "bearer" else Basic("somebody", file)
+
+
+ECHOES: dict[str, Callable[[fake.Answer], fake.Answer]] = {
+    "good": lambda answer: answer,
+    "refused": _headers(401, www_authenticate=f"Bearer {TOKEN}"),
+    "forbidden": quirks.outcome_told(403, f"token {TOKEN} password {PASSWORD}"),
+    "down": quirks.down,
+    "elsewhere": quirks.next_at("http://evil.example/fhir"),
+}
+
+
+@pytest.mark.parametrize("kind", ["bearer", "basic"])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_credentials_are_sent_to_our_server_and_shown_to_nobody(
+    tmp_path: Path, logs: Logs, kind: str, echo: str
+) -> None:
+    rig = Rig(path=str(tmp_path / "ledger.db"))
+    for n in range(250):
+        rig.store.put(task(f"{TASK}-{n}"))
+    rig.transport.answer = played(rig.store, ECHOES[echo])
+    rig.start()
+    with credentials(tmp_path, kind) as auth:
+        http = Http(HttpOptions(fake.BASE), auth, rig.own, transport=rig.transport)
+        rig.desk.server = FhirServer(http, SELECTION, SearchOptions(classifier(())))
+        work(rig, 8)
+    sent = [dict(request.headers).get("authorization", "") for request in rig.transport.requests]
+    assert sent
+    assert all(sent)
+    assert all(url.startswith(fake.BASE) for url in rig.transport.urls)
+    assert not hits(shown(rig) + logs.text + repr(auth) + repr(rig.desk), *SECRETS, TASK)
+    ledger = "".join(path.read_bytes().decode("latin-1") for path in tmp_path.glob("ledger*"))
+    assert not hits(ledger, *SECRETS)
+
+
+@pytest.mark.parametrize("quirk", [quirks.lenient, quirks.down, lambda answer: answer])
+def test_a_further_search_parameter_is_asked_with_and_shown_to_nobody(tmp_path: Path, logs: Logs, quirk: Quirk) -> None:
+    selection = Selection(SELECTION.tag, SELECTION.code, (("patient", f"Patient/{PATIENT}"),))
+    rig = Rig(path=str(tmp_path / "ledger.db"), selection=selection)
+    rig.store.put(task(f"{TASK}-1"))
+    rig.transport.answer = played(rig.store, quirk)
+    rig.start()
+    work(rig, 5)
+    assert any(PATIENT in url for url in rig.transport.urls)
+    assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
+    assert not hits("".join(path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()), *SECRETS)
+
+
+SAMPLES = Path(__file__).parents[1] / "support" / "samples" / "hl7"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.glob("*-*.json") if "Task" not in path.name))
+def test_an_official_example_in_place_of_an_answer_tells_nothing(name: str, logs: Logs) -> None:
+    """HL7's own warning Bundle holds a record number in its outcome and in its self link."""
+    text = (SAMPLES / name).read_text()
+    rig = Rig()
+    rig.transport.answer = played(rig.store, _body(text))
+    rig.start()
+    work(rig, 3)
+    for word in _long_words(json.loads(text)):
+        assert word not in shown(rig) + logs.text
+
+
+def _long_words(value: object) -> Iterator[str]:
+    """All texts of an example that could not stand in a metric by chance."""
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from _long_words(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _long_words(each)
+    elif isinstance(value, str) and len(value) > 15 and value != "OperationOutcome":
+        yield value

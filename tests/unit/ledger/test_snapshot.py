@@ -1,0 +1,206 @@
+"""What is remembered between two pictures, and what is synced: never wrong, whatever happened in between."""
+
+import random
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from exporter.ledger import Ledger, schema
+from exporter.ledger import open as files
+from exporter.ledger.snapshot import Memory
+from exporter.ports import PollEnd, Remembered, WalkState
+from exporter.task.deadline import Deadline
+from exporter.task.lifecycle import Observation, compare, vanish
+from exporter.task.model import Gauges, Instant, Pair, Status, Task
+from tests.support.fake import START
+
+from .test_ledger import Interrupted, ledger_at, version, write
+
+HOUR = 3_600_000
+DAY = Deadline(24 * HOUR)
+BASELINE = Observation(START, DAY, counting=False)
+PAIRS = [Pair("Old Payer", "New Payer"), Pair("Older Payer", "New Payer")]
+STATUSES = [Status.REQUESTED, Status.IN_PROGRESS, Status.COMPLETED, Status.FAILED]
+
+
+def look(ledger: Ledger, now: Instant) -> Gauges:
+    """Close a poll that found nothing."""
+    with ledger.transaction() as tx:
+        tx.note(Remembered.WATERMARK, now)
+        gauges = tx.close(PollEnd(now, DAY, now - 4 * HOUR, baseline=False, show=None)).gauges
+    assert gauges is not None
+    return gauges
+
+
+def read_anew(ledger: Ledger, now: Instant) -> Gauges:
+    ledger._memory = Memory()
+    return look(ledger, now)
+
+
+def change(ledger: Ledger, dice: random.Random, now: Instant) -> None:
+    """Let some Tasks of some pair be seen, or vanish; sometimes it is broken off."""
+    pair, ids = dice.choice(PAIRS), [f"t{dice.randrange(40)}" for _ in range(dice.randrange(4))]
+    known = ledger.known(ids)
+    with suppress(Interrupted), ledger.transaction() as tx:
+        tx.slots([pair])
+        seen = []
+        for each in dict.fromkeys(ids):
+            number = int(known[each].version) + 1 if each in known else 1
+            authored = dice.choice([None, now - dice.randrange(48) * HOUR])
+            seen.append((Task(each, str(number), now - dice.randrange(9) * HOUR, dice.choice(STATUSES),
+                              authored=authored), pair))  # fmt: skip
+        tx.apply(compare(known, seen, Observation(now, DAY)))
+        if known and dice.random() < 0.2:
+            tx.apply(vanish([next(iter(known.values()))], now))
+        if dice.random() < 0.3:
+            raise Interrupted
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_remembered_is_what_would_be_counted(seed: int) -> None:
+    dice, now = random.Random(seed), START
+    with ledger_at(":memory:") as ledger:
+        for _ in range(150):
+            now += dice.choice([0, 1, 60_000, HOUR, 30 * HOUR, -HOUR, -40 * HOUR])
+            if dice.random() < 0.4:
+                change(ledger, dice, now)
+            remembered = look(ledger, now)
+            assert remembered == read_anew(ledger, now)
+
+
+def statements(ledger: Ledger) -> list[str]:
+    """Note what SQLite is told from now on."""
+    told: list[str] = []
+    ledger._connection.set_trace_callback(lambda text: told.append(" ".join(text.split())))
+    return told
+
+
+def test_at_rest_no_task_is_counted_until_a_bound_passes_one() -> None:
+    with ledger_at(":memory:") as ledger:
+        write(ledger, version("a"), version("b"), baseline=True)
+        look(ledger, START)
+        told = statements(ledger)
+        look(ledger, START + HOUR)
+        assert not [text for text in told if "count(*) FROM task" in text and "missed" not in text]
+        assert sum(look(ledger, START + 5 * HOUR).stalled.values()) == 2
+        assert [text for text in told if "count(*) FROM task" in text and "missed" not in text]
+
+
+# --- What is synced
+
+
+def syncs(told: list[str]) -> list[str]:
+    """How each transaction since was to be synced, in turn."""
+    return [text.rpartition(" ")[2] for text in told if text.startswith("PRAGMA synchronous")]
+
+
+def test_only_a_commit_of_times_alone_is_not_synced(tmp_path: Path) -> None:
+    with ledger_at(tmp_path / "ledger.db") as ledger:
+        write(ledger, version("a"), baseline=True)
+        told = statements(ledger)
+        look(ledger, START + 1)
+        write(ledger, version("a"))  # known
+        with ledger.transaction() as tx:
+            tx.remember(WalkState("poll", START, None, 0, None))
+        assert syncs(told) == ["NORMAL"] * 3
+        told.clear()
+        write(ledger, version("a", Status.FAILED, 2))  # a row and counters
+        with ledger.transaction() as tx:
+            tx.slots([PAIRS[1]])  # a pair
+        with ledger.transaction() as tx:
+            tx.apply(vanish([ledger.known(["a"])["a"]], START))
+        look(ledger, START + 2)  # shows what was counted
+        with ledger.transaction() as tx:
+            tx.forget(START - 1)
+        assert syncs(told) == ["FULL"] * 5
+        told.clear()
+        look(ledger, START + 3)
+        assert syncs(told) == ["NORMAL"]
+
+
+def test_a_deadline_that_is_booked_is_synced(tmp_path: Path) -> None:
+    with ledger_at(tmp_path / "ledger.db") as ledger:
+        write(ledger, version("a"))
+        look(ledger, START)
+        told = statements(ledger)
+        look(ledger, START + 25 * HOUR)
+        assert syncs(told) == ["FULL"]
+
+
+def test_a_transaction_that_says_nothing_writes_nothing(tmp_path: Path) -> None:
+    with ledger_at(tmp_path / "ledger.db") as ledger:
+        told = statements(ledger)
+        with ledger.transaction():
+            pass
+        assert told == []
+
+
+# --- Before the indexes are built
+
+
+def indexes(ledger: Ledger) -> int:
+    return len(ledger._read("SELECT name FROM sqlite_master WHERE type = 'index' AND name LIKE 'task\\_%' ESCAPE '\\'"))
+
+
+def test_the_indexes_are_built_when_the_first_walk_closes_and_with_it(tmp_path: Path) -> None:
+    with ledger_at(tmp_path / "ledger.db") as ledger:
+        write(ledger, version("a"), baseline=True, close=False)
+        assert indexes(ledger) == 0
+        with suppress(Interrupted), ledger.transaction() as tx:
+            tx.close(PollEnd(START, DAY, 0, baseline=True, show=None))
+            raise Interrupted
+        assert indexes(ledger) == 0
+        write(ledger, version("a"), version("b"), baseline=True)
+        assert indexes(ledger) == len(schema.INDEXES)
+        assert ledger._read("SELECT count(*) FROM met") == [(0,)]
+        write(ledger, version("b"), version("c"))
+        assert set(ledger.known(["a", "b", "c", "d"])) == {"a", "b", "c"}
+
+
+def test_a_baseline_finds_its_tasks_across_pages_and_restarts(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with ledger_at(path) as ledger, ledger.transaction() as tx:
+        tx.slots(PAIRS)
+        tx.apply(compare({}, [(version("a"), PAIRS[0]), (version("b"), PAIRS[0])], BASELINE))
+    with ledger_at(path) as ledger:
+        for number in (2, 3):
+            known = ledger.known(["a", "c"])
+            assert known["a"].version == str(number - 1)
+            with ledger.transaction() as tx:
+                seen = [(version("a", Status.IN_PROGRESS, number), PAIRS[1]), (version("c"), PAIRS[0])]
+                tx.apply(compare(known, seen, BASELINE))
+        assert ledger._read("SELECT id, version FROM task ORDER BY id") == [("a", "3"), ("b", "1"), ("c", "1")]
+        gauges = look(ledger, START)
+        assert {(pair.source, status): n for (pair, status), n in gauges.tasks.items()} == {
+            ("Old Payer", "requested"): 2,
+            ("Older Payer", "in-progress"): 1,
+        }
+
+
+def test_two_ids_of_one_hash_are_two_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.ledger.rows.hash", lambda _: 7, raising=False)
+    with ledger_at(":memory:") as ledger:
+        for each in "abca":
+            write(ledger, version(each), baseline=True, close=False)
+        assert set(ledger.known(["a", "b", "c", "d"])) == {"a", "b", "c"}
+        assert len(ledger._read("SELECT id FROM task")) == 3
+
+
+def test_a_ledger_of_the_first_release_becomes_one_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger.db"
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        connection = sqlite3.connect(path, isolation_level=None)
+        files._migrate(connection, str(path))
+        row = "('{}', '1', 5, 1, 'requested', 1, 4, 4, 0, 0, NULL, 0, 1)"
+        connection.execute("INSERT INTO pair VALUES (1, 'Old Payer', 'New Payer', 1)")
+        connection.execute("INSERT INTO tally VALUES (1, 'requested', 2)")
+        connection.execute(f"INSERT INTO task VALUES {row.format('a')}, {row.format('b')}")
+        connection.execute("INSERT INTO state VALUES ('watermark', '5')")
+        connection.close()
+    with ledger_at(path) as ledger:
+        assert indexes(ledger) == len(schema.INDEXES)
+        assert set(ledger.known(["a", "b"])) == {"a", "b"}
+        assert sum(look(ledger, START).stalled.values()) == 2

@@ -1,0 +1,39 @@
+"""A whole answer: Tasks, ourselves and the process in one text."""
+
+from prometheus_client import ProcessCollector
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.families import TaskText
+from exporter.metrics.negotiation import Format, join
+from exporter.metrics.telemetry import Own
+from exporter.ports import LedgerState
+from tools.sample_snapshot import EVERYTHING, sample_snapshot
+
+from ...support.promtool import complaints
+
+
+def page(form: Format) -> bytes:
+    own = Own()
+    ProcessCollector(registry=own.registry)
+    own.built("1.2.3", "3.11.2")
+    own.skewed(0.5)
+    own.ledger(LedgerState(1, 1, 0, 4096, 1_700_000_000_000, 1_700_000_000_000, baseline_complete=True))
+    return join([TaskText().render(sample_snapshot(2, EVERYTHING), form), own.render(form)], form)
+
+
+def test_a_whole_page_names_every_metric_of_the_catalogue_once() -> None:
+    families = list(parse_openmetrics(page(Format.OPENMETRICS).decode()))  # type: ignore[no-untyped-call]
+    assert sorted(family.name for family in families) == sorted(m.name.removesuffix("_total") for m in CATALOGUE)
+
+
+def test_a_whole_page_is_within_the_limits_that_a_prometheus_may_set() -> None:
+    for family in parse_openmetrics(page(Format.OPENMETRICS).decode()):  # type: ignore[no-untyped-call]
+        for sample in family.samples:
+            assert len(sample.name) <= 60
+            assert len(sample.labels) <= 15
+            assert all(len(name) <= 60 for name in sample.labels)
+
+
+def test_promtool_finds_nothing_to_say_of_a_whole_page() -> None:
+    assert complaints(page(Format.TEXT)) == ""

@@ -1,0 +1,50 @@
+"""Pages as a FHIR server sends them, made of `tests.support.builders`; and what the decoder makes of them."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from exporter.task.decode import decode_page
+from exporter.task.model import UNCLASSIFIED, Coding, Page, Selection, Task
+from tests.support.builders import CODE, TAG, Resource, meta
+
+OURS = Selection(TAG, CODE)
+ALL = Selection()
+UPDATED = "2026-11-20T14:03:11.482-05:00"
+UPDATED_AT = 1_795_201_391_482
+CLOCK = "2026-11-21T00:00:00Z"
+CLOCK_AT = 1_795_219_200_000
+
+
+def stored(resource: Resource, *tags: Coding, **elements: Any) -> Resource:
+    """Give a resource what a server adds: version 4, stamped UPDATED; our tag unless others are named."""
+    return resource | {"meta": meta(*(tags or (TAG,)), versionId="4", lastUpdated=UPDATED) | elements}
+
+
+def entry(resource: Any, mode: str | None = "match") -> dict[str, Any]:
+    """Write an entry; without `mode` it has no `search`."""
+    return {"fullUrl": "http://fhir.example/fhir/x", "resource": resource} | (
+        {"search": {"mode": mode}} if mode else {}
+    )
+
+
+def searchset(*entries: Any, **elements: Any) -> bytes:
+    """Write a page."""
+    bundle = {"resourceType": "Bundle", "type": "searchset", "meta": {"lastUpdated": CLOCK}, "entry": list(entries)}
+    return json.dumps(bundle | elements).encode()
+
+
+def quiet(_: Iterable[str]) -> str:
+    """Stand for a classifier that knows nothing."""
+    return UNCLASSIFIED
+
+
+def decoded(*entries: Any, selection: Selection = OURS, **elements: Any) -> Page:
+    """Decode a page of these entries."""
+    return decode_page(searchset(*entries, **elements), selection, quiet)
+
+
+def read(resource: Resource, selection: Selection = OURS) -> Task:
+    """Decode the one Task of a page."""
+    (task,) = decoded(entry(resource), selection=selection).tasks
+    return task
