@@ -21,7 +21,7 @@ import httpx
 from exporter.fhir.client import ELEMENTS
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format, join
-from exporter.metrics.telemetry import Own
+from exporter.metrics.telemetry import Telemetry
 from exporter.task.model import Snapshot
 from tests.e2e.hapi_server import hapi, load_tasks
 from tests.e2e.process import Process, total
@@ -144,18 +144,18 @@ def requests(process: Process) -> float:
 
 def rendering() -> None:
     """Writing 100 pairs, gzip included, cold and at rest."""
-    own = Own()
+    own = Telemetry()
     for name, kind in (("the usual series", USUAL), ("every possible series", EVERYTHING)):
         kept, shown = TaskText(), sample_snapshot(100, kind)
         say(f"rendering 100 pairs, {name}, cold", f"{median_ms(partial(anew, shown, own), 15):.0f} ms")
         say(f"rendering 100 pairs, {name}, at rest", f"{median_ms(partial(written, kept, shown, own), 40):.1f} ms")
 
 
-def anew(shown: Snapshot, own: Own) -> bytes:
+def anew(shown: Snapshot, own: Telemetry) -> bytes:
     return written(TaskText(), shown, own)
 
 
-def written(text: TaskText, shown: Snapshot, own: Own) -> bytes:
+def written(text: TaskText, shown: Snapshot, own: Telemetry) -> bytes:
     form = Format.OPENMETRICS
     return gzip.compress(join((text.render(shown, form), own.render(form)), form), 1)
 

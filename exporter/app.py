@@ -26,14 +26,15 @@ from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import Http, HttpOptions
 from .hold import SeriesHold
-from .jobs import Picture, Timing
+from .jobs import Timing
 from .ledger import Binding, Ledger, open_ledger
 from .logs import event
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
-from .metrics.telemetry import Own
+from .metrics.telemetry import Telemetry
 from .names import Namer, fingerprint
 from .progress import Bar, Lines, Reporter
+from .published import PublishedSnapshot
 from .serving import Serving
 from .task.deadline import Deadline
 from .task.pairs import PairRule
@@ -52,7 +53,7 @@ class Exporter:
     """The parts that work together in one process."""
 
     worker: Worker
-    own: Own
+    own: Telemetry
     ledger: Ledger
 
 
@@ -86,7 +87,9 @@ def _dialled(host: str) -> str:
     return host if address.version == 4 else f"[{host}]"  # noqa: PLR2004 - the version of IP
 
 
-def _answer_until(stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: Web[Picture]) -> int:
+def _answer_until(
+    stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: Web[PublishedSnapshot]
+) -> int:
     while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
         pass
     event(logger, logging.INFO, "stopping")
@@ -117,7 +120,7 @@ def check(settings: Settings) -> int:
     """Say in plain words what the server is and holds."""
     from .check.run import examine
 
-    return examine(settings, fhir_server(settings, Own()))
+    return examine(settings, fhir_server(settings, Telemetry()))
 
 
 def demo(settings: DemoSettings) -> int:
@@ -135,7 +138,7 @@ def demo(settings: DemoSettings) -> int:
 
 def _assembled(settings: Settings, hold: float) -> Exporter:
     """Put an exporter together."""
-    own = Own()
+    own = Telemetry()
     ProcessCollector(registry=own.registry)
     own.built(version("fhir-task-exporter"), sys.version.split()[0])
     ledger, clock = _ledger(settings, own), SystemClock()
@@ -151,7 +154,7 @@ def _assembled(settings: Settings, hold: float) -> Exporter:
     return Exporter(Worker(desk, _timing(settings), exposure, _reporter(clock)), own, ledger)
 
 
-def fhir_server(settings: Settings, own: Own) -> FhirServer:
+def fhir_server(settings: Settings, own: Telemetry) -> FhirServer:
     """Make the client of the FHIR server."""
     fhir = settings.fhir
     connection = HttpOptions(
@@ -175,7 +178,7 @@ def _auth(settings: Settings) -> Auth:
     return Anonymous()
 
 
-def _ledger(settings: Settings, own: Own) -> Ledger:
+def _ledger(settings: Settings, own: Telemetry) -> Ledger:
     binding = Binding(settings.fhir.url, settings.fhir.selection)
     rule = PairRule(settings.pairs_max, frozenset(settings.payers.values()))
     ledger, aside = open_ledger(settings.ledger, binding, rule)

@@ -1,6 +1,7 @@
-"""Our own clocks."""
+"""Our own time: never used to judge Tasks where the server tells its own."""
 
 import time
+from typing import Protocol
 
 from .task.model import Instant
 
@@ -8,8 +9,18 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """A watermark must not lag by the hours that a machine was suspended."""
 
 
+class Clock(Protocol):
+    """Two clocks. Tests move theirs by hand."""
+
+    def wall(self) -> Instant:
+        """Now, in milliseconds since 1970 UTC; may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, with those that the machine slept where the system counts them."""
+
+
 class SystemClock:
-    """The machine's: a `ports.Clock`."""
+    """The machine's own clocks."""
 
     def wall(self) -> Instant:
         """Now, which may jump."""

@@ -7,11 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .clock import Clock
 from .errors import Throttled
+from .fhir.client import FhirServer
+from .ledger.ledger import Ledger
+from .ledger.state import StateKey
+from .ledger.transaction import Transaction
+from .metrics.telemetry import Telemetry
 from .names import Namer
-from .ports import Bound, Clock, Ledger, Remembered, Search, Server, Telemetry, Transaction
 from .task.deadline import Deadline
 from .task.model import Instant, Snapshot
+from .task.search import Bound, Search
 
 
 class Kind(StrEnum):
@@ -73,7 +79,7 @@ class Desk:
     server's clock minus ours, when it was last read. `uncounted`: no more progress counts, since one was throttled.
     """
 
-    server: Server
+    server: FhirServer
     ledger: Ledger
     clock: Clock
     telemetry: Telemetry
@@ -95,23 +101,23 @@ class Desk:
     @property
     def baseline_from(self) -> Instant | None:
         """Before this stamp a Task belongs to the baseline, whenever it is found: later ones polls have looked for."""
-        began = self.ledger.instant(Remembered.BASELINE_BEGAN)
+        began = self.ledger.instant(StateKey.BASELINE_BEGAN)
         return None if began is None else began - self.rules.overlap
 
     @property
     def renamed(self) -> bool:
         """Whether some Tasks may show under other names than these, so that gauges are to move once all is walked."""
         begun = self.ledger.baseline_complete or self.ledger.walk is not None
-        return begun and self.ledger.instant(Remembered.NAMES) != self.rules.names
+        return begun and self.ledger.instant(StateKey.NAMES) != self.rules.names
 
     def keep_names(self, tx: Transaction) -> None:
         """Keep, with a page, what was read for it, and under which names its Tasks show."""
         tx.learn(self.namer.unsaved)
-        noted = self.ledger.instant(Remembered.NAMES)
+        noted = self.ledger.instant(StateKey.NAMES)
         if not (self.ledger.baseline_complete or self.ledger.walk):
-            tx.note(Remembered.NAMES, self.rules.names)
+            tx.note(StateKey.NAMES, self.rules.names)
         elif noted not in {None, self.rules.names}:
-            tx.note(Remembered.NAMES, None)  # names may be taken back before everything was walked
+            tx.note(StateKey.NAMES, None)  # names may be taken back before everything was walked
 
     def next_plan(self) -> WalkPlan:
         """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""
@@ -119,7 +125,7 @@ class Desk:
         if walk is not None:
             search = Search(_settled(walk.cursor, walk.searched - self.rules.overlap))
             return WalkPlan(Kind(walk.kind), search, resumed=True, walked=walk.walked, expected=walk.expected)
-        watermark = self.ledger.instant(Remembered.WATERMARK)
+        watermark = self.ledger.instant(StateKey.WATERMARK)
         if watermark is None:
             return WalkPlan(Kind.BASELINE)
         return WalkPlan(Kind.POLL, Search(Bound("ge", watermark)))

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from .desk import Progress
 from .errors import ExporterError, Throttled
-from .ports import Outcome, Sweep
-from .task.model import Snapshot
+from .metrics.vocabulary import Outcome, Sweep
 
 LONGEST_PAUSE = 60.0
 """Seconds between two tries of background work; the pauses before it are 1, 2, 4, 8 … s, each with jitter."""
@@ -27,19 +26,6 @@ class Timing:
     open_interval: float = 300.0
     full_interval: float = 3600.0
     lookback: int = 900_000
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A Snapshot as published. `began` and `ended` are our monotonic times at the ends of its walk.
-
-    How young it is counts from where it began, since it may miss what came after; how stale, from where it ended.
-    """
-
-    snapshot: Snapshot
-    number: int = 0
-    began: float = -math.inf
-    ended: float = -math.inf
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from zlib import crc32
 
+from .clock import Clock
 from .errors import (
     ClientFault,
     NotFhir,
@@ -27,8 +28,8 @@ from .errors import (
     Unreachable,
     WrongResource,
 )
+from .fhir.client import FhirWindow
 from .logs import event
-from .ports import Clock, Window
 from .task.model import NO_PAIR, Pair, Party, Task
 from .task.payers import Book, Unread, name
 
@@ -75,7 +76,7 @@ class Trouble(NamedTuple):
 class _Reads:
     """The reads for one page, and those that failed."""
 
-    window: Window
+    window: FhirWindow
     failed: dict[str, ServerError] = field(default_factory=dict)
 
     @property
@@ -106,7 +107,7 @@ class Namer:
         self._troubles: dict[str, Trouble] = {}
         self.unsaved: dict[str, str | None] = {}
 
-    def pairs(self, tasks: Sequence[Task], window: Window) -> list[Pair]:
+    def pairs(self, tasks: Sequence[Task], window: FhirWindow) -> list[Pair]:
         """Name the pair of each Task; those that are no exchange have none. Raises a ServerError."""
         if len(self._names) > REMEMBERED or len(self._unkept) > REMEMBERED:
             self.forget_unkept()

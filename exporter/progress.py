@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from click import progressbar
 
+from .clock import Clock
 from .desk import Kind, Progress
 from .logs import event
-from .ports import Clock
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar

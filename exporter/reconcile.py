@@ -30,11 +30,12 @@ from .errors import (
     Unreachable,
     WrongResource,
 )
-from .ports import Bound, Remembered, Search, Slice
+from .ledger.state import StateKey
 from .refresh import refresh_names
 from .task.lifecycle import Observation, vanish
 from .task.model import DIGEST, TERMINAL, Instant, Status
 from .task.rows import Gone, Row
+from .task.search import Bound, Search, Slice
 from .walk import Walk, absorb
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ LAST_INSTANT: Instant = 32_503_680_000_000
 
 def sweep_open(desk: Desk, lookback: int) -> Iterator[Progress]:
     """Compare the open Tasks, and what changed within `lookback` milliseconds."""
-    watermark = desk.ledger.instant(Remembered.WATERMARK) or 0
+    watermark = desk.ledger.instant(StateKey.WATERMARK) or 0
     desk.ledger.begin_sweep()
     yield from _walk(desk, Search(filters=(NOT_ENDED,)))
     yield from _walk(desk, Search(Bound("ge", watermark - lookback)))
@@ -101,10 +102,10 @@ def sweep_all(desk: Desk) -> Iterator[Progress]:
             yield from _mend(desk, part)
     desk.resync = True
     with desk.ledger.transaction() as tx:
-        tx.forget((desk.ledger.instant(Remembered.WATERMARK) or 0) - KEPT)
-        tx.note(Remembered.COMPARED_WALL, desk.clock.wall())
+        tx.forget((desk.ledger.instant(StateKey.WATERMARK) or 0) - KEPT)
+        tx.note(StateKey.COMPARED_WALL, desk.clock.wall())
         if slices is None:
-            tx.note(Remembered.NAMES, desk.rules.names)
+            tx.note(StateKey.NAMES, desk.rules.names)
             tx.recount_capped()
 
 

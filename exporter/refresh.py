@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from .desk import Desk, Progress
 from .errors import ServerError, Throttled
-from .ports import Remembered
+from .ledger.state import StateKey
 
 MOST = 1_000
 """Organizations read in one full comparison."""
@@ -70,6 +70,6 @@ class _Refresh:
         with desk.ledger.transaction() as tx:
             tx.learn(answers)
             if desk.namer.differs(answers):
-                tx.note(Remembered.NAMES, None)
+                tx.note(StateKey.NAMES, None)
         desk.namer.renew(answers)
         self._answers = {}

@@ -8,11 +8,11 @@ from collections import Counter
 from importlib.metadata import version
 
 from .desk import Kind, Progress
-from .jobs import Picture
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
-from .metrics.telemetry import Own
-from .ports import Answer, Scrape
+from .metrics.telemetry import Telemetry
+from .metrics.vocabulary import Answer
+from .published import PublishedSnapshot, Scrape
 from .web.landing import Landing
 from .worker import Worker
 
@@ -20,7 +20,7 @@ from .worker import Worker
 class Serving:
     """The web server's source of everything. `poll_on_view`: opening the landing page starts a poll too (demo)."""
 
-    def __init__(self, worker: Worker, own: Own, thread: threading.Thread, *, poll_on_view: bool = False) -> None:
+    def __init__(self, worker: Worker, own: Telemetry, thread: threading.Thread, *, poll_on_view: bool = False) -> None:
         self._worker = worker
         self._lively = poll_on_view
         self._own = own
@@ -31,17 +31,17 @@ class Serving:
         """Start or join a poll."""
         return self._worker.scrape()
 
-    def picture(self) -> Picture:
+    def picture(self) -> PublishedSnapshot:
         """Give the newest picture."""
         return self._worker.picture
 
-    def answered(self, answer: Answer, picture: Picture, counts: bool) -> None:
+    def answered(self, answer: Answer, picture: PublishedSnapshot, counts: bool) -> None:
         """Count a scrape, and, where Prometheus made it, what it has seen."""
         self._own.scraped(answer)
         if counts:
             self._worker.exposed(picture)
 
-    def render(self, picture: Picture, form: Format) -> bytes:
+    def render(self, picture: PublishedSnapshot, form: Format) -> bytes:
         """Write the exposition; the Tasks' part is written once for each picture."""
         return join((self._text.render(picture.snapshot, form), self._own.render(form)), form)
 

@@ -12,9 +12,12 @@ from dataclasses import replace
 
 from .desk import Desk, Kind, Progress, WalkPlan
 from .errors import ServerError, Throttled
-from .ports import Bound, PollEnd, Remembered, Search, Transaction, WalkState, Window
+from .fhir.client import FhirWindow
+from .ledger.state import PollEnd, StateKey, WalkState
+from .ledger.transaction import Transaction
 from .task.lifecycle import Changes, Observation, compare
 from .task.model import NO_PAIR, Anomaly, Instant, Page, Snapshot, Task
+from .task.search import Bound, Search
 from .task.versions import Verdict, verdict
 
 WINDOW = 2_000
@@ -41,7 +44,7 @@ class Walk:
         self._walked = plan.walked
         self._expected = plan.expected
         self._asked = plan.expected is not None
-        self._before = desk.ledger.instant(Remembered.WATERMARK)
+        self._before = desk.ledger.instant(StateKey.WATERMARK)
         self._window = 0
         self._ended = False
         self._long = plan.resumed
@@ -74,7 +77,7 @@ class Walk:
         """
         return self._plan.kind is Kind.BASELINE or (self._plan.kind is Kind.POLL and self._long)
 
-    def _pages(self, window: Window) -> Iterator[Progress]:
+    def _pages(self, window: FhirWindow) -> Iterator[Progress]:
         """Walk one window."""
         page = self._first(window)
         instant, search, walked = self._instant, self._search(), self._walked
@@ -106,7 +109,7 @@ class Walk:
         search = replace(self._plan.search, since=self._cursor)
         return replace(search, until=None) if self._instant else search
 
-    def _first(self, window: Window) -> Page:
+    def _first(self, window: FhirWindow) -> Page:
         """Ask for the first page; once more, from earlier, where the server's clock went back since the last walk."""
         page = window.first(self._search())
         self._look_at_clock(page)
@@ -157,7 +160,7 @@ class Walk:
         except ServerError:
             return 0
 
-    def _absorb(self, window: Window, page: Page, resume: Bound | None) -> Progress:
+    def _absorb(self, window: FhirWindow, page: Page, resume: Bound | None) -> Progress:
         """Commit a page, and with the last one the end of the walk."""
         snapshot = None
 
@@ -194,12 +197,12 @@ class Walk:
         """End a complete walk: move the watermark, and read the new picture."""
         desk, began = self._desk, self._began or 0
         baseline = self._plan.kind is Kind.BASELINE
-        tx.note(Remembered.WATERMARK, self._watermark(began))
-        tx.note(Remembered.MARKED_WALL, self._wall_at(self._started))
-        tx.note(Remembered.LAST_COMPLETE, desk.clock.wall())
+        tx.note(StateKey.WATERMARK, self._watermark(began))
+        tx.note(StateKey.MARKED_WALL, self._wall_at(self._started))
+        tx.note(StateKey.LAST_COMPLETE, desk.clock.wall())
         if baseline:
-            tx.note(Remembered.BASELINE_BEGAN, began)
-            tx.note(Remembered.COMPARED_WALL, desk.clock.wall())
+            tx.note(StateKey.BASELINE_BEGAN, began)
+            tx.note(StateKey.COMPARED_WALL, desk.clock.wall())
         now = self._now()
         closing = PollEnd(
             now=now,
@@ -232,7 +235,7 @@ class Walk:
         if desk.marked is not None:
             return round((at - desk.marked) * 1000)
         wall = self._wall_at(at)
-        return max(0, wall - (desk.ledger.instant(Remembered.MARKED_WALL) or wall))
+        return max(0, wall - (desk.ledger.instant(StateKey.MARKED_WALL) or wall))
 
     def _wall_at(self, at: float) -> Instant:
         """Tell our wall time at a monotonic time not long ago."""
@@ -253,7 +256,7 @@ class Walk:
 
 
 def absorb(
-    desk: Desk, window: Window, tasks: Sequence[Task], occasion: Observation, finish: Callable[[Transaction], None]
+    desk: Desk, window: FhirWindow, tasks: Sequence[Task], occasion: Observation, finish: Callable[[Transaction], None]
 ) -> Changes:
     """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
     known = desk.ledger.known([task.id for task in tasks])
@@ -274,7 +277,7 @@ def absorb(
     return changes
 
 
-def _read_again(window: Window, tasks: Sequence[Task], doubtful: set[str]) -> list[Task]:
+def _read_again(window: FhirWindow, tasks: Sequence[Task], doubtful: set[str]) -> list[Task]:
     """Read doubtful Tasks once more: a lagging replica may have answered. What is gone by now is left out."""
     again = {task.id: task for task in window.read(sorted(doubtful)).tasks}
     return [again.get(task.id, task) for task in tasks if task.id in again or task.id not in doubtful]

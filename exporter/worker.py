@@ -17,9 +17,11 @@ from dataclasses import replace
 from .desk import Desk, Kind, Progress
 from .errors import ErrorReason, ExporterError, Throttled, TimedOut
 from .hold import SeriesHold
-from .jobs import Job, Pause, Picture, Timing
+from .jobs import Job, Pause, Timing
+from .ledger.state import StateKey
 from .logs import event, traceback_summary
-from .ports import Answer, Outcome, Remembered, Scrape, Sweep
+from .metrics.vocabulary import Answer, Outcome, Sweep
+from .published import PublishedSnapshot, Scrape
 from .reconcile import sweep_all, sweep_open
 from .task.model import Instant, Snapshot
 from .walk import Walk
@@ -60,7 +62,7 @@ class Worker:
         self._due = {Sweep.OPEN: now + timing.open_interval, Sweep.FULL: now + self._until_full()}
         if desk.renamed or desk.namer.refused:  # a right that was missing may be why we were restarted
             self._due[Sweep.FULL] = now
-        self._picture = Picture(desk.ledger.counters())
+        self._picture = PublishedSnapshot(desk.ledger.counters())
         desk.publish, desk.shown = self._publish, lambda: exposure.shown(desk.clock.monotonic())
         desk.telemetry.ledger(desk.ledger.state)
 
@@ -86,10 +88,10 @@ class Worker:
     @property
     def last_complete(self) -> Instant | None:
         """Our wall time at the end of the last complete poll, be it of an earlier process."""
-        return self._desk.ledger.instant(Remembered.LAST_COMPLETE)
+        return self._desk.ledger.instant(StateKey.LAST_COMPLETE)
 
     @property
-    def picture(self) -> Picture:
+    def picture(self) -> PublishedSnapshot:
         """The newest picture; its gauges are gone when it is too old."""
         picture = self._picture
         stale = self._desk.clock.monotonic() - picture.ended > self._timing.max_staleness
@@ -101,9 +103,9 @@ class Worker:
             return aged
         return picture
 
-    def exposed(self, picture: Picture) -> None:
+    def exposed(self, picture: PublishedSnapshot) -> None:
         """Note that Prometheus was given a picture."""
-        self._exposure.scraped(picture.number, self._desk.clock.monotonic())
+        self._exposure.scraped(picture.generation, self._desk.clock.monotonic())
 
     @property
     def busy(self) -> bool:
@@ -258,7 +260,7 @@ class Worker:
 
     def _until_full(self) -> float:
         """Seconds until the full comparison is due: restarts do not put it off."""
-        last, interval = self._desk.ledger.instant(Remembered.COMPARED_WALL), self._timing.full_interval
+        last, interval = self._desk.ledger.instant(StateKey.COMPARED_WALL), self._timing.full_interval
         if last is None:
             return interval
         left = interval - (self._desk.clock.wall() - last) / 1000
@@ -318,7 +320,7 @@ class Worker:
         with self._turn:
             same = snapshot == self._picture.snapshot
             kept = self._picture.snapshot if same else snapshot
-            self._picture = Picture(kept, self._desk.ledger.number, began, self._desk.clock.monotonic())
+            self._picture = PublishedSnapshot(kept, self._desk.ledger.number, began, self._desk.clock.monotonic())
 
 
 def _internal(error: Exception) -> ExporterError:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from exporter.metrics.catalogue import CATALOGUE, OWN, PROCESS, TASKS, Definition, Label
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
-from exporter.metrics.telemetry import Own
-from exporter.ports import LedgerState
+from exporter.metrics.telemetry import Telemetry
+from exporter.metrics.vocabulary import LedgerFigures
 from exporter.task.model import Anomaly
 
 from .markdown import code, table
@@ -113,10 +113,10 @@ def _sizes() -> str:
 
 def _own_weight() -> Weight:
     """Weigh what does not grow with the pairs: metrics of the exporter and the process, and the anomalies."""
-    own = Own()
+    own = Telemetry()
     own.built("1.0.0", "3.11.2")
     own.skewed(0.1)
-    own.ledger(LedgerState(1_000_000, 100, 0, 10**9, INSTANT, INSTANT, baseline_complete=True))
+    own.ledger(LedgerFigures(1_000_000, 100, 0, 10**9, INSTANT, INSTANT, baseline_complete=True))
     ours, none = _weigh(own.render(Format.TEXT)), _weigh(_tasks(0, USUAL))
     return Weight(ours.samples + none.samples + len(PROCESS), ours.size + none.size)
 

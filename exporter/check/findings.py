@@ -11,10 +11,10 @@ from typing import NamedTuple
 from ..config import Settings
 from ..errors import ExporterError
 from ..ledger.inspect import LedgerStatus
-from ..ports import Bound, Search
 from ..reconcile import LAST_INSTANT, NO_CODE, having
 from ..task.capability import Capability
 from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status
+from ..task.search import Bound, Search
 
 SKEW = 60_000
 """Milliseconds between two clocks that are worth a word: `Date` has whole seconds, and an answer takes some."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import click
 
-from ..clock import SystemClock
+from ..clock import Clock, SystemClock
 from ..config import Settings
 from ..errors import (
     AuthFailed,
@@ -30,8 +30,8 @@ from ..fhir.client import FhirServer, FhirWindow
 from ..ledger import Binding
 from ..ledger.inspect import inspect_ledger
 from ..names import Namer
-from ..ports import Bound, Clock, Search
 from ..task.model import DAY, HOUR, Anomaly, Instant, Page, Status, Task
+from ..task.search import Bound, Search
 from . import findings
 from . import samples as sampled
 from .findings import Finding, Mark

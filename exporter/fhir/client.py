@@ -15,12 +15,13 @@ from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
 from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, WrongResource
-from ..ports import Bound, Operation, Search
+from ..metrics.vocabulary import Operation
 from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
 from ..task.decode import decode_count, decode_organization, decode_page
 from ..task.entries import Classify
 from ..task.model import Coding, Page, Selection
+from ..task.search import Bound, Search
 from . import links
 from .http import Http, Reply, Session
 
@@ -64,7 +65,7 @@ class SearchOptions:
 
 
 class FhirServer:
-    """A `ports.Server`. It remembers whether the server refuses to search by `_tag`."""
+    """A FHIR server that holds Tasks. It remembers whether the server refuses to search by `_tag`."""
 
     def __init__(self, http: Http, selection: Selection, habits: SearchOptions) -> None:
         self.http = http
@@ -111,7 +112,7 @@ class FhirServer:
 
 
 class FhirWindow:
-    """A `ports.Window`: requests that share a connection and a deadline."""
+    """Requests that share a connection and a deadline."""
 
     def __init__(self, server: FhirServer, session: Session) -> None:
         self._server = server

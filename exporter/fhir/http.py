@@ -31,7 +31,8 @@ from ..errors import (
     Truncated,
     Unreachable,
 )
-from ..ports import Operation, RequestLog
+from ..metrics.telemetry import Telemetry
+from ..metrics.vocabulary import Operation
 from ..task.model import Instant
 from . import links
 from .auth import Anonymous, Auth
@@ -80,14 +81,6 @@ class Reply:
     cached: bool = False
 
 
-class _Silence:
-    """A request log for those who keep none."""
-
-    def requested(self, operation: Operation, status: int | None, seconds: float) -> None: ...
-
-    def received(self, count: int) -> None: ...
-
-
 class Http:
     """A FHIR server's base address with what it takes to speak to it. `transport` replaces the network in tests."""
 
@@ -95,7 +88,7 @@ class Http:
         self,
         connection: HttpOptions,
         auth: Auth | None = None,
-        log: RequestLog | None = None,
+        telemetry: Telemetry | None = None,
         *,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -104,7 +97,7 @@ class Http:
         home = links.place(self.base)
         self.who = f"{home.host}:{home.port}"
         self.auth = auth or Anonymous()
-        self.log = log or _Silence()
+        self.telemetry = telemetry or Telemetry()
         self._transport = transport
         files = (connection.ca_file, connection.client_cert_file, connection.client_key_file)
         self._tls = client_context(*files) if home.scheme == "https" else False
@@ -195,8 +188,8 @@ class Session:
             with self._limit.request():
                 return self._exchange(exchange, address, credentials, accept)
         finally:
-            self._http.log.requested(operation, exchange.status, time.monotonic() - started)
-            self._http.log.received(exchange.received)
+            self._http.telemetry.requested(operation, exchange.status, time.monotonic() - started)
+            self._http.telemetry.received(exchange.received)
 
     def _exchange(
         self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from ..errors import AuthFailed, ClientFault, CursorExpired, NotFhir, Redirected, ServerError, ServerFault, Throttled
-from ..ports import Operation
+from ..metrics.vocabulary import Operation
 from ..task.model import Instant
 
 LONGEST_WAIT = 300.0

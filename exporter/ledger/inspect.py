@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from ..errors import LedgerFailed
-from ..ports import Remembered
 from .open import MEMORY
+from .state import StateKey
 from .statements import STATES
 from .validate import Binding, check_kind, check_source, check_version, check_whole, translated
 
@@ -38,8 +38,8 @@ def inspect_ledger(path: str, binding: Binding) -> LedgerStatus:
     _check_access(file, os.R_OK | os.W_OK)
     with translated(path):
         states = _read(file, path)
-    check_source(states.get(Remembered.SOURCE), path, binding)
-    return LedgerStatus.COMPLETE if Remembered.WATERMARK in states else LedgerStatus.BEGUN
+    check_source(states.get(StateKey.SOURCE), path, binding)
+    return LedgerStatus.COMPLETE if StateKey.WATERMARK in states else LedgerStatus.BEGUN
 
 
 def _check_access(path: Path, mode: int) -> None:

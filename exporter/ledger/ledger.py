@@ -10,14 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from ..errors import LedgerFailed
-from ..ports import Bound, LedgerState, Remembered, Slice, WalkState
+from ..metrics.vocabulary import LedgerFigures
 from ..task.model import Anomaly, Instant, Snapshot, Status
 from ..task.pairs import PairRule
 from ..task.rows import Gone, Row
+from ..task.search import Bound, Slice
 from . import statements as sql
 from .pairs import Capped, PairBook
 from .rows import TaskRows
 from .snapshot import Memory, Standing, read_counts, read_standing
+from .state import StateKey, WalkState
 from .transaction import Parts, Transaction
 
 
@@ -102,13 +104,13 @@ class Ledger:
     @property
     def walk(self) -> WalkState | None:
         """Where a baseline or catch-up that did not end goes on."""
-        text = self._states.get(Remembered.WALK)
+        text = self._states.get(StateKey.WALK)
         if text is None:
             return None
         kind, searched, cursor, walked, expected = json.loads(text)
         return WalkState(kind, searched, Bound(*cursor) if cursor else None, walked, expected)
 
-    def instant(self, name: Remembered) -> Instant | None:
+    def instant(self, name: StateKey) -> Instant | None:
         """Read a remembered time."""
         value = self._states.get(name)
         return None if value is None else int(value)
@@ -116,17 +118,17 @@ class Ledger:
     @property
     def baseline_complete(self) -> bool:
         """Whether the first complete walk has ended."""
-        return self.instant(Remembered.WATERMARK) is not None
+        return self.instant(StateKey.WATERMARK) is not None
 
     @property
-    def state(self) -> LedgerState:
+    def state(self) -> LedgerFigures:
         """Figures for our own metrics."""
         tasks, _, anomalous = self._standing()
         tracked = sum(tasks.values()) + sum(anomalous.get(kind, 0) for kind in (Anomaly.FOREIGN, Anomaly.UNPARSABLE))
         pages, size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
-        return LedgerState(
-            *(tracked, self.pairs.shown, self.instant(Remembered.PAIRS_CAPPED) or 0, pages * size),
-            *(self.instant(Remembered.WATERMARK), self.instant(Remembered.LAST_COMPLETE), self.baseline_complete),
+        return LedgerFigures(
+            *(tracked, self.pairs.shown, self.instant(StateKey.PAIRS_CAPPED) or 0, pages * size),
+            *(self.instant(StateKey.WATERMARK), self.instant(StateKey.LAST_COMPLETE), self.baseline_complete),
         )
 
     def organizations(self) -> dict[str, str | None]:

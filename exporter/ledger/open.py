@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 
 from ..errors import LedgerDamaged, LedgerError, LedgerFailed
-from ..ports import Remembered
 from ..task.pairs import PairRule
 from . import schema
 from .ledger import Ledger
+from .state import StateKey
 from .statements import SET_STATE
 from .validate import Binding, check_kind, check_source, check_version, check_whole, translated
 
@@ -128,10 +128,10 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _bind(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
-    known = connection.execute("SELECT value FROM state WHERE name = ?", (Remembered.SOURCE,)).fetchone()
+    known = connection.execute("SELECT value FROM state WHERE name = ?", (StateKey.SOURCE,)).fetchone()
     check_source(known and known[0], path, binding)
     if known is None:
-        connection.execute(SET_STATE, {"name": Remembered.SOURCE, "value": binding.digest})
+        connection.execute(SET_STATE, {"name": StateKey.SOURCE, "value": binding.digest})
 
 
 def _set_aside(path: Path) -> Path:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from ..ports import PollEnd
 from ..task.deadline import Deadline
 from ..task.lifecycle import Changes
 from ..task.model import OPEN, Anomaly, Event, Gauges, Histogram, Instant, Pair, PairStatus, Series, Status
 from . import statements as sql
 from .pairs import PairBook
 from .schema import SUM_PART
+from .state import PollEnd
 
 
 class Counts(NamedTuple):

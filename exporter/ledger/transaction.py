@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from ..ports import PollEnd, Remembered, WalkState
 from ..task.lifecycle import Changes, bucket
 from ..task.model import FIRST_SHOWN, NO_PAIR, OTHER_PAIR, Event, Instant, Pair, PairStatus, Series, Snapshot, Status
 from ..task.rows import Row
@@ -14,6 +13,7 @@ from .pairs import Capped, PairBook
 from .rows import TaskRows
 from .schema import SUM_PART
 from .snapshot import Memory, read_counts, read_gauges
+from .state import PollEnd, StateKey, WalkState
 
 
 class Parts(NamedTuple):
@@ -78,7 +78,7 @@ class Transaction:
         """
         slots = {pair: self._slot(pair) for pair in dict.fromkeys(pairs)}
         if self.met:
-            known = int(self.states.get(Remembered.PAIRS_CAPPED, 0))
+            known = int(self.states.get(StateKey.PAIRS_CAPPED, 0))
             self._note_capped(max(known, self._capped.number(self.met)))
         return slots
 
@@ -109,8 +109,8 @@ class Transaction:
         self._note_capped(self._capped.number_of_sweep(self.met))
 
     def _note_capped(self, number: int) -> None:
-        if self.states.get(Remembered.PAIRS_CAPPED) != str(number):
-            self._set(Remembered.PAIRS_CAPPED, str(number))
+        if self.states.get(StateKey.PAIRS_CAPPED) != str(number):
+            self._set(StateKey.PAIRS_CAPPED, str(number))
 
     def apply(self, changes: Changes) -> None:
         """Write what a page changed. Pairs in it have slots."""
@@ -158,13 +158,13 @@ class Transaction:
 
     def remember(self, walk: WalkState | None) -> None:
         """Keep the cursor of a background walk, or drop it at its end."""
-        self._set(Remembered.WALK, None if walk is None else json.dumps(walk))
+        self._set(StateKey.WALK, None if walk is None else json.dumps(walk))
 
-    def note(self, name: Remembered, at: Instant | None) -> None:
+    def note(self, name: StateKey, at: Instant | None) -> None:
         """Remember a time under a name; None forgets it."""
         self._set(name, None if at is None else str(at))
 
-    def _set(self, name: Remembered, value: str | None) -> None:
+    def _set(self, name: StateKey, value: str | None) -> None:
         self._noted.add(name)
         if value is None:
             self.states.pop(name, None)

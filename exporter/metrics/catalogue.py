@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ..errors import ErrorReason
-from ..ports import Answer, Operation, Outcome, Sweep
 from ..task.model import DURATION_BUCKETS, LASTING, OPEN, REASONS, TIMED, UNCLASSIFIED, Anomaly, Event, Status
+from .vocabulary import Answer, Operation, Outcome, Sweep
 
 
 class MetricType(StrEnum):

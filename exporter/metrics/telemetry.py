@@ -1,4 +1,4 @@
-"""The exporter's own life as numbers: what `Telemetry` and `RequestLog` are told ends here.
+"""The exporter's metrics about itself.
 
 Rule 1: instruments are made from the catalogue, each with every value of its closed labels at 0 from the start.
 Rule 2: nothing here measures; seconds and instants come from those who do.
@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from ..errors import ErrorReason
-from ..ports import Answer, LedgerState, Operation, Outcome, Sweep
 from ..task.model import Instant
 from .catalogue import CODES, OWN, Definition, MetricType
 from .families import FamilyTexts
 from .negotiation import Format
+from .vocabulary import Answer, LedgerFigures, Operation, Outcome, Sweep
 
 UNKNOWN_AT_FIRST = ("last_complete_poll", "watermark", "clock_skew")
 """Gauges that are absent until they are known: 0 would be the year 1970, or a clock that agrees."""
@@ -47,8 +47,8 @@ class Known:
         return GaugeMetricFamily(definition.name, definition.help, value, unit=definition.unit)
 
 
-class Own:
-    """Our own metrics on one registry: keeps the promises of `ports.Telemetry` and `ports.RequestLog`.
+class Telemetry:
+    """The exporter's metrics about itself, on one registry.
 
     Any thread may tell and any may render. The registry is open: the caller adds a ProcessCollector.
     """
@@ -122,7 +122,7 @@ class Own:
         """Show the server's clock minus ours."""
         self._known.set("clock_skew", seconds)
 
-    def ledger(self, state: LedgerState) -> None:
+    def ledger(self, state: LedgerFigures) -> None:
         """Show the ledger's figures; a baseline that ended before a restart is wholly done."""
         self._gauges["tracked_tasks"].set(state.tracked)
         self._gauges["pairs"].set(state.pairs)

@@ -22,7 +22,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 
 from ..logs import event, traceback_summary
 from ..metrics.negotiation import Format, accepts_gzip, negotiate
-from ..ports import Answer
+from ..metrics.vocabulary import Answer
 from . import landing as page
 from .connections import BACKLOG, STANDARD, ConnectionLimiter, Limits, Listener, Peer, listen
 from .reply import BROKEN, HEALTHY, HTML, NOT_ALLOWED, NOT_FOUND, READY, Reply, unready

@@ -3,7 +3,8 @@
 from typing import Protocol, TypeVar
 
 from ..metrics.negotiation import Format
-from ..ports import Answer, Scrape
+from ..metrics.vocabulary import Answer
+from ..published import Scrape
 from .landing import Landing
 
 P = TypeVar("P")

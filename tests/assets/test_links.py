@@ -91,7 +91,9 @@ def test_no_anchor_is_defined_twice() -> None:
 
 
 def test_every_quirk_that_tests_play_is_described() -> None:
-    played = {f"q{number}" for path in ROOT.glob("tests/**/*quirk*.py") for number in re.findall(r"\bQ(\d+)", TEXTS[path])}
+    played = {
+        f"q{number}" for path in ROOT.glob("tests/**/*quirk*.py") for number in re.findall(r"\bQ(\d+)", TEXTS[path])
+    }
     assert len(played) == 35
     assert played - anchors_of(ROOT / "docs" / "fhir-quirks.md") == set()
 

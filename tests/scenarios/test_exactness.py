@@ -12,7 +12,8 @@ import pytest
 
 from exporter.demo.server import Request, Response
 from exporter.jobs import Job, Timing
-from exporter.ports import Answer, Remembered, Sweep
+from exporter.ledger.state import StateKey
+from exporter.metrics.vocabulary import Answer, Sweep
 from exporter.task.dates import format_instant
 from exporter.task.model import Anomaly, Event, Selection
 
@@ -912,7 +913,7 @@ def test_a_scrape_that_waits_while_a_comparison_polls_gets_that_poll() -> None:
         rig.store.put(task(f"burst-{number:05}"))
         rig.clock.advance(0.1)
     rig.clock.advance(rig.timing.open_interval + 1)
-    since = f"ge{format_instant(rig.desk.ledger.instant(Remembered.WATERMARK) or 0)}"
+    since = f"ge{format_instant(rig.desk.ledger.instant(StateKey.WATERMARK) or 0)}"
     scrapes = []
     poll_for_sweep = rig.worker._poll_for_sweep
 

@@ -5,7 +5,7 @@ import pytest
 
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
-from exporter.ports import Answer
+from exporter.metrics.vocabulary import Answer
 from exporter.task.model import OTHER_PAIR, Coding, Event, Pair, Selection
 from exporter.task.pairs import PairRule
 

@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.desk import Desk, Rules
 from exporter.ledger import Binding, open_ledger
+from exporter.ledger.state import PollEnd, StateKey
+from exporter.ledger.transaction import Transaction
 from exporter.names import Namer
-from exporter.ports import PollEnd, Remembered, Transaction
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Observation
 from exporter.task.model import OPEN, TERMINAL, UNCLASSIFIED, Event, Page, Selection, Snapshot, Status, Task
@@ -107,7 +108,7 @@ class Exactness(RuleBasedStateMachine):
         def finish(tx: Transaction) -> None:
             if crash:
                 raise Crash
-            tx.note(Remembered.WATERMARK, self.at)
+            tx.note(StateKey.WATERMARK, self.at)
             self.snapshot = tx.close(PollEnd(self.at, LENGTH, 0, not self.counting, None))
 
         try:

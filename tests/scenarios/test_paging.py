@@ -6,8 +6,9 @@ import pytest
 
 from exporter.demo.server import Request, Response
 from exporter.jobs import Timing
-from exporter.ports import Answer, Bound
+from exporter.metrics.vocabulary import Answer
 from exporter.task.model import Anomaly, Event
+from exporter.task.search import Bound
 from exporter.walk import onward
 
 from ..support import fake

@@ -25,10 +25,10 @@ from exporter.fhir.client import FhirServer, SearchOptions
 from exporter.fhir.http import Http, HttpOptions
 from exporter.logs import FORMS, LineFormatter
 from exporter.metrics.negotiation import Format
-from exporter.ports import Search
 from exporter.serving import Serving
 from exporter.task.model import Event, Selection
 from exporter.task.reasons import classifier
+from exporter.task.search import Search
 from exporter.web.landing import render
 
 from ..support import fake, quirks

@@ -270,7 +270,7 @@ def test_q29_a_reset_connection_is_no_answer() -> None:
 def wired(url: str, seconds: float) -> Rig:
     """Put an exporter on a real socket."""
     rig = Rig().start()
-    http = Http(HttpOptions(url, timeout=seconds), log=rig.own)
+    http = Http(HttpOptions(url, timeout=seconds), telemetry=rig.own)
     rig.desk.server = FhirServer(http, SELECTION, SearchOptions(classifier(())))
     return rig
 

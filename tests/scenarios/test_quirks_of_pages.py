@@ -38,7 +38,7 @@ def settled(*quirk: Quirk, count: int = 5, **options: object) -> Rig:
 
 def small_pages(rig: Rig, size: int = 2, pages: int = 200) -> Rig:
     """Ask for small pages, so that few Tasks make many."""
-    rig.desk.server.habits = SearchOptions(rig.desk.server.habits.classify, size, pages=pages)  # type: ignore[attr-defined]
+    rig.desk.server.habits = SearchOptions(rig.desk.server.habits.classify, size, pages=pages)
     return rig
 
 
@@ -142,7 +142,7 @@ def test_q6_a_link_that_leads_elsewhere_is_refused_and_not_followed(base: str) -
 def test_q6_links_of_a_server_behind_a_proxy_can_be_rewritten() -> None:
     rig = rigged(quirks.next_at("http://inner.example:8080/fhir"), count=450)
     http = Http(HttpOptions(BASE, rewrite_links=True), transport=rig.transport)
-    rig.desk.server.http = http  # type: ignore[attr-defined]
+    rig.desk.server.http = http
     rig.settle()
     assert tasks(rig) == {"requested": 450}
     assert all(url.startswith(BASE) for url in rig.transport.urls)

@@ -10,9 +10,9 @@ from exporter.jobs import Timing
 from exporter.ledger import Binding, Ledger, open_ledger
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
-from exporter.metrics.telemetry import Own
+from exporter.metrics.telemetry import Telemetry
+from exporter.metrics.vocabulary import Answer
 from exporter.names import Namer, fingerprint
-from exporter.ports import Answer
 from exporter.task.deadline import Deadline
 from exporter.task.model import Selection
 from exporter.task.pairs import PairRule
@@ -45,8 +45,8 @@ class Rig:
 
     def start(self) -> "Rig":
         """Open the ledger and make the worker, as a new process would."""
-        self.own = Own()
-        http = Http(HttpOptions(fake.BASE), log=self.own, transport=self.transport)
+        self.own = Telemetry()
+        http = Http(HttpOptions(fake.BASE), telemetry=self.own, transport=self.transport)
         server = FhirServer(http, self.selection, SearchOptions(classifier(())))
         rule = PairRule(self.pairs_max, frozenset(self.payers.values()))
         self.ledger, self.aside = open_ledger(self.path, Binding(fake.BASE, self.selection), rule)

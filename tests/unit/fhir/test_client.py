@@ -21,9 +21,9 @@ from exporter.errors import (
 from exporter.fhir.auth import Anonymous
 from exporter.fhir.client import ELEMENTS, FhirServer, FhirWindow, SearchOptions
 from exporter.fhir.http import Http, HttpOptions
-from exporter.ports import Bound, Search, Server
 from exporter.task.capability import Capability
 from exporter.task.model import UNCLASSIFIED, Coding, Page, Selection
+from exporter.task.search import Bound, Search
 from tests.support import fake
 from tests.support.builders import CODE, TAG, organization, task
 
@@ -400,9 +400,7 @@ def test_the_simulated_server_is_walked_to_its_end() -> None:
     for number in range(7):
         store.put(task(f"t-{number}"))
     http = Http(HttpOptions(BASE), transport=fake.transport(store))
-    server: Server = FhirServer(
-        http, Selection(Coding(TAG.system, TAG.code), CODE), SearchOptions(unclassified, page_size=3)
-    )
+    server = FhirServer(http, Selection(Coding(TAG.system, TAG.code), CODE), SearchOptions(unclassified, page_size=3))
     with server.window() as window:
         page = window.first(Search(Bound("ge", fake.START - 1)))
         found = [each.id for each in page.tasks]

@@ -35,7 +35,8 @@ from exporter.fhir.auth import BearerFile
 from exporter.fhir.body import whole
 from exporter.fhir.http import Http, HttpOptions, Reply
 from exporter.fhir.status import LONGEST_WAIT, http_date, retry_after
-from exporter.ports import Operation
+from exporter.metrics.telemetry import Telemetry
+from exporter.metrics.vocabulary import Operation
 
 from ...support.hostile import Listener, Play, drips, floods, head, sends, silent
 
@@ -45,10 +46,11 @@ FHIR = {"Content-Type": "application/fhir+json;charset=utf-8"}
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-class Log:
-    """Keeps what it is told."""
+class Log(Telemetry):
+    """Keeps the requests in their order."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requests: list[tuple[Operation, int | None]] = []
         self.bytes = 0
 

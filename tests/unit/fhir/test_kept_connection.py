@@ -13,7 +13,7 @@ from exporter.errors import ServerError, TimedOut, Truncated, Unreachable
 from exporter.fhir import http as under_test
 from exporter.fhir.auth import BearerFile
 from exporter.fhir.http import Http, HttpOptions, Reply
-from exporter.ports import Operation
+from exporter.metrics.vocabulary import Operation
 
 from ...support.hostile import Listener, Play, drips, head, read_request, sends, silent
 

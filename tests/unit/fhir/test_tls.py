@@ -12,7 +12,7 @@ import pytest
 
 from exporter.errors import ConfigurationError, ServerError, TimedOut, TlsFailed, Truncated
 from exporter.fhir.http import Http, HttpOptions, Reply
-from exporter.ports import Operation
+from exporter.metrics.vocabulary import Operation
 
 from ...support.hostile import Listener, Play, drips, head, read_request, sends
 

@@ -17,11 +17,12 @@ import pytest
 from exporter.errors import ErrorReason, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
 from exporter.ledger import Binding, Ledger, open_ledger, schema
 from exporter.ledger import open as files
-from exporter.ports import Bound, PollEnd, Remembered, Slice, WalkState
+from exporter.ledger.state import PollEnd, StateKey, WalkState
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Changes, Observation, compare, vanish
 from exporter.task.model import Coding, Event, Instant, Pair, Selection, Snapshot, Status, Task
 from exporter.task.pairs import PairRule
+from exporter.task.search import Bound, Slice
 from tests.support.builders import completed, task
 from tests.support.fake import START
 from tests.support.readings import errors, tasks, totals, up
@@ -57,7 +58,7 @@ def write(ledger: Ledger, *seen: Task, pair: Pair = PAIR, baseline: bool = False
         tx.slots([pair])
         known = ledger.known([each.id for each in seen])
         tx.apply(compare(known, [(each, pair) for each in seen], Observation(START, DEADLINE, not baseline)))
-        tx.note(Remembered.WATERMARK, START)
+        tx.note(StateKey.WATERMARK, START)
         return tx.close(PollEnd(START, DEADLINE, 0, baseline, None)) if close else Snapshot()
 
 
@@ -111,7 +112,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
         assert counts(ledger.counters()) == {"transition failed": 1, "failure unclassified": 1}
         assert ledger.counters().gauges is None
         assert ledger.known(["a"])["a"].status is Status.FAILED
-        assert ledger.instant(Remembered.WATERMARK) == START
+        assert ledger.instant(StateKey.WATERMARK) == START
         assert ledger.walk == walk
         assert ledger.baseline_complete
 
@@ -376,8 +377,8 @@ def break_off(ledger: Ledger, pair: Pair) -> None:
     with ledger.transaction() as tx:
         tx.slots([pair])
         tx.apply(compare({}, [(version("b", Status.FAILED), pair)], Observation(START, DEADLINE)))
-        tx.note(Remembered.WATERMARK, START + 5)
-        tx.note(Remembered.BASELINE_BEGAN, 1)
+        tx.note(StateKey.WATERMARK, START + 5)
+        tx.note(StateKey.BASELINE_BEGAN, 1)
         tx.remember(WalkState("poll", 1, None, 0, None))
         tx.close(PollEnd(START, DEADLINE, 0, baseline=False, show=None))
         raise Interrupted
@@ -392,7 +393,7 @@ def test_a_transaction_broken_off_leaves_nothing_behind() -> None:
             break_off(ledger, newcomer)
         assert ledger.state == state
         assert ledger.known(["b"]) == {}
-        times = (ledger.instant(Remembered.WATERMARK), ledger.instant(Remembered.BASELINE_BEGAN))
+        times = (ledger.instant(StateKey.WATERMARK), ledger.instant(StateKey.BASELINE_BEGAN))
         assert (*times, ledger.walk) == (START, None, None)
         assert ledger.counters().counts == before.counts
         assert newcomer not in ledger.pairs
@@ -508,9 +509,9 @@ def write_on_failing(disk: Broken, failing: tuple[str, ...], ledger: Ledger, pai
     """Let the disk fail in the middle of a transaction."""
     with ledger.transaction() as tx:
         tx.slots([pair])
-        tx.note(Remembered.WATERMARK, START + 99)
+        tx.note(StateKey.WATERMARK, START + 99)
         disk.failing = failing
-        tx.note(Remembered.MARKED_WALL, 1)
+        tx.note(StateKey.MARKED_WALL, 1)
 
 
 @pytest.mark.parametrize("failing", [("INSERT", "SELECT"), ("COMMIT", "SELECT"), ("COMMIT", "ROLLBACK", "SELECT")])
@@ -522,11 +523,11 @@ def test_pairs_of_a_lost_transaction_are_not_remembered_though_they_cannot_be_re
     newcomer = Pair("Newcomer", "New Payer")
     with pytest.raises(LedgerFailed):
         write_on_failing(disk, failing, ledger, newcomer)
-    assert ledger.instant(Remembered.WATERMARK) == START
+    assert ledger.instant(StateKey.WATERMARK) == START
     disk.failing = ()
     assert gauge(write(ledger, version("b"), pair=newcomer)) == 2
     assert ledger._read("SELECT count(*) FROM pair WHERE source = 'Newcomer'") == [(1,)]
-    assert ledger.instant(Remembered.WATERMARK) == START
+    assert ledger.instant(StateKey.WATERMARK) == START
     ledger.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 from exporter.ledger import Ledger, schema
 from exporter.ledger import open as files
 from exporter.ledger.snapshot import Memory
-from exporter.ports import PollEnd, Remembered, WalkState
+from exporter.ledger.state import PollEnd, StateKey, WalkState
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Observation, compare, vanish
 from exporter.task.model import Gauges, Instant, Pair, Status, Task
@@ -28,7 +28,7 @@ STATUSES = [Status.REQUESTED, Status.IN_PROGRESS, Status.COMPLETED, Status.FAILE
 def look(ledger: Ledger, now: Instant) -> Gauges:
     """Close a poll that found nothing."""
     with ledger.transaction() as tx:
-        tx.note(Remembered.WATERMARK, now)
+        tx.note(StateKey.WATERMARK, now)
         gauges = tx.close(PollEnd(now, DAY, now - 4 * HOUR, baseline=False, show=None)).gauges
     assert gauges is not None
     return gauges

@@ -6,19 +6,19 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format, join
-from exporter.metrics.telemetry import Own
-from exporter.ports import LedgerState
+from exporter.metrics.telemetry import Telemetry
+from exporter.metrics.vocabulary import LedgerFigures
 from tools.sample_snapshot import EVERYTHING, sample_snapshot
 
 from ...support.promtool import complaints
 
 
 def page(form: Format) -> bytes:
-    own = Own()
+    own = Telemetry()
     ProcessCollector(registry=own.registry)
     own.built("1.2.3", "3.11.2")
     own.skewed(0.5)
-    own.ledger(LedgerState(1, 1, 0, 4096, 1_700_000_000_000, 1_700_000_000_000, baseline_complete=True))
+    own.ledger(LedgerFigures(1, 1, 0, 4096, 1_700_000_000_000, 1_700_000_000_000, baseline_complete=True))
     return join([TaskText().render(sample_snapshot(2, EVERYTHING), form), own.render(form)], form)
 
 

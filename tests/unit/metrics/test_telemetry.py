@@ -10,14 +10,14 @@ from exporter.errors import ErrorReason
 from exporter.metrics.catalogue import CODES, OWN, PROCESS
 from exporter.metrics.families import encode
 from exporter.metrics.negotiation import Format
-from exporter.metrics.telemetry import UNKNOWN_AT_FIRST, Known, Own
-from exporter.ports import Answer, LedgerState, Operation, Outcome, RequestLog, Sweep, Telemetry
+from exporter.metrics.telemetry import UNKNOWN_AT_FIRST, Known, Telemetry
+from exporter.metrics.vocabulary import Answer, LedgerFigures, Operation, Outcome, Sweep
 
 from ...support.promtool import complaints
 
 PREFIX = "fhir_task_exporter_"
-EMPTY = LedgerState(0, 0, 0, 4096, None, None, baseline_complete=False)
-RUNNING = LedgerState(
+EMPTY = LedgerFigures(0, 0, 0, 4096, None, None, baseline_complete=False)
+RUNNING = LedgerFigures(
     tracked=1000,
     pairs=12,
     pairs_capped=3,
@@ -28,12 +28,12 @@ RUNNING = LedgerState(
 )
 
 
-def read(own: Own, name: str, **labels: str) -> float | None:
+def read(own: Telemetry, name: str, **labels: str) -> float | None:
     return own.registry.get_sample_value(f"{PREFIX}{name}", labels)
 
 
-def everything_told() -> Own:
-    own = Own()
+def everything_told() -> Telemetry:
+    own = Telemetry()
     own.built("1.2.3", "3.11.2")
     own.skewed(-1.5)
     own.ledger(RUNNING)
@@ -51,20 +51,20 @@ def test_every_metric_of_the_catalogue_is_shown_once_known_and_nothing_else() ->
 
 def test_what_is_unknown_at_first_is_absent_and_the_rest_is_there() -> None:
     absent = {f"{PREFIX}{name}" for name in ("last_complete_poll_timestamp_seconds", "watermark_timestamp_seconds")}
-    shown = {family.name for family in Own().registry.collect() if family.samples}
+    shown = {family.name for family in Telemetry().registry.collect() if family.samples}
     everything = {metric.name.removesuffix("_total") for metric in OWN.values()}
     assert everything - shown == absent | {f"{PREFIX}clock_skew_seconds", f"{PREFIX}build_info"}
 
 
 def test_up_is_zero_until_told() -> None:
-    own = Own()
+    own = Telemetry()
     assert own.registry.get_sample_value("fhir_task_up") == 0
     own.up(True)
     assert own.registry.get_sample_value("fhir_task_up") == 1
 
 
 def test_every_closed_label_is_at_zero_from_the_start() -> None:
-    own = Own()
+    own = Telemetry()
     assert all(read(own, "polls_total", outcome=outcome) == 0 for outcome in Outcome)
     assert all(read(own, "scrapes_total", answer=answer) == 0 for answer in Answer)
     assert all(read(own, "errors_total", reason=reason) == 0 for reason in ErrorReason)
@@ -78,7 +78,7 @@ def test_every_closed_label_is_at_zero_from_the_start() -> None:
     ("status", "code"), [(100, "1xx"), (200, "2xx"), (304, "3xx"), (429, "4xx"), (503, "5xx"), (None, "none")]
 )
 def test_a_request_counts_under_the_class_of_its_status(status: int | None, code: str) -> None:
-    own = Own()
+    own = Telemetry()
     own.requested(Operation.PAGE, status, 0.2)
     assert {c: read(own, "requests_total", operation="page", code=c) for c in CODES} == {c: c == code for c in CODES}
     assert read(own, "request_duration_seconds_sum", operation="page") == 0.2
@@ -86,13 +86,13 @@ def test_a_request_counts_under_the_class_of_its_status(status: int | None, code
 
 @pytest.mark.parametrize("status", [0, 99, 600, 999, -1])
 def test_a_status_that_is_no_http_makes_no_new_label(status: int) -> None:
-    own = Own()
+    own = Telemetry()
     own.requested(Operation.SEARCH, status, 0.0)
     assert read(own, "requests_total", operation="search", code="none") == 1
 
 
 def test_what_is_told_is_counted() -> None:
-    own = Own()
+    own = Telemetry()
     own.polled(Outcome.PARTIAL, 3.0)
     own.scraped(Answer.LATE)
     own.count_error(ErrorReason.TLS)
@@ -121,7 +121,7 @@ def test_the_ledger_tells_its_figures_in_seconds_and_bytes() -> None:
 
 
 def test_a_baseline_that_ended_before_a_restart_is_wholly_done() -> None:
-    own = Own()
+    own = Telemetry()
     own.ledger(EMPTY)
     assert (read(own, "baseline_complete"), read(own, "baseline_progress_ratio")) == (0, 0)
     own.ledger(RUNNING)
@@ -129,32 +129,32 @@ def test_a_baseline_that_ended_before_a_restart_is_wholly_done() -> None:
 
 
 def test_an_empty_ledger_leaves_its_instants_absent() -> None:
-    own = Own()
+    own = Telemetry()
     own.ledger(EMPTY)
     assert read(own, "watermark_timestamp_seconds") is None
     assert read(own, "last_complete_poll_timestamp_seconds") is None
 
 
 def test_the_largest_lateness_is_kept() -> None:
-    own = Own()
+    own = Telemetry()
     for seconds in (2.0, 28.0, 3.0):
         own.late(seconds)
     assert read(own, "largest_lateness_seconds") == 28.0
 
 
 def test_the_ports_are_kept() -> None:
-    own = Own()
+    own = Telemetry()
     telemetry: Telemetry = own
-    log: RequestLog = own
-    assert isinstance(telemetry, Own)
-    assert isinstance(log, Own)
+    log: Telemetry = own
+    assert isinstance(telemetry, Telemetry)
+    assert isinstance(log, Telemetry)
 
 
 def test_a_name_can_be_taken_once() -> None:
     registry = CollectorRegistry()
-    Own(registry)
+    Telemetry(registry)
     with pytest.raises(ValueError, match="Duplicated"):
-        Own(registry)
+        Telemetry(registry)
     with pytest.raises(ValueError, match="Duplicated"):
         Known({name: OWN[name] for name in UNKNOWN_AT_FIRST}, registry)
 
@@ -172,7 +172,7 @@ def test_openmetrics_reads_back_with_the_process_and_without_created_series() ->
 
 @pytest.mark.parametrize("form", Format)
 def test_what_changed_is_written_anew_and_what_did_not_stays(form: Format) -> None:
-    told, fresh = Own(), Own()
+    told, fresh = Telemetry(), Telemetry()
     told.render(form)
     for own in (told, fresh):
         own.up(True)

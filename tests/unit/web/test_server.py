@@ -16,7 +16,8 @@ import pytest
 
 from exporter.errors import AddressUnusable
 from exporter.metrics.negotiation import Format
-from exporter.ports import Answer, Scrape
+from exporter.metrics.vocabulary import Answer
+from exporter.published import Scrape
 from exporter.web import server as web_module
 from exporter.web.connections import STANDARD, ConnectionLimiter, Limits
 from exporter.web.landing import Landing
