@@ -1,6 +1,6 @@
 """What each command does, once its configuration is known to be right. Each returns the exit code.
 
-Here, and only here, the parts are put together.
+Here, and only here, the parts are put together: `assemble` does it for the commands and for the tests.
 
 See docs/design.md#stopping.
 """
@@ -9,24 +9,23 @@ import logging
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
 
 from prometheus_client import ProcessCollector
 
-from .clock import SystemClock
+from .clock import Clock, SystemClock
 from .config import DemoSettings, Settings
 from .config.settings import FhirSettings
+from .context import Rules, WalkContext
 from .demo.loopback import host
-from .desk import Desk, Rules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
-from .fhir.http import Http, HttpOptions
+from .fhir.http import Http, HttpOptions, Transport
 from .hold import SeriesHold
-from .jobs import Timing
 from .ledger import Binding, Ledger, open_ledger
 from .logs import event
 from .metrics.families import TaskText
@@ -39,13 +38,14 @@ from .serving import Serving
 from .task.deadline import Deadline
 from .task.pairs import PairRule
 from .task.reasons import classifier
+from .watermark import ServerClock, Watermark
 from .web.server import Web
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
 
-END_WITHIN = 2.0
-"""Seconds that the worker and the web server each get to end after SIGTERM; together they stay under five."""
+END_WITHIN_SECONDS = 2.0
+"""What the worker and the web server each get to end after SIGTERM; together they stay under five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,48 @@ class Exporter:
     """The parts that work together in one process."""
 
     worker: Worker
-    own: Telemetry
-    ledger: Ledger
+    telemetry: Telemetry
+    context: WalkContext
+
+
+def assemble(settings: Settings, clock: Clock, transport: Transport | None = None) -> Exporter:
+    """Put an exporter together. `transport` replaces the network. Raises a LedgerError or ConfigurationError."""
+    telemetry = Telemetry()
+    ledger = _ledger(settings, telemetry)
+    overlap_ms = _milliseconds(settings.poll.overlap)
+    context = WalkContext(
+        server=fhir_server(settings, telemetry, transport),
+        ledger=ledger,
+        clock=clock,
+        telemetry=telemetry,
+        namer=Namer(settings.payers, settings.fhir.url, clock, ledger.organizations()),
+        hold=SeriesHold(settings.hold, clock.monotonic()),
+        rules=Rules(
+            deadline=Deadline(_milliseconds(settings.deadline)),
+            overlap_ms=overlap_ms,
+            stalled_after_ms=_milliseconds(settings.stalled_after),
+            names=fingerprint(settings.payers, settings.pairs_max),
+        ),
+        server_clock=ServerClock(clock, telemetry),
+        watermark=Watermark(ledger, clock, overlap_ms),
+    )
+    worker = Worker(context, settings.poll, settings.reconcile, _reporter(clock))
+    return Exporter(worker, telemetry, context)
+
+
+def _assemble_here(settings: Settings) -> Exporter:
+    """Put an exporter together for this process, and show the process beside it."""
+    exporter = assemble(settings, SystemClock())
+    ProcessCollector(registry=exporter.telemetry.registry)
+    exporter.telemetry.built(version("fhir-task-exporter"), sys.version.split()[0])
+    return exporter
 
 
 def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until told to stop; 1 when one of its threads ends by itself, so that it is started again."""
-    exporter = _assembled(settings, settings.hold)
+    exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    source = Serving(exporter.worker, exporter.own, worker, poll_on_view=poll_on_view)
+    source = Serving(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)
     web = Web(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     address = web.start(settings.web.host, settings.web.port)
@@ -94,8 +127,8 @@ def _answer_until(
         pass
     event(logger, logging.INFO, "stopping")
     exporter.worker.stop()
-    web.stop(END_WITHIN)
-    worker.join(END_WITHIN)
+    web.stop(END_WITHIN_SECONDS)
+    worker.join(END_WITHIN_SECONDS)
     return 0 if alive else 1
 
 
@@ -108,11 +141,11 @@ def _on_signals() -> threading.Event:
 
 def once(settings: Settings) -> int:
     """Walk once and write the metrics to stdout; 1 when the walk was not complete."""
-    exporter = _assembled(settings, hold=0.0)
+    exporter = _assemble_here(replace(settings, hold=0.0))
     complete = exporter.worker.once()
-    exporter.ledger.close()
-    text = TaskText().render(exporter.worker.picture.snapshot, Format.TEXT)
-    sys.stdout.buffer.write(join((text, exporter.own.render(Format.TEXT)), Format.TEXT))
+    exporter.context.ledger.close()
+    text = TaskText().render(exporter.worker.published.snapshot, Format.TEXT)
+    sys.stdout.buffer.write(join((text, exporter.telemetry.render(Format.TEXT)), Format.TEXT))
     return 0 if complete else 1
 
 
@@ -136,25 +169,7 @@ def demo(settings: DemoSettings) -> int:
     return serve(shown, poll_on_view=True)
 
 
-def _assembled(settings: Settings, hold: float) -> Exporter:
-    """Put an exporter together."""
-    own = Telemetry()
-    ProcessCollector(registry=own.registry)
-    own.built(version("fhir-task-exporter"), sys.version.split()[0])
-    ledger, clock = _ledger(settings, own), SystemClock()
-    desk = Desk(
-        server=fhir_server(settings, own),
-        ledger=ledger,
-        clock=clock,
-        telemetry=own,
-        namer=Namer(settings.payers, settings.fhir.url, clock, ledger.organizations()),
-        rules=_rules(settings),
-    )
-    exposure = SeriesHold(hold, clock.monotonic())
-    return Exporter(Worker(desk, _timing(settings), exposure, _reporter(clock)), own, ledger)
-
-
-def fhir_server(settings: Settings, own: Telemetry) -> FhirServer:
+def fhir_server(settings: Settings, telemetry: Telemetry, transport: Transport | None = None) -> FhirServer:
     """Make the client of the FHIR server."""
     fhir = settings.fhir
     connection = HttpOptions(
@@ -166,7 +181,7 @@ def fhir_server(settings: Settings, own: Telemetry) -> FhirServer:
         rewrite_links=fhir.rewrite_links,
     )
     habits = SearchOptions(classifier(settings.reasons), fhir.page_size, settings.poll.timeout)
-    return FhirServer(Http(connection, _auth(settings), own), fhir.selection, habits)
+    return FhirServer(Http(connection, _auth(settings), telemetry, transport=transport), fhir.selection, habits)
 
 
 def _auth(settings: Settings) -> Auth:
@@ -178,36 +193,17 @@ def _auth(settings: Settings) -> Auth:
     return Anonymous()
 
 
-def _ledger(settings: Settings, own: Telemetry) -> Ledger:
+def _ledger(settings: Settings, telemetry: Telemetry) -> Ledger:
     binding = Binding(settings.fhir.url, settings.fhir.selection)
     rule = PairRule(settings.pairs_max, frozenset(settings.payers.values()))
     ledger, aside = open_ledger(settings.ledger, binding, rule)
     if aside is not None:
-        own.count_error(ErrorReason.LEDGER)
+        telemetry.count_error(ErrorReason.LEDGER)
         event(logger, logging.ERROR, "the ledger was damaged; it was set aside and a new one created", kept=str(aside))
     return ledger
 
 
-def _rules(settings: Settings) -> Rules:
-    return Rules(
-        deadline=Deadline(_milliseconds(settings.deadline)),
-        overlap=_milliseconds(settings.poll.overlap),
-        stalled_after=_milliseconds(settings.stalled_after),
-        names=fingerprint(settings.payers, settings.pairs_max),
-    )
-
-
-def _timing(settings: Settings) -> Timing:
-    return Timing(
-        min_interval=settings.poll.min_interval,
-        max_staleness=settings.poll.max_staleness,
-        open_interval=settings.reconcile.open_interval,
-        full_interval=settings.reconcile.full_interval,
-        lookback=_milliseconds(settings.reconcile.lookback),
-    )
-
-
-def _reporter(clock: SystemClock) -> Reporter:
+def _reporter(clock: Clock) -> Reporter:
     return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines(clock)
 
 

@@ -8,6 +8,7 @@
     │   ├── TlsFailed           no trusted encrypted connection
     │   ├── AuthFailed          401, 403, or no credentials to send
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
+    │   │   └── CountThrottled  the count for a progress bar was throttled, which is not needed
     │   ├── ClientFault         another 4xx: the server refuses what we ask
     │   ├── ServerFault         5xx
     │   ├── Redirected          3xx, which we never follow
@@ -117,6 +118,10 @@ class Throttled(ServerError):
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
         self.wait = wait
+
+
+class CountThrottled(Throttled):
+    """The same for a count that only shows progress: the walk waits, and goes on without counts."""
 
 
 class ClientFault(ServerError):

@@ -1,10 +1,10 @@
-"""When a series has been seen for long enough to show what it counts.
+"""When a series has been exposed for long enough to show what it counts.
 
 `increase()` sees nothing in a series born at 1, nor what a restarted exporter adds before its first scrape. So a series
-shows its old value until Prometheus has taken it twice, and `hold` has passed since the first time (measured on
-Prometheus 3.16: born at 1, 0 of 40 first events seen; held for twice the interval, 40 of 40).
+shows its old value until Prometheus has scraped it twice, and `--series.hold` has passed since the first time (measured
+on Prometheus 3.16: born at 1, 0 of 40 first events seen; held for twice the interval, 40 of 40).
 
-Rule: pictures are numbered as they are published; what was exposed with one was exposed with every later one too.
+Rule: snapshots are numbered by generation; what was exposed with one was exposed with every later one too.
 
 See docs/design.md#series-hold.
 """
@@ -12,38 +12,41 @@ See docs/design.md#series-hold.
 from collections import deque
 from threading import Lock
 
-PATIENCE = 3
+HOLDS_WITHOUT_SCRAPE = 3
 """Holds without a scrape after which counts are shown all the same: whoever reads us is no Prometheus."""
 
 
 class SeriesHold:
-    """Which pictures have been scraped, and since when. All times are monotonic seconds; used by two threads."""
+    """Which generations have been scraped, and since when. All times are monotonic seconds; used by two threads."""
 
-    def __init__(self, hold: float, now: float) -> None:
-        self._hold = hold
-        self._last = now
-        self._firsts: deque[tuple[float, int]] = deque()
-        """When each picture was first scraped, oldest first; the first entry may stand for older ones."""
-        self._latest: tuple[int, ...] = ()
-        """The numbers of the last two scrapes."""
+    def __init__(self, hold_seconds: float, now_seconds: float) -> None:
+        self._hold_seconds = hold_seconds
+        self._last_seconds = now_seconds
+        self._first_scrapes: deque[tuple[float, int]] = deque()
+        """When each generation was first scraped, oldest first; the first entry may stand for older ones."""
+        self._last_two: tuple[int, ...] = ()
+        """The generations of the last two scrapes."""
         self._lock = Lock()
 
-    def scraped(self, number: int, now: float) -> None:
-        """Note that Prometheus was given a picture."""
+    def exposed(self, generation: int, now_seconds: float) -> None:
+        """Take note that Prometheus was given a snapshot."""
         with self._lock:
-            self._last = now
-            self._latest = (*self._latest[-1:], number)
-            if not self._firsts or number > self._firsts[-1][1]:
-                self._firsts.append((now, number))
-            while len(self._firsts) > 1 and self._firsts[1][0] <= now - self._hold:
-                self._firsts.popleft()
+            self._last_seconds = now_seconds
+            self._last_two = (*self._last_two[-1:], generation)
+            if not self._first_scrapes or generation > self._first_scrapes[-1][1]:
+                self._first_scrapes.append((now_seconds, generation))
+            held_since = now_seconds - self._hold_seconds
+            while len(self._first_scrapes) > 1 and self._first_scrapes[1][0] <= held_since:
+                self._first_scrapes.popleft()
 
-    def shown(self, now: float) -> int | None:
-        """Give the newest picture whose series may show what they count; None for all of them, -1 for none."""
+    def shown(self, now_seconds: float) -> int | None:
+        """Give the newest generation whose series may show what they count; None for all of them, -1 for none."""
         with self._lock:
-            if self._hold == 0 or now - self._last >= PATIENCE * self._hold:
+            unread = now_seconds - self._last_seconds >= HOLDS_WITHOUT_SCRAPE * self._hold_seconds
+            if self._hold_seconds == 0 or unread:
                 return None
-            held = [number for first, number in self._firsts if first <= now - self._hold]
-            if not held or len(self._latest) < 2:  # noqa: PLR2004 - two scrapes, as Prometheus needs two samples
+            held_since = now_seconds - self._hold_seconds
+            held = [generation for first, generation in self._first_scrapes if first <= held_since]
+            if not held or len(self._last_two) < 2:  # noqa: PLR2004 - two scrapes, as Prometheus needs two samples
                 return -1
-            return min(held[-1], *self._latest)
+            return min(held[-1], *self._last_two)

@@ -1,74 +1,53 @@
-"""What the worker has in hand, and what it hands out. Values only; when they are made is the worker's business.
+"""What the worker has in hand: walks and comparisons under way."""
 
-See docs/design.md#backing-off.
-"""
-
-import math
-import random
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from .desk import Progress
-from .errors import ExporterError, Throttled
+from .context import Progress, Step
+from .errors import ExporterError
 from .metrics.vocabulary import Outcome, Sweep
-
-LONGEST_PAUSE = 60.0
-"""Seconds between two tries of background work; the pauses before it are 1, 2, 4, 8 … s, each with jitter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How often, in seconds; `lookback` in milliseconds, since stamps are."""
-
-    min_interval: float = 5.0
-    max_staleness: float = 300.0
-    open_interval: float = 300.0
-    full_interval: float = 3600.0
-    lookback: int = 900_000
 
 
 @dataclass(slots=True)
-class Job:
-    """A walk or sweep under way."""
+class WalkJob:
+    """A poll, catch-up or baseline under way. The result of `future` is whether it was complete."""
 
-    turns: Iterator[Progress]
-    began: float
+    steps: Iterator[Progress]
+    started_seconds: float
     future: "Future[bool] | None" = None
-    sweep: Sweep | None = None
     pages: int = 0
-    corrections: int = 0
-    awaited: int | None = None
-    """How many walks were complete when this sweep asked for a poll, while it waits for one more."""
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
-        return f"{self.sweep} sweep" if self.sweep else "poll"
-
-    def outcome(self, error: ExporterError | None) -> Outcome:
-        """Say how it ended."""
-        if error is None:
-            return Outcome.COMPLETE
-        return Outcome.PARTIAL if self.pages else Outcome.FAILED
+        """What it is, in messages."""
+        return "poll"
 
 
 @dataclass(slots=True)
-class Pause:
-    """When the server may be asked again, by our monotonic clock."""
+class ComparisonJob:
+    """A comparison under way.
 
-    until: float = -math.inf
-    _failures: int = 0
+    `polls_before` is how many walks were complete when it asked for a poll, while it waits for one more.
+    """
 
-    def after(self, error: ExporterError, now: float, *, background: bool) -> None:
-        """Leave the server alone: as long as it asks for, or longer with each failure of background work."""
-        if not background and not isinstance(error, Throttled):
-            return
-        self._failures += 1
-        pause = min(LONGEST_PAUSE, 2.0 ** min(self._failures - 1, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-        asked = error.wait if isinstance(error, Throttled) else None
-        self.until = now + max(pause, asked or 0)
+    kind: Sweep
+    steps: Iterator[Step]
+    pages: int = 0
+    corrections: int = 0
+    polls_before: int | None = None
 
-    def over(self) -> None:
-        """Begin anew with short pauses: the server answers."""
-        self._failures = 0
+    @property
+    def name(self) -> str:
+        """What it is, in messages."""
+        return f"{self.kind} comparison"
+
+
+Job = WalkJob | ComparisonJob
+
+
+def outcome(job: Job, error: ExporterError | None) -> Outcome:
+    """Name how a job ended."""
+    if error is None:
+        return Outcome.COMPLETE
+    return Outcome.PARTIAL if job.pages else Outcome.FAILED

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from click import progressbar
 
 from .clock import Clock
-from .desk import Kind, Progress
+from .context import Progress, WalkKind
 from .logs import event
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Lines:
         if not turn.ended and now - self._spoken < PERIOD:
             return
         self._spoken = now
-        name = "baseline" if turn.kind is Kind.BASELINE else "catch-up"
+        name = "baseline" if turn.kind is WalkKind.BASELINE else "catch-up"
         state = "complete" if turn.ended else "goes on"
         event(logger, logging.INFO, f"{name} {state}", tasks=turn.walked, expected=turn.expected or None)
 
@@ -65,7 +65,7 @@ class Bar:
 
     def _draw(self, turn: Progress) -> None:
         if self._bar is None:
-            label = "Baseline" if turn.kind is Kind.BASELINE else "Catch-up"
+            label = "Baseline" if turn.kind is WalkKind.BASELINE else "Catch-up"
             length = turn.expected or (turn.walked if turn.ended else None)
             self._bar = progressbar(length=length, label=label, file=sys.stderr, show_pos=True)
             self._walked = 0

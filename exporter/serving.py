@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from importlib.metadata import version
 
-from .desk import Kind, Progress
+from .context import Progress, WalkKind
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
@@ -33,7 +33,7 @@ class Serving:
 
     def picture(self) -> PublishedSnapshot:
         """Give the newest picture."""
-        return self._worker.picture
+        return self._worker.published
 
     def answered(self, answer: Answer, picture: PublishedSnapshot, counts: bool) -> None:
         """Count a scrape, and, where Prometheus made it, what it has seen."""
@@ -53,7 +53,7 @@ class Serving:
         """Give the figures of the page for people."""
         if self._lively:
             self._worker.scrape()
-        snapshot, turn = self._worker.picture.snapshot, self._worker.latest
+        snapshot, turn = self._worker.published.snapshot, self._worker.progress
         tasks: Counter[str] = Counter()
         for key, count in (snapshot.gauges.tasks if snapshot.gauges else {}).items():
             tasks[key.status] += count
@@ -61,7 +61,7 @@ class Serving:
             version=version("fhir-task-exporter"),
             last_complete=self._worker.last_complete,
             up=self._worker.up,
-            baseline=_progress(turn) if turn is not None and turn.kind is Kind.BASELINE else None,
+            baseline=_progress(turn) if turn is not None and turn.kind is WalkKind.BASELINE else None,
             tasks=dict(tasks),
             payers=len({series.pair.source for series in snapshot.counts if series.pair is not None}),
         )

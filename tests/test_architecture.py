@@ -35,14 +35,18 @@ MAY_IMPORT = {
     "hold": set(),
     "logs": set(),
     "names": {"clock", "fhir", "task", "errors", "logs"},
-    "desk": {"clock", "names", "fhir", "ledger", "metrics", "task", "errors"},
-    "refresh": {"desk", "ledger", "errors"},
-    "jobs": {"desk", "metrics", "errors"},
-    "walk": {"desk", "fhir", "ledger", "task", "errors"},
-    "reconcile": {"desk", "walk", "refresh", "ledger", "task", "errors"},
-    "worker": {"desk", "walk", "reconcile", "jobs", "hold", "published", "ledger", "metrics", "task", "errors", "logs"},
-    "progress": {"clock", "desk", "logs"},
-    "serving": {"desk", "worker", "published", "web", "metrics"},
+    "watermark": {"clock", "ledger", "metrics", "task"},
+    "context": {"clock", "names", "hold", "watermark", "fhir", "ledger", "metrics", "task", "errors"},
+    "walk": {"context", "watermark", "fhir", "ledger", "task", "errors"},
+    "reconcile": {"reconcile", "context", "walk", "ledger", "task", "errors"},
+    "jobs": {"context", "metrics", "errors"},
+    "schedule": {"context", "jobs", "config", "ledger", "metrics", "errors"},
+    "worker": {
+        *("context", "walk", "reconcile", "jobs", "schedule", "published"),
+        *("config", "ledger", "metrics", "task", "errors", "logs"),
+    },
+    "progress": {"clock", "context", "logs"},
+    "serving": {"context", "worker", "published", "web", "metrics"},
     "check": {"check", "clock", "config", "reconcile", "names", "fhir", "ledger", "task", "errors"},
 }
 """Who may know whom, by folder or module of the package; those not named here are the outermost ring."""
@@ -61,7 +65,7 @@ IO = {
     "threading",
     "asyncio",
 }
-PARTS = {"Desk", "SeriesHold", "Http", "Serving", "Web", "Worker", "open_ledger"}
+PARTS = {"WalkContext", "SeriesHold", "Http", "Serving", "Web", "Worker", "open_ledger"}
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
 
 PURE = ("task/", "metrics/")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..config import Settings
 from ..errors import ExporterError
 from ..ledger.inspect import LedgerStatus
-from ..reconcile import LAST_INSTANT, NO_CODE, having
+from ..reconcile.slices import LAST_INSTANT, NO_CODE, with_status
 from ..task.capability import Capability
 from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status
 from ..task.search import Bound, Search
@@ -163,7 +163,7 @@ def probed(probe: Probe, count: int | None) -> Finding:
     return Finding(probe.amiss, f"search by {probe.name}: {'refused' if count is None else 'ignored'}", probe.remedy)
 
 
-BY_STATUS = {status: having(status) for status in Status}
+BY_STATUS = {status: with_status(status) for status in Status}
 """What to count."""
 
 UNCOUNTED = note(

@@ -59,6 +59,10 @@ for _name in ("httpx", "httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # httpx logs whole URLs at INFO, httpcore headers at DEBUG
 
 
+Transport = httpx.BaseTransport
+"""What carries requests: the network, or in tests a simulated server."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
     """Where the server is and how to reach it. `timeout` is in seconds, for one request."""
@@ -90,7 +94,7 @@ class Http:
         auth: Auth | None = None,
         telemetry: Telemetry | None = None,
         *,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self.connection = connection
         self.base = _canonical(connection.base)
@@ -146,7 +150,7 @@ class _Line:
     A kept connection that has ended meanwhile, or is `UNUSED` for too long, is replaced by the transport.
     """
 
-    def __init__(self, tls: ssl.SSLContext | bool, transport: httpx.BaseTransport | None) -> None:
+    def __init__(self, tls: ssl.SSLContext | bool, transport: Transport | None) -> None:
         limits = httpx.Limits(max_connections=1, keepalive_expiry=UNUSED)
         self.transport = transport or httpx.HTTPTransport(verify=tls, trust_env=False, limits=limits)
         self.held: socket.socket | None = None

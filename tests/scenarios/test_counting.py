@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Request, Response
-from exporter.jobs import Timing
 from exporter.metrics.negotiation import Format
 from exporter.task.model import OPEN, TERMINAL, TIMED, Anomaly, Event, Pair, PairStatus, Series, Status
 
@@ -60,7 +60,7 @@ class Truth:
 
     def check(self) -> None:
         """Compare every counter and the gauge."""
-        snapshot = self.rig.worker.picture.snapshot
+        snapshot = self.rig.worker.published.snapshot
         shown = {
             (series.fact, series.pair.source, series.label): n
             for series, n in snapshot.counts.items()
@@ -102,7 +102,7 @@ def some_seconds(rig: Rig) -> float:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_tasks_and_server_do_the_counters_are_the_truth(seed: int, tmp_path: Path) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"), timing=Timing(open_interval=120, full_interval=600))
+    rig = Rig(path=str(tmp_path / "ledger.db"), comparisons=ReconcileSettings(open_interval=120, full_interval=600))
     truth = Truth(rig, seed)
     for _ in range(8):
         truth.change(counting=False)
@@ -117,7 +117,7 @@ def test_whatever_tasks_and_server_do_the_counters_are_the_truth(seed: int, tmp_
             rig.stop()
             rig.start()
             poll_until_complete(rig)
-        while rig.worker._rest() <= 0 and truth.dice.random() < 0.9:
+        while rig.worker.rest_seconds() <= 0 and truth.dice.random() < 0.9:
             rig.worker.step()
             work(rig)
     rig.transport.answer = fake.honest(rig.store)
@@ -180,7 +180,7 @@ def test_no_metric_of_a_task_is_there_before_the_baseline_is_complete() -> None:
     rig.start()
     for _ in range(2):  # the server is asked for its count after the first page
         rig.worker.step()
-    text = rig.text.render(rig.worker.picture.snapshot, Format.TEXT).decode()
+    text = rig.text.render(rig.worker.published.snapshot, Format.TEXT).decode()
     assert "payer" not in text
     assert value(own(rig), "fhir_task_exporter_baseline_complete") == 0
     assert 0 < (value(own(rig), "fhir_task_exporter_baseline_progress_ratio") or 0) < 1
@@ -191,7 +191,7 @@ def test_no_metric_of_a_task_is_there_before_the_baseline_is_complete() -> None:
 
 def test_a_payer_known_from_the_baseline_alone_has_all_its_series_at_0() -> None:
     rig = settled(completed("a", owner=by_display("Alpha")))
-    counts = rig.worker.picture.snapshot.counts
+    counts = rig.worker.published.snapshot.counts
     pair = Pair("Alpha", "unknown")
     assert all(counts[Series(Event.TRANSITION, pair, status)] == 0 for status in ("requested", "failed", "completed"))
     assert counts[Series(Event.CREATED, pair)] == counts[Series(Event.VANISHED, pair)] == 0
@@ -257,7 +257,7 @@ def test_a_renamed_payer_is_a_new_pair_whose_counters_begin_at_0(tmp_path: Path)
     rig.start()
     rig.sweep()
     rig.scrape()
-    snapshot = rig.worker.picture.snapshot
+    snapshot = rig.worker.published.snapshot
     old, new = Pair("One", "unknown"), Pair("Uno", "unknown")
     assert snapshot.counts[Series(Event.TRANSITION, old, "failed")] == 1
     assert snapshot.counts[Series(Event.TRANSITION, new, "failed")] == 0
@@ -277,8 +277,8 @@ def test_gauges_of_ended_tasks_move_to_the_new_name_too(tmp_path: Path) -> None:
     rig.start()
     sweep_all(rig)
     rig.scrape()
-    assert rig.worker.picture.snapshot.gauges is not None
-    found = {key: n for key, n in rig.worker.picture.snapshot.gauges.tasks.items() if n}
+    assert rig.worker.published.snapshot.gauges is not None
+    found = {key: n for key, n in rig.worker.published.snapshot.gauges.tasks.items() if n}
     assert found == {PairStatus(Pair("Uno", "unknown"), Status.COMPLETED): 1}
 
 
@@ -294,7 +294,7 @@ def test_a_name_changed_while_we_are_down_shows_with_the_next_full_comparison(
     rig.start()
     rig.sweep(full=True)
     rig.scrape()
-    gauges = rig.worker.picture.snapshot.gauges
+    gauges = rig.worker.published.snapshot.gauges
     assert gauges is not None
     assert {key.pair.source for key, n in gauges.tasks.items() if n} == {"After"}
 
@@ -316,7 +316,7 @@ def test_deadlines_are_judged_by_the_servers_clock() -> None:
 
 
 def _overdue(rig: Rig) -> int:
-    gauges = rig.worker.picture.snapshot.gauges
+    gauges = rig.worker.published.snapshot.gauges
     assert gauges is not None
     return sum(gauges.overdue.values())
 
@@ -360,7 +360,7 @@ def test_a_deadline_that_passes_while_the_baseline_walks_is_overdue_and_not_miss
 
 def test_the_next_deadline_is_the_earliest_still_ahead() -> None:
     rig = settled(task("past", authoredOn=at(-30)), task("soon", authoredOn=at(-20)), task("later", authoredOn=at(-2)))
-    gauges = rig.worker.picture.snapshot.gauges
+    gauges = rig.worker.published.snapshot.gauges
     assert gauges is not None
     assert list(gauges.next_due.values()) == [START + 4 * 3_600_000]
 
@@ -375,14 +375,16 @@ def test_stalled_tasks_are_those_that_have_not_changed_for_long() -> None:
 
 
 def _stalled(rig: Rig) -> int:
-    gauges = rig.worker.picture.snapshot.gauges
+    gauges = rig.worker.published.snapshot.gauges
     assert gauges is not None
     return sum(gauges.stalled.values())
 
 
 def test_a_slot_is_permanent_and_survives_its_tasks_and_restarts(tmp_path: Path) -> None:
     path = str(tmp_path / "ledger.db")
-    rig = settled(task("a", owner=by_display("Alpha")), path=path, pairs_max=1, timing=Timing(open_interval=1e9))
+    rig = settled(
+        task("a", owner=by_display("Alpha")), path=path, pairs_max=1, comparisons=ReconcileSettings(open_interval=1e9)
+    )
     rig.store.delete("a")
     sweep_all(rig)
     rig.stop()
@@ -391,7 +393,7 @@ def test_a_slot_is_permanent_and_survives_its_tasks_and_restarts(tmp_path: Path)
     rig.store.put(task("c", owner=by_display("Alpha")))
     rig.scrape()
     created = {
-        s.pair.source: n for s, n in rig.worker.picture.snapshot.counts.items() if s.fact is Event.CREATED and s.pair
+        s.pair.source: n for s, n in rig.worker.published.snapshot.counts.items() if s.fact is Event.CREATED and s.pair
     }
     assert created == {"Alpha": 1, "other": 1}
 
@@ -424,7 +426,7 @@ def test_a_task_tagged_and_untagged_while_we_look_away_never_was() -> None:
 
 
 def test_late_finds_join_the_baseline_once_and_are_counted_from_then_on() -> None:
-    rig = settled(task("a"), completed("hidden", meta=meta()), timing=Timing(open_interval=1e9))
+    rig = settled(task("a"), completed("hidden", meta=meta()), comparisons=ReconcileSettings(open_interval=1e9))
     rig.clock.advance(3600)
     rig.store.meta_add("hidden", TAG)
     for _ in range(2):
@@ -441,7 +443,7 @@ def test_late_finds_join_the_baseline_once_and_are_counted_from_then_on() -> Non
 def test_a_picture_at_rest_is_the_same_object_and_text() -> None:
     rig = settled(task("a"))
     rig.scrape(60)
-    first, text = rig.worker.picture.snapshot, rig.scrape(60)
-    assert rig.worker.picture.snapshot is first
+    first, text = rig.worker.published.snapshot, rig.scrape(60)
+    assert rig.worker.published.snapshot is first
     assert rig.scrape(60) is not None
     assert rig.scrape(60) == text

@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Request, Response
-from exporter.jobs import Job, Timing
+from exporter.jobs import ComparisonJob
 from exporter.ledger.state import StateKey
 from exporter.metrics.vocabulary import Answer, Sweep
 from exporter.task.dates import format_instant
@@ -25,7 +26,7 @@ from ..support.readings import errors, own, sweep_all, tasks, totals, up, work
 from ..support.rig import Rig, value
 
 WEEK = 7 * 86_400
-QUIET = Timing(open_interval=1e9)
+QUIET = ReconcileSettings(open_interval=1e9)
 """No sweep of the open Tasks: only the full comparison is looked at."""
 
 
@@ -89,7 +90,7 @@ def test_a_catch_up_needs_no_count(response: Response) -> None:
 
 @pytest.mark.parametrize("response", COUNTS_FAIL, ids=lambda response: str(response.status))
 def test_a_full_comparison_whose_counts_fail_walks(response: Response) -> None:
-    rig = Rig(timing=QUIET)
+    rig = Rig(comparisons=QUIET)
     for number in range(600):
         rig.store.put(completed(f"p2p-task-{number:06}"))
         rig.clock.advance(0.5)
@@ -97,7 +98,7 @@ def test_a_full_comparison_whose_counts_fail_walks(response: Response) -> None:
     rig.start().settle()
     rig.store.delete("p2p-task-000007")
     answering(rig, counting, response)
-    rig.clock.advance(rig.timing.full_interval + 1)
+    rig.clock.advance(rig.comparisons.full_interval + 1)
     rig.worker.step()
     work(rig)
     rig.scrape(61)
@@ -107,19 +108,19 @@ def test_a_full_comparison_whose_counts_fail_walks(response: Response) -> None:
 
 
 def test_a_throttled_count_lets_the_comparison_wait_as_it_was_asked_to() -> None:
-    rig = filled(500, timing=QUIET).start()
+    rig = filled(500, comparisons=QUIET).start()
     rig.settle()
     answering(rig, counting, Response(429, (("retry-after", "200"),), b""))
-    rig.clock.advance(rig.timing.full_interval + 1)
+    rig.clock.advance(rig.comparisons.full_interval + 1)
     rig.transport.requests.clear()
     for _ in range(50):
         rig.worker.step()
-        if rig.worker._rest() > 0:
+        if rig.worker.rest_seconds() > 0:
             break
     assert sum(map(counting, rig.transport.requests)) == 1
     assert counting(rig.transport.requests[-1])
     assert not up(rig)
-    assert rig.worker._rest() > 190
+    assert rig.worker.rest_seconds() > 190
     assert rig.worker.scrape().immediate is Answer.STALE
 
 
@@ -271,7 +272,7 @@ def test_a_lagging_replica_makes_no_task_vanish() -> None:
 
 
 def test_a_task_first_seen_within_the_minute_is_not_judged_though_every_look_misses_it() -> None:
-    rig = filled(3, timing=Timing(open_interval=20)).start()
+    rig = filled(3, comparisons=ReconcileSettings(open_interval=20)).start()
     rig.settle()
     lagging = Lagging(rig)
     rig.transport.answer = lagging
@@ -290,7 +291,7 @@ def test_a_task_first_seen_within_the_minute_is_not_judged_though_every_look_mis
 @pytest.mark.parametrize("change", ["first seen", "edited"])
 def test_what_every_look_misses_is_not_judged_within_a_minute_of_a_change(change: str) -> None:
     """A search, an index and a replica can all lag: in the first minute even a 404 proves nothing."""
-    rig = filled(3, timing=Timing(open_interval=20)).start()
+    rig = filled(3, comparisons=ReconcileSettings(open_interval=20)).start()
     rig.settle()
     if change == "edited":
         rig.clock.advance(300)
@@ -355,9 +356,9 @@ def test_a_task_that_changed_while_others_were_looked_up_is_not_dropped() -> Non
     work(rig)
     rig.scrape()
     lagging.asked = lambda request: is_open_search(request) or request.path.endswith("/p2p-task-000002")
-    rig.clock.advance(rig.timing.open_interval + 1)
+    rig.clock.advance(rig.comparisons.open_interval + 1)
     while not any(request.path.endswith("/p2p-task-000001") for request in rig.transport.requests):
-        assert rig.worker._rest() <= 0
+        assert rig.worker.rest_seconds() <= 0
         rig.worker.step()
     rig.store.put(task("p2p-task-000002", "in-progress"))
     rig.scrape()
@@ -479,7 +480,7 @@ def test_a_steady_clock_costs_no_second_search() -> None:
 
 @pytest.mark.parametrize("hours", [1 / 60, 5, -5])
 def test_a_comparison_by_counts_halves_by_the_servers_clock(hours: float) -> None:
-    rig = Rig(timing=QUIET)
+    rig = Rig(comparisons=QUIET)
     rig.store.clock = skewed(rig.clock, hours)
     for number in range(300):
         rig.store.put(completed(f"known-{number:05}"))  # all in one instant, which cannot be cut in half
@@ -506,7 +507,7 @@ def test_an_edit_late_in_a_long_window_is_not_in_the_future() -> None:
 
     rig.transport.answer = slow
     rig.start().settle()
-    gauges = rig.worker.picture.snapshot.gauges
+    gauges = rig.worker.published.snapshot.gauges
     assert gauges is not None
     assert Anomaly.FUTURE_STAMP not in gauges.anomalous
 
@@ -516,7 +517,7 @@ def test_an_edit_late_in_a_long_window_is_not_in_the_future() -> None:
 
 @pytest.mark.parametrize(("count", "deleted"), [(3, 1), (150, 148), (3_000, 2_998), (3_000, 900)])
 def test_opposite_differences_do_not_cancel(count: int, deleted: int) -> None:
-    rig = Rig(timing=QUIET)
+    rig = Rig(comparisons=QUIET)
     rig.store.put(completed("tagged-later", meta=meta()))
     for number in range(count):
         rig.store.put(completed(f"p2p-task-{number:06}"))
@@ -534,7 +535,7 @@ def test_opposite_differences_do_not_cancel(count: int, deleted: int) -> None:
 
 
 def test_without_a_tag_counts_are_asked_for_by_code() -> None:
-    rig = Rig(timing=QUIET, selection=Selection(None, CODE))
+    rig = Rig(comparisons=QUIET, selection=Selection(None, CODE))
     for number in range(3_000):
         rig.store.put(completed(f"ours-{number:05}"))
         rig.store.put(completed(f"other-{number:05}", code=concept(TAG)))
@@ -554,7 +555,7 @@ def test_without_a_tag_counts_are_asked_for_by_code() -> None:
 
 @pytest.mark.parametrize("kept", ["ge", "lt"])
 def test_a_server_that_obeys_one_bound_of_two_is_walked(kept: str) -> None:
-    rig = Rig(timing=QUIET)
+    rig = Rig(comparisons=QUIET)
     for number in range(600):
         rig.store.put(completed(f"p2p-task-{number:05}"))
         rig.clock.advance(0.5)
@@ -579,7 +580,7 @@ def test_a_server_that_obeys_one_bound_of_two_is_walked(kept: str) -> None:
 @pytest.mark.parametrize("parameter", ["_tag", "code"])
 def test_a_server_that_ignores_the_criterion_is_walked(parameter: str) -> None:
     selection = Selection(TAG, CODE) if parameter == "_tag" else Selection(None, CODE)
-    rig = Rig(timing=QUIET, selection=selection)
+    rig = Rig(comparisons=QUIET, selection=selection)
     for number in range(600):
         rig.store.put(completed(f"ours-{number:05}"))
         rig.store.put(completed(f"other-{number:05}", meta=meta(), code=concept(TAG)))
@@ -609,7 +610,7 @@ def test_a_server_that_asks_for_no_wait_is_not_pressed(header: str | None) -> No
     began = rig.clock.monotonic()
     work(rig, 2_000)
     while rig.clock.monotonic() - began < 3_600:
-        rig.clock.advance(max(rig.worker._rest(), 0.001))
+        rig.clock.advance(max(rig.worker.rest_seconds(), 0.001))
         rig.worker.step()
     assert rig.transport.count < 4 * (rig.clock.monotonic() - began) / 60 + 20
 
@@ -707,7 +708,7 @@ def test_up_is_0_when_a_page_of_the_baseline_fails_and_1_again_with_the_next() -
 
 
 def test_a_full_comparison_lets_the_watermark_jump_to_a_clock_that_was_slow() -> None:
-    rig = filled(2, timing=QUIET)
+    rig = filled(2, comparisons=QUIET)
     rig.store.clock = skewed(rig.clock, -1)
     rig.start().settle()
     rig.store.clock = rig.clock
@@ -724,13 +725,13 @@ def test_a_sweep_that_runs_out_of_time_gets_more() -> None:
     rig = filled(3).start()
     rig.settle()
     asked: list[int] = []
-    whole_window = rig.desk.server.window
+    whole_window = rig.context.server.window
 
     def limited(patience: int = 1) -> object:
         asked.append(patience)
         return whole_window(patience)
 
-    rig.desk.server.window = limited  # type: ignore[method-assign,assignment]
+    rig.context.server.window = limited  # type: ignore[method-assign,assignment]
 
     def late(request: Request) -> Response:
         if is_open_search(request) or any("ge" in v for n, v in request.query if n == "_lastUpdated"):
@@ -770,7 +771,7 @@ LOSSY = [Response(503, (), b""), Response(429, (("retry-after", "1"),), b"")]
 
 @pytest.mark.parametrize("response", LOSSY, ids=lambda response: str(response.status))
 def test_a_walk_of_everything_survives_a_server_that_fails_now_and_then(tmp_path: Path, response: Response) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"), timing=QUIET)
+    rig = Rig(path=str(tmp_path / "ledger.db"), comparisons=QUIET)
     for number in range(12_000):
         rig.store.put(completed(f"p2p-task-{number:05}", owner=reference("Organization/one")))
         rig.clock.advance(0.5)
@@ -785,14 +786,14 @@ def test_a_walk_of_everything_survives_a_server_that_fails_now_and_then(tmp_path
         work(rig)
     rig.transport.answer = fake.honest(rig.store)
     rig.scrape()
-    gauges = rig.worker.picture.snapshot.gauges
+    gauges = rig.worker.published.snapshot.gauges
     assert gauges is not None
     assert {key.pair.source for key, n in gauges.tasks.items() if n} == {"One"}
 
 
 @pytest.mark.parametrize("response", LOSSY, ids=lambda response: str(response.status))
 def test_a_purge_is_found_on_a_server_that_fails_now_and_then(response: Response) -> None:
-    rig = Rig(timing=QUIET)
+    rig = Rig(comparisons=QUIET)
     for number in range(3_000):
         rig.store.put(completed(f"p2p-task-{number:05}"))
         rig.clock.advance(0.5)
@@ -814,14 +815,14 @@ def test_a_full_comparison_that_did_not_end_is_tried_again_within_minutes() -> N
     rig = filled(3).start()
     rig.settle()
     answering(rig, lambda request: request.path.endswith("/Task"), Response(500, (), b""))
-    rig.clock.advance(rig.timing.full_interval + 1)
-    while rig.worker._rest() <= 0:
+    rig.clock.advance(rig.comparisons.full_interval + 1)
+    while rig.worker.rest_seconds() <= 0:
         rig.worker.step()
     assert reconciled(rig, Sweep.FULL, "partial") == 1
     rig.transport.answer = fake.honest(rig.store)
-    rig.clock.advance(2 * rig.timing.open_interval)
+    rig.clock.advance(2 * rig.comparisons.open_interval)
     for _ in range(200):
-        if rig.worker._rest() > 0:
+        if rig.worker.rest_seconds() > 0:
             break
         rig.worker.step()
     assert reconciled(rig, Sweep.FULL, "complete") == 1
@@ -850,7 +851,7 @@ def test_restarts_do_not_put_the_full_comparison_off(tmp_path: Path) -> None:
         for _ in range(10):
             rig.scrape(300)
             work(rig)
-            while rig.worker._rest() <= 0:
+            while rig.worker.rest_seconds() <= 0:
                 rig.worker.step()
         rig.stop()
         rig.start()
@@ -895,11 +896,11 @@ def test_a_throttled_count_of_the_baseline_is_a_wait_too() -> None:
     rig = filled(2_500)
     answering(rig, counting, Response(429, (("retry-after", "120"),), b""))
     rig.start()
-    while rig.worker._rest() <= 0:
+    while rig.worker.rest_seconds() <= 0:
         rig.worker.step()
     assert sum(map(counting, rig.transport.requests)) == 1
     assert counting(rig.transport.requests[-1])
-    assert rig.worker._rest() > 110
+    assert rig.worker.rest_seconds() > 110
     assert not up(rig)
     work(rig, 100)
     assert tasks(rig) == {"requested": 2_500}
@@ -912,16 +913,16 @@ def test_a_scrape_that_waits_while_a_comparison_polls_gets_that_poll() -> None:
     for number in range(4_500):
         rig.store.put(task(f"burst-{number:05}"))
         rig.clock.advance(0.1)
-    rig.clock.advance(rig.timing.open_interval + 1)
-    since = f"ge{format_instant(rig.desk.ledger.instant(StateKey.WATERMARK) or 0)}"
+    rig.clock.advance(rig.comparisons.open_interval + 1)
+    since = f"ge{format_instant(rig.context.ledger.instant(StateKey.WATERMARK) or 0)}"
     scrapes = []
-    poll_for_sweep = rig.worker._poll_for_sweep
+    poll_for_sweep = rig.worker._poll_for
 
-    def scraped_just_before(job: Job) -> None:
+    def scraped_just_before(job: ComparisonJob) -> None:
         scrapes.append(rig.worker.scrape())
         poll_for_sweep(job)
 
-    rig.worker._poll_for_sweep = scraped_just_before  # type: ignore[method-assign]
+    rig.worker._poll_for = scraped_just_before  # type: ignore[method-assign]
     rig.worker.step()
     work(rig)
     assert len(scrapes) == 1

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Request, Response
-from exporter.jobs import Timing
 from exporter.metrics.vocabulary import Answer
 from exporter.task.model import OTHER_PAIR, Coding, Event, Pair, Selection
 from exporter.task.pairs import PairRule
@@ -75,7 +75,7 @@ def test_an_organization_that_cannot_be_read_stops_no_task() -> None:
 
 
 def test_a_poll_wanted_while_a_sweep_is_told_to_wait_waits_too() -> None:
-    rig = Rig(timing=Timing(open_interval=60))
+    rig = Rig(comparisons=ReconcileSettings(open_interval=60))
     rig.store.put(task("a"))
     rig.start().settle()
     rig.clock.advance(61)
@@ -85,7 +85,7 @@ def test_a_poll_wanted_while_a_sweep_is_told_to_wait_waits_too() -> None:
     asked = rig.transport.count
     rig.transport.answer = fake.honest(rig.store)
     assert rig.worker.scrape().immediate is Answer.STALE
-    assert rig.worker._rest() > 100
+    assert rig.worker.rest_seconds() > 100
     assert rig.transport.count == asked
     assert not rig.worker.up
 
@@ -114,7 +114,7 @@ def slow(rig: Rig, pages: int) -> fake.Answer:
     def answer(request: Request) -> Response:
         nonlocal asked
         asked = asked + 1 if request.path.endswith("/fhir") else 1
-        if asked > pages * max(rig.desk.patience.values(), default=1):
+        if asked > pages * rig.worker._walk_timeout.factor:
             raise httpx.ReadTimeout("too late", request=httpx.Request("GET", fake.BASE))
         return fake.honest(rig.store)(request)
 

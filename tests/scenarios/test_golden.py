@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Response
-from exporter.jobs import Timing
 from exporter.metrics.negotiation import Format
 
 from ..support import quirk_tasks
@@ -64,7 +64,7 @@ def _name(line: str) -> str:
 
 def now(rig: Rig) -> str:
     """Give the text without asking for a poll."""
-    return whole(rig, rig.text.render(rig.worker.picture.snapshot, Format.TEXT).decode())
+    return whole(rig, rig.text.render(rig.worker.published.snapshot, Format.TEXT).decode())
 
 
 def scraped(rig: Rig, seconds: float = 15) -> str:
@@ -164,7 +164,7 @@ def new_payer_after_the_hold(_: Path) -> str:
 
 @situation
 def purge(_: Path) -> str:
-    rig = network(task("a"), timing=Timing(open_interval=1e9))
+    rig = network(task("a"), comparisons=ReconcileSettings(open_interval=1e9))
     rig.store.put(completed("b"))
     rig.store.put(failed("c"))
     rig.scrape()

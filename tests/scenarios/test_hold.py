@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.server import Response
-from exporter.hold import PATIENCE, SeriesHold
+from exporter.hold import HOLDS_WITHOUT_SCRAPE, SeriesHold
 from exporter.metrics.negotiation import Format
 
 from ..support import fake
@@ -61,46 +61,46 @@ def ready(**options: object) -> Rig:
 
 
 def test_nothing_is_shown_before_two_scrapes_and_the_hold() -> None:
-    exposure = SeriesHold(HOLD, now=0)
+    exposure = SeriesHold(HOLD, now_seconds=0)
     assert exposure.shown(10) == -1
-    exposure.scraped(1, 10)
+    exposure.exposed(1, 10)
     assert exposure.shown(10 + HOLD) == -1
-    exposure.scraped(2, 20)
+    exposure.exposed(2, 20)
     assert exposure.shown(10 + HOLD - 1) == -1
     assert exposure.shown(10 + HOLD) == 1
     assert exposure.shown(20 + HOLD) == 1
-    exposure.scraped(3, 21 + HOLD)
+    exposure.exposed(3, 21 + HOLD)
     assert exposure.shown(21 + HOLD) == 2
 
 
 def test_a_picture_scraped_once_long_ago_is_held_until_the_second_scrape() -> None:
-    exposure = SeriesHold(HOLD, now=0)
-    exposure.scraped(5, 0)
-    exposure.scraped(5, 30)
-    exposure.scraped(6, 60)
+    exposure = SeriesHold(HOLD, now_seconds=0)
+    exposure.exposed(5, 0)
+    exposure.exposed(5, 30)
+    exposure.exposed(6, 60)
     assert exposure.shown(60 + HOLD) == 5
-    exposure.scraped(7, 61 + HOLD)
+    exposure.exposed(7, 61 + HOLD)
     assert exposure.shown(61 + HOLD) == 6
 
 
 def test_many_pictures_cost_no_memory() -> None:
-    exposure = SeriesHold(HOLD, now=0)
+    exposure = SeriesHold(HOLD, now_seconds=0)
     for number in range(10_000):
-        exposure.scraped(number, number * 15)
-    assert len(exposure._firsts) < 20
+        exposure.exposed(number, number * 15)
+    assert len(exposure._first_scrapes) < 20
     assert exposure.shown(10_000 * 15) is not None
 
 
 def test_without_scrapes_all_is_shown_after_three_holds() -> None:
-    exposure = SeriesHold(HOLD, now=0)
-    assert exposure.shown(PATIENCE * HOLD - 1) == -1
-    assert exposure.shown(PATIENCE * HOLD) is None
-    exposure.scraped(9, PATIENCE * HOLD)
-    assert exposure.shown(PATIENCE * HOLD + 1) == -1
+    exposure = SeriesHold(HOLD, now_seconds=0)
+    assert exposure.shown(HOLDS_WITHOUT_SCRAPE * HOLD - 1) == -1
+    assert exposure.shown(HOLDS_WITHOUT_SCRAPE * HOLD) is None
+    exposure.exposed(9, HOLDS_WITHOUT_SCRAPE * HOLD)
+    assert exposure.shown(HOLDS_WITHOUT_SCRAPE * HOLD + 1) == -1
 
 
 def test_a_hold_of_zero_shows_all_at_once() -> None:
-    assert SeriesHold(0, now=0).shown(0) is None
+    assert SeriesHold(0, now_seconds=0).shown(0) is None
 
 
 # --- One Prometheus
@@ -204,7 +204,7 @@ def poll_without_header(rig: Rig, seconds: float) -> str:
     rig.clock.advance(seconds)
     rig.worker.scrape()
     rig.settle()
-    return rig.text.render(rig.worker.picture.snapshot, Format.TEXT).decode()
+    return rig.text.render(rig.worker.published.snapshot, Format.TEXT).decode()
 
 
 def test_telegraf_gets_what_is_counted_after_three_holds_and_then_at_once() -> None:
@@ -213,7 +213,7 @@ def test_telegraf_gets_what_is_counted_after_three_holds_and_then_at_once() -> N
     shown = [value(poll_without_header(rig, 30), created("New One")) for _ in range(20)]
     assert shown[0] == 0
     assert shown[-1] == 1
-    assert shown.index(1) <= PATIENCE * HOLD / 30
+    assert shown.index(1) <= HOLDS_WITHOUT_SCRAPE * HOLD / 30
     rig.store.put(failed("b", owner=by_display("Newer One")))
     assert value(poll_without_header(rig, 30), created("Newer One")) == 1
 

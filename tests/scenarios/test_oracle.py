@@ -9,12 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter.desk import Desk, Rules
+from exporter.context import Rules, WalkContext
 from exporter.ledger import Binding, open_ledger
 from exporter.ledger.state import PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
@@ -92,9 +93,20 @@ class Exactness(RuleBasedStateMachine):
         self.ledger, aside = open_ledger(str(path), Binding("http://fhir.example/fhir", Selection()), PairRule())
         assert aside is None
 
-    def desk(self) -> Desk:
-        clock = HandClock()
-        return Desk(None, self.ledger, clock, None, Namer({}, "", clock), Rules(LENGTH))  # type: ignore[arg-type]
+    def context(self) -> WalkContext:
+        """What `absorb` uses: the ledger, the names of payers and the rules."""
+        clock, rules, nothing = HandClock(), Rules(LENGTH, 30_000, 0, 0), cast("Any", None)
+        return WalkContext(
+            server=nothing,
+            ledger=self.ledger,
+            clock=clock,
+            telemetry=nothing,
+            namer=Namer({}, "", clock),
+            hold=nothing,
+            rules=rules,
+            server_clock=nothing,
+            watermark=nothing,
+        )
 
     @rule(id_=st.sampled_from(IDS), status=STATUSES, older=st.booleans())
     def write(self, id_: str, status: Status, older: bool) -> None:
@@ -112,7 +124,7 @@ class Exactness(RuleBasedStateMachine):
             self.snapshot = tx.close(PollEnd(self.at, LENGTH, 0, not self.counting, None))
 
         try:
-            absorb(self.desk(), TruthWindow(self.truth), page, Observation(self.at, LENGTH, self.counting), finish)  # type: ignore[arg-type]
+            absorb(self.context(), TruthWindow(self.truth), page, Observation(self.at, LENGTH, self.counting), finish)  # type: ignore[arg-type]
         except Crash:
             return
         for task in page:

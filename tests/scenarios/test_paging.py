@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Request, Response
-from exporter.jobs import Timing
 from exporter.metrics.vocabulary import Answer
 from exporter.task.model import Anomaly, Event
 from exporter.task.search import Bound
-from exporter.walk import onward
+from exporter.walk import next_bound
 
 from ..support import fake
 from ..support.builders import TAG, completed, failed, meta, task
@@ -249,7 +249,7 @@ def test_an_untagged_task_that_returns_goes_on_and_a_deleted_one_is_new() -> Non
 
 
 def test_a_full_comparison_finds_deleted_terminal_tasks_by_counts() -> None:
-    rig = Rig(timing=Timing(open_interval=1e9))
+    rig = Rig(comparisons=ReconcileSettings(open_interval=1e9))
     for number in range(3_000):
         rig.store.put(completed(f"p2p-task-{number:06}"))
         rig.clock.advance(0.5)
@@ -266,7 +266,7 @@ def test_a_full_comparison_finds_deleted_terminal_tasks_by_counts() -> None:
 
 
 def test_a_task_tagged_afterwards_with_an_old_stamp_joins_the_baseline() -> None:
-    rig = filled(3, timing=Timing(open_interval=1e9))
+    rig = filled(3, comparisons=ReconcileSettings(open_interval=1e9))
     rig.store.put(completed("old-one", meta=meta()))
     rig.clock.advance(3600)
     rig.start().settle()
@@ -312,7 +312,7 @@ def test_deadlines_are_missed_once_and_those_of_the_baseline_never() -> None:
     rig.clock.advance(60)
     rig.start().settle()
     rig.scrape()
-    gauges = rig.worker.picture.snapshot.gauges
+    gauges = rig.worker.published.snapshot.gauges
     assert gauges is not None
     assert list(gauges.overdue.values()) == [1]
     rig.clock.advance(86_400)
@@ -346,4 +346,4 @@ def test_deadlines_are_missed_once_and_those_of_the_baseline_never() -> None:
 def test_the_next_window_begins_at_the_smallest_stamp_or_behind_an_instant_it_cannot_pass(
     cursor: Bound | None, low: int | None, largest: int | None, following: Bound | None
 ) -> None:
-    assert onward(cursor, low, largest) == following
+    assert next_bound(cursor, low, largest) == following

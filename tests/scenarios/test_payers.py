@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from exporter import names
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Request, Response
-from exporter.jobs import Timing
 
 from ..support import fake, quirks
 from ..support.builders import Resource, by_display, completed, failed, organization, reference, task
@@ -23,14 +23,14 @@ from ..support.quirks import played
 from ..support.readings import errors, own, up
 from ..support.rig import Rig, value
 
-ONLY_FULL = Timing(open_interval=1e9)
+ONLY_FULL = ReconcileSettings(open_interval=1e9)
 """No sweep of the open Tasks, so that nothing but the full comparison can move a gauge."""
 
 
 def at_rest(rig: Rig) -> Rig:
     """Do all that is due, without time passing."""
     for _ in range(100_000):
-        if rig.worker._rest() > 0:
+        if rig.worker.rest_seconds() > 0:
             return rig
         rig.worker.step()
     raise AssertionError("the worker does not come to rest")
@@ -89,7 +89,7 @@ def owned(identifier: str, payer: str = "Organization/one") -> Resource:
 
 def long_baseline(path: Path) -> Rig:
     tasks = (owned(f"t{n:04}") for n in range(700))
-    return filled(organization("one", "Read"), *tasks, path=str(path / "ledger.db"), timing=ONLY_FULL)
+    return filled(organization("one", "Read"), *tasks, path=str(path / "ledger.db"), comparisons=ONLY_FULL)
 
 
 def test_payers_named_while_the_baseline_runs_have_their_names_after_it(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def crowd(payers: int, **options: object) -> Rig:
 
 
 def test_a_raised_cap_moves_gauges_at_once_and_no_counter(tmp_path: Path) -> None:
-    rig = at_rest(crowd(5, path=str(tmp_path / "ledger.db"), pairs_max=2, timing=ONLY_FULL).start())
+    rig = at_rest(crowd(5, path=str(tmp_path / "ledger.db"), pairs_max=2, comparisons=ONLY_FULL).start())
     rig.store.put(failed("later", owner=by_display("Payer 00004"), requester=None))
     assert by_payer(rig) == {"Payer 00000": 1, "Payer 00001": 1, "other": 4}
     assert capped(rig) == 3
@@ -157,7 +157,7 @@ def test_a_raised_cap_moves_gauges_at_once_and_no_counter(tmp_path: Path) -> Non
 
 
 def test_a_cap_raised_by_one_gives_one_slot(tmp_path: Path) -> None:
-    rig = at_rest(crowd(4, path=str(tmp_path / "ledger.db"), pairs_max=1, timing=ONLY_FULL).start())
+    rig = at_rest(crowd(4, path=str(tmp_path / "ledger.db"), pairs_max=1, comparisons=ONLY_FULL).start())
     restarted(rig, pairs_max=2)
     assert by_payer(rig) == {"Payer 00000": 1, "Payer 00001": 1, "other": 2}
     assert capped(rig) == 2
@@ -181,7 +181,7 @@ def test_a_payer_named_after_it_came_past_the_cap_gets_its_slot_on_either_side(t
 
     label = "source_payer" if side == "owner" else "requesting_payer"
     rig = filled(asked("a", by_display("First")), asked("b", reference("Organization/late")))
-    rig.path, rig.pairs_max, rig.timing = str(tmp_path / "ledger.db"), 1, ONLY_FULL
+    rig.path, rig.pairs_max, rig.comparisons = str(tmp_path / "ledger.db"), 1, ONLY_FULL
     at_rest(rig.start())
     assert by_payer(rig, label=label) == {"First": 1, "other": 1}
     restarted(rig, payers={"Organization/late": "Late"})
@@ -200,8 +200,8 @@ def test_pairs_past_the_cap_are_not_kept(tmp_path: Path) -> None:
 def test_what_is_counted_of_pairs_past_the_cap_has_an_end() -> None:
     rig = at_rest(crowd(10_100, pairs_max=2).start())
     assert capped(rig) == 10_000
-    assert rig.ledger is not None
-    assert len(rig.ledger._capped._met) <= 10_000
+    assert rig.context.ledger is not None
+    assert len(rig.context.ledger._capped._met) <= 10_000
 
 
 def test_a_restart_does_not_resolve_the_alert_about_capped_pairs(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_restart_does_not_resolve_the_alert_about_capped_pairs(tmp_path: Path)
 def test_a_comparison_that_only_counts_forgets_no_capped_pair_and_a_walk_of_everything_those_that_are_gone(
     tmp_path: Path,
 ) -> None:
-    rig = at_rest(crowd(5, path=str(tmp_path / "ledger.db"), pairs_max=2, timing=ONLY_FULL).start())
+    rig = at_rest(crowd(5, path=str(tmp_path / "ledger.db"), pairs_max=2, comparisons=ONLY_FULL).start())
     compared(rig)
     assert capped(rig) == 3
     rig.store.delete("t00004")
@@ -229,7 +229,7 @@ def test_a_comparison_that_only_counts_forgets_no_capped_pair_and_a_walk_of_ever
 
 
 def test_own_slots_stay_when_the_cap_is_lowered(tmp_path: Path) -> None:
-    rig = at_rest(crowd(4, path=str(tmp_path / "ledger.db"), pairs_max=3, timing=ONLY_FULL).start())
+    rig = at_rest(crowd(4, path=str(tmp_path / "ledger.db"), pairs_max=3, comparisons=ONLY_FULL).start())
     restarted(rig, pairs_max=1)
     rig.store.put(completed("new", owner=by_display("Newcomer"), requester=None))
     assert by_payer(rig) == {"Payer 00000": 1, "Payer 00001": 1, "Payer 00002": 1, "other": 2}
@@ -238,14 +238,14 @@ def test_own_slots_stay_when_the_cap_is_lowered(tmp_path: Path) -> None:
 
 def test_the_refused_page_of_a_full_disk_adds_no_capped_pair() -> None:
     rig = at_rest(crowd(4, pairs_max=2).start())
-    assert rig.ledger is not None
+    assert rig.context.ledger is not None
     for n in range(3_000):
         rig.store.put(completed(f"burst-{n:032}", owner=by_display("Newcomer"), requester=None))
-    rig.ledger._read(f"PRAGMA max_page_count = {rig.ledger._read('PRAGMA page_count')[0][0]}")
+    rig.context.ledger._read(f"PRAGMA max_page_count = {rig.context.ledger._read('PRAGMA page_count')[0][0]}")
     rig.scrape()
     assert errors(rig) == {"ledger": 1}
     assert capped(rig) == 2
-    rig.ledger._read("PRAGMA max_page_count = 1000000")
+    rig.context.ledger._read("PRAGMA max_page_count = 1000000")
     rig.scrape()
     assert capped(rig) == 3
 
@@ -333,7 +333,7 @@ def status(code: int, **headers: str) -> Callable[[], Response]:
 
 
 def test_a_right_granted_later_names_ended_tasks_with_the_next_full_comparison() -> None:
-    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL)
+    rig = filled(organization("one", "One"), owned("a"), comparisons=ONLY_FULL)
     server = Organizations(rig)
     server.rules["one"] = status(403)
     at_rest(rig.start())
@@ -344,7 +344,7 @@ def test_a_right_granted_later_names_ended_tasks_with_the_next_full_comparison()
 
 
 def test_a_right_granted_before_a_restart_names_ended_tasks_at_once(tmp_path: Path) -> None:
-    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL, path=str(tmp_path / "ledger.db"))
+    rig = filled(organization("one", "One"), owned("a"), comparisons=ONLY_FULL, path=str(tmp_path / "ledger.db"))
     server = Organizations(rig)
     server.rules["one"] = status(403)
     at_rest(rig.start())
@@ -354,7 +354,7 @@ def test_a_right_granted_before_a_restart_names_ended_tasks_at_once(tmp_path: Pa
 
 
 def test_a_name_changed_on_the_server_moves_gauges_of_ended_tasks_and_no_counter() -> None:
-    rig = filled(organization("one", "Before"), owned("a"), timing=ONLY_FULL)
+    rig = filled(organization("one", "Before"), owned("a"), comparisons=ONLY_FULL)
     at_rest(rig.start())
     rig.store.put(owned("b"))
     rig.scrape()
@@ -366,7 +366,7 @@ def test_a_name_changed_on_the_server_moves_gauges_of_ended_tasks_and_no_counter
 
 
 def test_an_organization_is_read_once_whatever_the_number_of_starts(tmp_path: Path) -> None:
-    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL, path=str(tmp_path / "ledger.db"))
+    rig = filled(organization("one", "One"), owned("a"), comparisons=ONLY_FULL, path=str(tmp_path / "ledger.db"))
     server = Organizations(rig)
     at_rest(rig.start())
     for n in range(3):
@@ -389,7 +389,7 @@ def test_an_answer_is_in_the_ledger_with_the_page_that_needed_it(tmp_path: Path)
 
 @pytest.mark.parametrize("failing", [status(500), status(503), status(503, retry_after="100")])
 def test_a_read_that_fails_in_a_comparison_changes_no_name(failing: Callable[[], Response]) -> None:
-    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(3)), timing=ONLY_FULL)
+    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(3)), comparisons=ONLY_FULL)
     for n in range(3):
         rig.store.put(owned(f"t{n}", f"Organization/o{n}"))
     rig.clock.advance(60)
@@ -404,7 +404,7 @@ def test_a_read_that_fails_in_a_comparison_changes_no_name(failing: Callable[[],
 
 
 def test_a_login_page_in_a_comparison_changes_no_name() -> None:
-    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL)
+    rig = filled(organization("one", "One"), owned("a"), comparisons=ONLY_FULL)
     server = Organizations(rig)
     at_rest(rig.start())
     server.rules["one"] = lambda: Response(200, (("content-type", "text/html"),), b"<html>Log in</html>")
@@ -413,7 +413,7 @@ def test_a_login_page_in_a_comparison_changes_no_name() -> None:
 
 
 def test_a_right_taken_away_shows_with_the_next_full_comparison() -> None:
-    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL)
+    rig = filled(organization("one", "One"), owned("a"), comparisons=ONLY_FULL)
     server = Organizations(rig)
     at_rest(rig.start())
     server.rules["one"] = status(403)
@@ -425,34 +425,34 @@ def test_an_answer_for_a_page_that_was_lost_is_kept_with_the_next_one() -> None:
     rig = filled(organization("one", "One"), owned("a"), organization("two", "Two"))
     server = Organizations(rig)
     at_rest(rig.start())
-    assert rig.ledger is not None
+    assert rig.context.ledger is not None
     for n in range(1_000):
         rig.store.put(owned(f"burst-{n:032}", "Organization/two"))
-    rig.ledger._read(f"PRAGMA max_page_count = {rig.ledger._read('PRAGMA page_count')[0][0]}")
+    rig.context.ledger._read(f"PRAGMA max_page_count = {rig.context.ledger._read('PRAGMA page_count')[0][0]}")
     rig.scrape()
     assert errors(rig) == {"ledger": 1}
-    assert rig.ledger.organizations() == {"Organization/one": "One"}
-    rig.ledger._read("PRAGMA max_page_count = 1000000")
+    assert rig.context.ledger.organizations() == {"Organization/one": "One"}
+    rig.context.ledger._read("PRAGMA max_page_count = 1000000")
     rig.scrape()
-    assert rig.ledger.organizations() == {"Organization/one": "One", "Organization/two": "Two"}
+    assert rig.context.ledger.organizations() == {"Organization/one": "One", "Organization/two": "Two"}
     assert server.read == ["one", "two"]
 
 
 def test_the_ledger_holds_so_many_answers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "REMEMBERED", 4)
-    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(12)), timing=ONLY_FULL)
+    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(12)), comparisons=ONLY_FULL)
     for n in range(12):
         rig.store.put(owned(f"t{n}", f"Organization/o{n}"))
     rig.clock.advance(60)
     at_rest(rig.start())
-    assert rig.ledger is not None
-    assert len(rig.ledger.organizations()) == 4
+    assert rig.context.ledger is not None
+    assert len(rig.context.ledger.organizations()) == 4
     compared(rig)
     assert by_payer(rig) == {f"Payer {n}": 1 for n in range(12)}
 
 
 def test_a_server_that_asks_for_silence_in_the_middle_of_a_refresh_gets_it() -> None:
-    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(3)), timing=ONLY_FULL)
+    rig = filled(*(organization(f"o{n}", f"Payer {n}") for n in range(3)), comparisons=ONLY_FULL)
     for n in range(3):
         rig.store.put(owned(f"t{n}", f"Organization/o{n}"))
     rig.clock.advance(60)
@@ -471,7 +471,7 @@ def test_a_server_that_asks_for_silence_in_the_middle_of_a_refresh_gets_it() -> 
 
 
 def test_a_dead_server_is_not_asked_for_every_organization() -> None:
-    rig = filled(*(owned(f"t{n}", f"Organization/o{n}") for n in range(50)), timing=ONLY_FULL)
+    rig = filled(*(owned(f"t{n}", f"Organization/o{n}") for n in range(50)), comparisons=ONLY_FULL)
     server = Organizations(rig)
     at_rest(rig.start())
     before = len(server.read)
@@ -483,7 +483,7 @@ def test_a_dead_server_is_not_asked_for_every_organization() -> None:
 
 def test_a_comparison_reads_a_thousand_organizations_at_most_and_the_oldest_first(tmp_path: Path) -> None:
     tasks = (owned(f"t{n:04}", f"Organization/o{n:04}") for n in range(1_300))
-    rig = filled(*tasks, timing=ONLY_FULL, path=str(tmp_path / "ledger.db"))
+    rig = filled(*tasks, comparisons=ONLY_FULL, path=str(tmp_path / "ledger.db"))
     server = Organizations(rig)
     at_rest(rig.start())
     server.read.clear()
@@ -498,7 +498,7 @@ def test_a_comparison_reads_a_thousand_organizations_at_most_and_the_oldest_firs
 
 
 def test_a_poll_wanted_while_names_are_read_again_waits_for_one_of_them() -> None:
-    rig = filled(*(owned(f"t{n}", f"Organization/o{n}") for n in range(30)), timing=ONLY_FULL)
+    rig = filled(*(owned(f"t{n}", f"Organization/o{n}") for n in range(30)), comparisons=ONLY_FULL)
     server = Organizations(rig)
     at_rest(rig.start())
     server.read.clear()
@@ -513,7 +513,7 @@ def test_a_poll_wanted_while_names_are_read_again_waits_for_one_of_them() -> Non
 
 
 def test_a_poll_between_two_reads_leaves_no_old_name_behind() -> None:
-    rig = filled(organization("one", "Before"), owned("a"), timing=ONLY_FULL)
+    rig = filled(organization("one", "Before"), owned("a"), comparisons=ONLY_FULL)
     at_rest(rig.start())
     rig.store.put(organization("one", "After"))
     rig.clock.advance(3_601)
@@ -527,7 +527,7 @@ def test_a_poll_between_two_reads_leaves_no_old_name_behind() -> None:
 
 
 def test_an_exporter_killed_after_it_saw_a_new_name_walks_everything_when_it_starts(tmp_path: Path) -> None:
-    rig = filled(organization("one", "Before"), owned("a"), timing=ONLY_FULL, path=str(tmp_path / "ledger.db"))
+    rig = filled(organization("one", "Before"), owned("a"), comparisons=ONLY_FULL, path=str(tmp_path / "ledger.db"))
     server = Organizations(rig)
     at_rest(rig.start())
     rig.store.put(organization("one", "After"))
@@ -552,7 +552,7 @@ def standing_still(rig: Rig, seconds: float, interval: float = 60) -> None:
 
 def broken(code: int = 500, **options: object) -> tuple[Rig, Organizations]:
     """A settled exporter, and a new Task whose owner cannot be read."""
-    rig = filled(organization("one", "One"), owned("a"), timing=ONLY_FULL, **options)
+    rig = filled(organization("one", "One"), owned("a"), comparisons=ONLY_FULL, **options)
     server = Organizations(rig)
     at_rest(rig.start())
     server.rules["odd"] = status(code)
@@ -626,7 +626,7 @@ def test_few_tries_in_an_hour_refuse_nobody() -> None:
 
 
 def test_an_organization_that_fails_stops_the_baseline_for_an_hour_at_most() -> None:
-    rig = filled(owned("a", "Organization/odd"), timing=ONLY_FULL)
+    rig = filled(owned("a", "Organization/odd"), comparisons=ONLY_FULL)
     Organizations(rig).rules["odd"] = status(500)
     rig.start()
     for _ in range(75):

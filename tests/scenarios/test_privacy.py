@@ -10,7 +10,6 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -20,14 +19,10 @@ import pytest
 
 from exporter.demo.server import JSON, Response, outcome
 from exporter.errors import ServerError
-from exporter.fhir.auth import Basic, BearerFile
-from exporter.fhir.client import FhirServer, SearchOptions
-from exporter.fhir.http import Http, HttpOptions
 from exporter.logs import FORMS, LineFormatter
 from exporter.metrics.negotiation import Format
 from exporter.serving import Serving
 from exporter.task.model import Event, Selection
-from exporter.task.reasons import classifier
 from exporter.task.search import Search
 from exporter.web.landing import render
 
@@ -107,7 +102,7 @@ def logs() -> Iterator[Logs]:
 
 def shown(rig: Rig) -> str:
     """All that a scrape, a person and a probe are shown."""
-    serving = Serving(rig.worker, rig.own, Thread())
+    serving = Serving(rig.worker, rig.telemetry, Thread())
     picture = serving.picture()
     pages = [serving.render(picture, form).decode() for form in Format]
     landing = serving.landing()
@@ -273,7 +268,7 @@ def test_no_error_holds_what_the_server_said_nor_does_its_cause(name: str) -> No
 def trouble(rig: Rig) -> Exception | None:
     """Read all pages; give the error that ends it."""
     try:
-        with rig.desk.server.window() as window:
+        with rig.context.server.window() as window:
             page = window.first(Search())
             while page.next is not None:
                 page = window.follow(page.next)
@@ -282,11 +277,13 @@ def trouble(rig: Rig) -> Exception | None:
     return None
 
 
-@contextmanager
-def credentials(folder: Path, kind: str) -> Iterator[Any]:
+def credentials(folder: Path, kind: str) -> dict[str, object]:
+    """Options that name a secret."""
     file = folder / "secret"
     file.write_text(TOKEN if kind == "bearer" else PASSWORD)
-    yield BearerFile(file) if kind == "bearer" else Basic("somebody", file)
+    if kind == "bearer":
+        return {"bearer_token_file": str(file)}
+    return {"username": "somebody", "password_file": str(file)}
 
 
 ECHOES: dict[str, Callable[[fake.Answer], fake.Answer]] = {
@@ -303,20 +300,18 @@ ECHOES: dict[str, Callable[[fake.Answer], fake.Answer]] = {
 def test_credentials_are_sent_to_our_server_and_shown_to_nobody(
     tmp_path: Path, logs: Logs, kind: str, echo: str
 ) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"))
+    rig = Rig(path=str(tmp_path / "ledger.db"), fhir=credentials(tmp_path, kind))
     for n in range(250):
         rig.store.put(task(f"{TASK}-{n}"))
     rig.transport.answer = played(rig.store, ECHOES[echo])
     rig.start()
-    with credentials(tmp_path, kind) as auth:
-        http = Http(HttpOptions(fake.BASE), auth, rig.own, transport=rig.transport)
-        rig.desk.server = FhirServer(http, SELECTION, SearchOptions(classifier(())))
-        work(rig, 8)
+    work(rig, 8)
+    auth = rig.context.server.http.auth
     sent = [dict(request.headers).get("authorization", "") for request in rig.transport.requests]
     assert sent
     assert all(sent)
     assert all(url.startswith(fake.BASE) for url in rig.transport.urls)
-    assert not hits(shown(rig) + logs.text + repr(auth) + repr(rig.desk), *SECRETS, TASK)
+    assert not hits(shown(rig) + logs.text + repr(auth) + repr(rig.context), *SECRETS, TASK)
     ledger = "".join(path.read_bytes().decode("latin-1") for path in tmp_path.glob("ledger*"))
     assert not hits(ledger, *SECRETS)
 

@@ -5,20 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Response
-from exporter.fhir.auth import BearerFile
-from exporter.fhir.client import FhirServer, SearchOptions
-from exporter.fhir.http import Http, HttpOptions
-from exporter.jobs import Timing
 from exporter.metrics.negotiation import Format
 from exporter.task.model import Anomaly, Event
-from exporter.task.reasons import classifier
 
 from ..support import fake, quirk_streams, quirk_tasks, quirks
 from ..support.builders import Resource, completed, failed, task
 from ..support.quirks import Quirk, Switch, played
 from ..support.readings import errors, own, sweep_all, tasks, totals, up, work
-from ..support.rig import SELECTION, Rig, value
+from ..support.rig import Rig, value
 
 CANARY = "CANARY-4711"
 
@@ -72,7 +68,7 @@ def test_q23_parameters_that_are_ignored_change_no_number(quirk: Quirk) -> None:
 
 
 def test_q23_where_tag_is_refused_all_is_read_and_checked_here() -> None:
-    rig = Rig(timing=Timing(open_interval=1e9))
+    rig = Rig(comparisons=ReconcileSettings(open_interval=1e9))
     for resource in quirk_tasks.foreign():
         rig.store.put(resource)
     rig.transport.answer = played(rig.store, quirks.tag_retired)
@@ -87,7 +83,7 @@ def test_q23_where_tag_is_refused_all_is_read_and_checked_here() -> None:
 
 def test_q23_a_tag_that_is_searchable_again_is_asked_for_again() -> None:
     switch = Switch()
-    rig = Rig(timing=Timing(open_interval=1e9))
+    rig = Rig(comparisons=ReconcileSettings(open_interval=1e9))
     rig.store.put(task("a"))
     rig.transport.answer = played(rig.store, quirks.when(switch, quirks.tag_retired))
     rig.start().settle()
@@ -269,10 +265,7 @@ def test_q29_a_reset_connection_is_no_answer() -> None:
 
 def wired(url: str, seconds: float) -> Rig:
     """Put an exporter on a real socket."""
-    rig = Rig().start()
-    http = Http(HttpOptions(url, timeout=seconds), telemetry=rig.own)
-    rig.desk.server = FhirServer(http, SELECTION, SearchOptions(classifier(())))
-    return rig
+    return Rig(fhir={"url": url, "timeout": seconds}, real_network=True).start()
 
 
 # --- Q30 to Q32: refusals
@@ -286,7 +279,7 @@ def test_q30_we_wait_as_asked_but_not_for_ever(header: str, status: int) -> None
     assert errors(rig) == {"throttled": 1}
     assert not up(rig)
     asked = rig.transport.count
-    pause = rig.worker._pause.until - rig.clock.monotonic()
+    pause = rig.worker._back_off.until_seconds - rig.clock.monotonic()
     assert 0 <= pause <= 300
     if pause > 1:
         rig.scrape(pause / 2)
@@ -313,7 +306,7 @@ def test_q30_failures_of_the_baseline_are_tried_again_ever_more_slowly() -> None
     pauses = []
     for _ in range(12):
         rig.worker.step()
-        pauses.append(rig.worker._pause.until - rig.clock.monotonic())
+        pauses.append(rig.worker._back_off.until_seconds - rig.clock.monotonic())
         rig.clock.advance(pauses[-1] + 0.001)
     assert all(0.5 * min(60, 2**n) <= pause <= min(60, 2**n) for n, pause in enumerate(pauses))
     assert errors(rig) == {"unreachable": 12}
@@ -323,13 +316,12 @@ def guarded(folder: Path, accepted: set[str]) -> tuple[Rig, Path]:
     """Put an exporter on a server that wants a token; the exporter reads it from a file."""
     file = folder / "token"
     file.write_text("first")
-    rig = Rig(timing=Timing(open_interval=1e9, full_interval=1e9))
+    rig = Rig(
+        comparisons=ReconcileSettings(open_interval=1e9, full_interval=1e9), fhir={"bearer_token_file": str(file)}
+    )
     rig.store.put(task("a"))
     rig.transport.answer = played(rig.store, quirks.clamped(20), quirks.guarded(accepted))
-    rig.start()
-    http = Http(HttpOptions(fake.BASE), BearerFile(file), rig.own, transport=rig.transport)
-    rig.desk.server = FhirServer(http, SELECTION, SearchOptions(classifier(())))
-    rig.settle()
+    rig.start().settle()
     return rig, file
 
 
@@ -389,4 +381,4 @@ def test_whatever_the_server_answers_there_are_metrics() -> None:
     for quirk in (quirks.login_page, quirks.down, quirks.cut, quirks.throttled("soon"), quirks.redirected("x")):
         rig.transport.answer = played(rig.store, quirk)
         assert 'status="requested"} 1.0' in rig.scrape()
-    assert value(rig.own.render(Format.TEXT).decode(), "fhir_task_up") == 0
+    assert value(rig.telemetry.render(Format.TEXT).decode(), "fhir_task_up") == 0

@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Request
 from exporter.fhir.client import SearchOptions
-from exporter.fhir.http import Http, HttpOptions
-from exporter.jobs import Timing
 from exporter.task.model import Anomaly, Event
 
 from ..support import quirk_tasks, quirks
@@ -38,7 +37,7 @@ def settled(*quirk: Quirk, count: int = 5, **options: object) -> Rig:
 
 def small_pages(rig: Rig, size: int = 2, pages: int = 200) -> Rig:
     """Ask for small pages, so that few Tasks make many."""
-    rig.desk.server.habits = SearchOptions(rig.desk.server.habits.classify, size, pages=pages)
+    rig.context.server.habits = SearchOptions(rig.context.server.habits.classify, size, pages=pages)
     return rig
 
 
@@ -140,10 +139,7 @@ def test_q6_a_link_that_leads_elsewhere_is_refused_and_not_followed(base: str) -
 
 
 def test_q6_links_of_a_server_behind_a_proxy_can_be_rewritten() -> None:
-    rig = rigged(quirks.next_at("http://inner.example:8080/fhir"), count=450)
-    http = Http(HttpOptions(BASE, rewrite_links=True), transport=rig.transport)
-    rig.desk.server.http = http
-    rig.settle()
+    rig = settled(quirks.next_at("http://inner.example:8080/fhir"), count=450, fhir={"rewrite_links": True})
     assert tasks(rig) == {"requested": 450}
     assert all(url.startswith(BASE) for url in rig.transport.urls)
 
@@ -347,7 +343,7 @@ def test_q13_a_date_header_alone_is_a_clock() -> None:
 
 @pytest.mark.parametrize("prefixes", [("lt",), ("ge",), ("lt", "ge")])
 def test_q14_a_full_comparison_is_exact_where_a_bound_is_ignored(prefixes: tuple[str, ...]) -> None:
-    rig = Rig(timing=Timing(open_interval=1e9))
+    rig = Rig(comparisons=ReconcileSettings(open_interval=1e9))
     for n in range(300):
         rig.store.put(completed(f"t{n:04}"))
         rig.clock.advance(60)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import ReconcileSettings
 from exporter.demo.server import Response
-from exporter.jobs import Timing
 from exporter.metrics.negotiation import Format
 from exporter.task.model import TIMED, Anomaly, Event, Status
 
@@ -33,12 +33,12 @@ def settled(*resources: Resource, **options: object) -> Rig:
 
 def payers(rig: Rig) -> set[str]:
     """The source payers that have series."""
-    return {series.pair.source for series in rig.worker.picture.snapshot.counts if series.pair is not None}
+    return {series.pair.source for series in rig.worker.published.snapshot.counts if series.pair is not None}
 
 
 def observed(rig: Rig) -> int:
     """How many durations were observed."""
-    return sum(sum(each.counts) for each in rig.worker.picture.snapshot.durations.values())
+    return sum(sum(each.counts) for each in rig.worker.published.snapshot.durations.values())
 
 
 # --- Q15 to Q17: what Tasks go through
@@ -107,12 +107,12 @@ def test_q16_an_untagging_update_is_seen_where_the_server_cannot_search_by_tag()
 
 
 def test_q16_a_purge_lowers_gauges_and_no_counter() -> None:
-    rig = settled(timing=Timing(open_interval=1e9))
+    rig = settled(comparisons=ReconcileSettings(open_interval=1e9))
     for n in range(250):
         rig.store.put(completed(f"t{n}"))
     rig.store.put(task("open"))
     rig.scrape()
-    before = rig.text.render(rig.worker.picture.snapshot, Format.TEXT).decode().count("_total")
+    before = rig.text.render(rig.worker.published.snapshot, Format.TEXT).decode().count("_total")
     quirk_tasks.purge(rig.store)
     rig.sweep(full=True)
     after = rig.scrape()
@@ -144,7 +144,7 @@ def test_q17_a_newer_version_with_an_older_stamp_is_newer() -> None:
 
 
 def test_q17_a_lagging_replica_is_asked_once_more_and_believed_no_further() -> None:
-    rig = settled(task("a"), timing=Timing(open_interval=1e9))
+    rig = settled(task("a"), comparisons=ReconcileSettings(open_interval=1e9))
     old = quirk_tasks.Backup(rig.store)
     rig.store.put(task("a", "in-progress"))
     rig.scrape()
@@ -152,7 +152,7 @@ def test_q17_a_lagging_replica_is_asked_once_more_and_believed_no_further() -> N
     old.restore(lagging)
     replica = quirks.when(lambda request: "_id" not in dict(request.query), lambda _: fake.honest(lagging))
     rig.transport.answer = played(rig.store, replica)
-    rig.ledger._states["watermark"] = "0"  # type: ignore[union-attr] # so that the old version is on the page at all
+    rig.context.ledger._states["watermark"] = "0"  # so that the old version is on the page at all
     rig.scrape()
     assert tasks(rig) == {"in-progress": 1}
     assert totals(rig, Event.ANOMALY) == {}
@@ -197,7 +197,7 @@ def test_q18_a_sweep_finds_all_open_tasks_in_few_searches_those_without_a_status
 
 
 def test_q18_a_full_comparison_agrees_on_statuses_nobody_knows() -> None:
-    rig = settled(*quirk_tasks.of_each_status(), timing=Timing(open_interval=1e9))
+    rig = settled(*quirk_tasks.of_each_status(), comparisons=ReconcileSettings(open_interval=1e9))
     rig.sweep(full=True)
     before = rig.transport.count
     rig.sweep(full=True)
@@ -212,7 +212,7 @@ def test_q19_odd_dates_crash_nothing_and_only_two_instants_make_a_duration() -> 
         rig.store.put(resource)
     rig.scrape()
     assert tasks(rig) == {"completed": len(odd)}
-    histograms = rig.worker.picture.snapshot.durations.values()
+    histograms = rig.worker.published.snapshot.durations.values()
     assert all(each.sum >= 0 for each in histograms)
     # offsets of ±14:00, second 60, START itself, and authoredOn under meta are instants before the stamp
     assert observed(rig) == 5
@@ -240,7 +240,7 @@ def test_q19_a_duration_is_the_time_between_the_two_instants_in_any_zone(authore
     rig = settled()
     rig.store.put(completed("a", authoredOn=authored))
     rig.scrape()
-    [histogram] = [each for each in rig.worker.picture.snapshot.durations.values() if sum(each.counts)]
+    [histogram] = [each for each in rig.worker.published.snapshot.durations.values() if sum(each.counts)]
     assert histogram.sum == pytest.approx(seconds)
 
 
@@ -323,7 +323,7 @@ def test_q21_ten_thousand_owners_make_a_bounded_text() -> None:
 
 def test_q22_only_tasks_of_our_tag_and_code_are_ours() -> None:
     for retired in (False, True):
-        rig = Rig(timing=Timing(open_interval=1e9))
+        rig = Rig(comparisons=ReconcileSettings(open_interval=1e9))
         for resource in quirk_tasks.foreign():
             rig.store.put(resource)
         rig.transport.answer = played(rig.store, *([quirks.tag_retired] if retired else []))
@@ -403,7 +403,7 @@ def test_q34_ten_minutes_down_are_caught_up_with() -> None:
 
 
 def test_q34_a_restored_backup_counts_nothing_twice_and_shows() -> None:
-    rig = settled(task("a"), task("b"), timing=Timing(lookback=3_600_000))
+    rig = settled(task("a"), task("b"), comparisons=ReconcileSettings(lookback=3_600))
     backup = quirk_tasks.Backup(rig.store)
     rig.store.put(task("a", "in-progress"))
     rig.scrape()

@@ -9,7 +9,7 @@ from .rig import Rig, value
 def totals(rig: Rig, fact: Event) -> dict[str, int]:
     """What a fact counts by label, over all pairs, as shown; what is 0 is left out."""
     found: dict[str, int] = {}
-    for series, n in rig.worker.picture.snapshot.counts.items():
+    for series, n in rig.worker.published.snapshot.counts.items():
         if series.fact is fact and n:
             found[series.label] = found.get(series.label, 0) + n
     return found
@@ -17,7 +17,7 @@ def totals(rig: Rig, fact: Event) -> dict[str, int]:
 
 def tasks(rig: Rig) -> dict[str, int]:
     """The gauge of Tasks by status, over all pairs; what is 0 is left out."""
-    gauges = rig.worker.picture.snapshot.gauges
+    gauges = rig.worker.published.snapshot.gauges
     assert gauges is not None
     found: dict[str, int] = {}
     for key, n in gauges.tasks.items():
@@ -39,7 +39,7 @@ def errors(rig: Rig) -> dict[str, int]:
 
 def own(rig: Rig) -> str:
     """The exposition of our own metrics."""
-    return rig.own.render(Format.TEXT).decode()
+    return rig.telemetry.render(Format.TEXT).decode()
 
 
 def up(rig: Rig) -> bool:
@@ -52,7 +52,7 @@ def work(rig: Rig, most: int = 10_000) -> None:
     for _ in range(most):
         if not rig.worker.busy:
             return
-        rest = rig.worker._rest()
+        rest = rig.worker.rest_seconds()
         if rest > 0:
             rig.clock.advance(rest + 0.001)
         rig.worker.step()
@@ -60,6 +60,6 @@ def work(rig: Rig, most: int = 10_000) -> None:
 
 def sweep_all(rig: Rig) -> None:
     """Let both sweeps be due, and do them."""
-    rig.clock.advance(rig.timing.full_interval + 1)
-    while rig.worker._rest() <= 0:
+    rig.clock.advance(rig.comparisons.full_interval + 1)
+    while rig.worker.rest_seconds() <= 0:
         rig.worker.step()

@@ -1,33 +1,28 @@
 """A whole exporter without threads, sockets or a disk: a test moves its clock and takes its steps."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from exporter.desk import Desk, Rules
-from exporter.fhir.client import FhirServer, SearchOptions
-from exporter.fhir.http import Http, HttpOptions
-from exporter.hold import SeriesHold
-from exporter.jobs import Timing
-from exporter.ledger import Binding, Ledger, open_ledger
+from exporter.app import Exporter, assemble
+from exporter.config import FhirSettings, PollSettings, ReconcileSettings, Settings
+from exporter.context import WalkContext
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.vocabulary import Answer
-from exporter.names import Namer, fingerprint
-from exporter.task.deadline import Deadline
 from exporter.task.model import Selection
-from exporter.task.pairs import PairRule
-from exporter.task.reasons import classifier
 from exporter.worker import Worker
 
 from . import fake
-from .builders import CODE, HOUR, TAG
+from .builders import CODE, TAG
 
 SELECTION = Selection(TAG, CODE)
 
 
 @dataclass
 class Rig:
-    """One exporter on one simulated server. Every part can be replaced before `start`."""
+    """One exporter on one simulated server, assembled as a command does. Every part can be replaced before `start`."""
 
     clock: fake.HandClock = field(default_factory=fake.HandClock)
     answer: fake.Answer | None = None
@@ -35,43 +30,63 @@ class Rig:
     hold: float = 0
     payers: dict[str, str] = field(default_factory=dict)
     pairs_max: int = 100
-    timing: Timing = field(default_factory=Timing)
+    comparisons: ReconcileSettings = field(default_factory=ReconcileSettings)
     selection: Selection = SELECTION
+    fhir: Mapping[str, Any] = field(default_factory=dict)
+    """Further options of the FHIR server, by the name of their field."""
+    real_network: bool = False
 
     def __post_init__(self) -> None:
         self.store = fake.store(self.clock)
         self.transport = fake.transport(self.answer or self.store)
-        self.ledger: Ledger | None = None
+        self.exporter: Exporter | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What an operator would have decided."""
+        tag, code, search = self.selection.tag, self.selection.code, self.selection.search
+        fhir = FhirSettings(url=fake.BASE, tag=tag, code=code, search=search)
+        return Settings(
+            fhir=replace(fhir, **self.fhir),
+            ledger=self.path,
+            poll=PollSettings(),
+            reconcile=self.comparisons,
+            hold=self.hold,
+            payers=self.payers,
+            pairs_max=self.pairs_max,
+        )
 
     def start(self) -> "Rig":
         """Open the ledger and make the worker, as a new process would."""
-        self.own = Telemetry()
-        http = Http(HttpOptions(fake.BASE), telemetry=self.own, transport=self.transport)
-        server = FhirServer(http, self.selection, SearchOptions(classifier(())))
-        rule = PairRule(self.pairs_max, frozenset(self.payers.values()))
-        self.ledger, self.aside = open_ledger(self.path, Binding(fake.BASE, self.selection), rule)
-        self.desk = Desk(
-            server=server,
-            ledger=self.ledger,
-            clock=self.clock,
-            telemetry=self.own,
-            namer=Namer(self.payers, fake.BASE, self.clock, self.ledger.organizations()),
-            rules=Rules(Deadline(24 * HOUR), names=fingerprint(self.payers, self.pairs_max)),
-        )
-        self.exposure = SeriesHold(self.hold, self.clock.monotonic())
-        self.worker = Worker(self.desk, self.timing, self.exposure, lambda turn: None)
+        self.exporter = assemble(self.settings, self.clock, None if self.real_network else self.transport)
         self.text = TaskText()
         return self
 
+    @property
+    def worker(self) -> Worker:
+        return self._started.worker
+
+    @property
+    def context(self) -> WalkContext:
+        return self._started.context
+
+    @property
+    def telemetry(self) -> Telemetry:
+        return self._started.telemetry
+
+    @property
+    def _started(self) -> Exporter:
+        assert self.exporter is not None, "start the rig first"
+        return self.exporter
+
     def stop(self) -> None:
         """Leave the ledger as a process that ends does."""
-        assert self.ledger is not None
-        self.ledger.close()
+        self.context.ledger.close()
 
     def settle(self) -> None:
         """Do background work until there is none, or the worker holds back."""
         for _ in range(100_000):
-            if not self.worker.busy or self.worker._rest() > 0:
+            if not self.worker.busy or self.worker.rest_seconds() > 0:
                 return
             self.worker.step()
         raise AssertionError("the worker does not come to rest")
@@ -90,16 +105,16 @@ class Rig:
         self.clock.advance(seconds)
         answer = self.worker.scrape()
         self.settle()
-        picture = self.worker.picture
-        self.worker.exposed(picture)
+        published = self.worker.published
+        self.worker.exposed(published)
         self.last = answer.immediate or (
             Answer.FRESH if answer.poll and answer.poll.result(timeout=0) else Answer.STALE
         )
-        return self.text.render(picture.snapshot, Format.TEXT).decode()
+        return self.text.render(published.snapshot, Format.TEXT).decode()
 
     def sweep(self, full: bool = False) -> None:
-        """Let the next sweep be due, and do it."""
-        self.clock.advance(self.timing.full_interval + 1 if full else self.timing.open_interval + 1)
+        """Let the next comparison be due, and do it."""
+        self.clock.advance((self.comparisons.full_interval if full else self.comparisons.open_interval) + 1)
         self.worker.step()
         self.settle()
 

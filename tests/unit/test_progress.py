@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from exporter.desk import Kind, Progress
+from exporter.context import Progress, WalkKind
 from exporter.progress import Bar
 
-BEGUN = Progress(Kind.BASELINE, window=1, walked=200, expected=None)
-GOING = Progress(Kind.BASELINE, window=1, walked=400, expected=900)
-ENDED = Progress(Kind.BASELINE, ended=True, window=1, walked=900, expected=900)
+BEGUN = Progress(WalkKind.BASELINE, window=1, walked=200, expected=None)
+GOING = Progress(WalkKind.BASELINE, window=1, walked=400, expected=900)
+ENDED = Progress(WalkKind.BASELINE, ended=True, window=1, walked=900, expected=900)
 
 
 class Terminal(io.StringIO):
@@ -55,5 +55,5 @@ def test_a_bar_is_drawn_once_the_length_is_known_and_ends_full(monkeypatch: pyte
 def test_a_walk_of_a_single_page_shows_as_done(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    Bar()(Progress(Kind.BASELINE, ended=True, window=1, walked=3, expected=None))
+    Bar()(Progress(WalkKind.BASELINE, ended=True, window=1, walked=3, expected=None))
     assert "3/3" in terminal.getvalue()
