@@ -140,7 +140,7 @@ def _assembled(settings: Settings, hold: float) -> Exporter:
     """Put an exporter together."""
     own = Telemetry()
     ProcessCollector(registry=own.registry)
-    own.built(version("fhir-task-exporter"), sys.version.split()[0])
+    own.set_build_info(version("fhir-task-exporter"), sys.version.split()[0])
     ledger, clock = _ledger(settings, own), SystemClock()
     desk = Desk(
         server=fhir_server(settings, own),

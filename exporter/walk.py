@@ -139,7 +139,7 @@ class Walk:
         self._began = self._began or self._searched
         desk.skew_ms = self._searched - wall
         if page.clock is not None:
-            desk.telemetry.skewed(desk.skew_ms / 1000)
+            desk.telemetry.set_clock_skew(desk.skew_ms / 1000)
 
     def _now(self) -> Instant:
         """Tell the server's time: what it was at the search, and what has passed since."""
@@ -246,13 +246,13 @@ class Walk:
         """Say what was committed: never before."""
         desk = self._desk
         if earliest is not None and self._before is not None:
-            desk.telemetry.late(max(0, self._before + desk.rules.overlap - earliest) / 1000)
+            desk.telemetry.observe_lateness(max(0, self._before + desk.rules.overlap - earliest) / 1000)
         if self._expected and self._plan.kind is Kind.BASELINE:
-            desk.telemetry.progressed(1.0 if self._ended else min(1.0, self._walked / self._expected))
+            desk.telemetry.set_baseline_progress(1.0 if self._ended else min(1.0, self._walked / self._expected))
         if snapshot is not None:
             desk.marked, desk.resync = self._started, False
             desk.publish(snapshot, self._started)
-        desk.telemetry.ledger(desk.ledger.state)  # reads the file, and so may fail: last
+        desk.telemetry.set_ledger_figures(desk.ledger.state)  # reads the file, and so may fail: last
 
 
 def absorb(

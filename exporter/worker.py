@@ -64,7 +64,7 @@ class Worker:
             self._due[Sweep.FULL] = now
         self._picture = PublishedSnapshot(desk.ledger.counters())
         desk.publish, desk.shown = self._publish, lambda: exposure.shown(desk.clock.monotonic())
-        desk.telemetry.ledger(desk.ledger.state)
+        desk.telemetry.set_ledger_figures(desk.ledger.state)
 
     # What other threads may call.
 
@@ -241,7 +241,7 @@ class Worker:
         complete = outcome is Outcome.COMPLETE
         self._complete += complete
         self._tell_up(complete)
-        self._desk.telemetry.polled(outcome, self._desk.clock.monotonic() - job.began)
+        self._desk.telemetry.count_poll(outcome, self._desk.clock.monotonic() - job.began)
         with self._turn:
             self._poll = None
             self._walking = not complete and self._unfinished()
@@ -252,7 +252,7 @@ class Worker:
 
     def _tell_up(self, value: bool) -> None:
         self.up = value
-        self._desk.telemetry.up(value)
+        self._desk.telemetry.set_up(value)
 
     def _unfinished(self) -> bool:
         ledger = self._desk.ledger
@@ -302,8 +302,8 @@ class Worker:
         full = kind is Sweep.FULL and outcome is Outcome.COMPLETE
         interval = timing.full_interval if full else min(timing.open_interval, timing.full_interval)
         self._due[kind] = self._desk.clock.monotonic() + interval
-        self._desk.telemetry.reconciled(kind, outcome)
-        self._desk.telemetry.corrected(kind, job.corrections)
+        self._desk.telemetry.count_comparison(kind, outcome)
+        self._desk.telemetry.count_corrections(kind, job.corrections)
 
     def _say(self, job: Job, error: ExporterError | None) -> None:
         """Log a change for better or worse, once."""
