@@ -86,7 +86,7 @@ def _assemble_here(settings: Settings) -> Exporter:
     """Put an exporter together for this process, and show the process beside it."""
     exporter = assemble(settings, SystemClock())
     ProcessCollector(registry=exporter.telemetry.registry)
-    exporter.telemetry.built(version("fhir-task-exporter"), sys.version.split()[0])
+    exporter.telemetry.set_build_info(version("fhir-task-exporter"), sys.version.split()[0])
     return exporter
 
 

@@ -20,10 +20,12 @@ from .worker import Worker
 class Serving:
     """The web server's source of everything. `poll_on_view`: opening the landing page starts a poll too (demo)."""
 
-    def __init__(self, worker: Worker, own: Telemetry, thread: threading.Thread, *, poll_on_view: bool = False) -> None:
+    def __init__(
+        self, worker: Worker, telemetry: Telemetry, thread: threading.Thread, *, poll_on_view: bool = False
+    ) -> None:
         self._worker = worker
         self._lively = poll_on_view
-        self._own = own
+        self._telemetry = telemetry
         self._thread = thread
         self._text = TaskText()
 
@@ -37,13 +39,13 @@ class Serving:
 
     def answered(self, answer: Answer, picture: PublishedSnapshot, counts: bool) -> None:
         """Count a scrape, and, where Prometheus made it, what it has seen."""
-        self._own.scraped(answer)
+        self._telemetry.count_scrape(answer)
         if counts:
             self._worker.exposed(picture)
 
     def render(self, picture: PublishedSnapshot, form: Format) -> bytes:
         """Write the exposition; the Tasks' part is written once for each picture."""
-        return join((self._text.render(picture.snapshot, form), self._own.render(form)), form)
+        return join((self._text.render(picture.snapshot, form), self._telemetry.render(form)), form)
 
     def ready(self) -> str | None:
         """Say what is missing; the FHIR server does not count."""

@@ -224,7 +224,7 @@ class Walk:
         """Report how long before the last watermark's search the earliest counted stamp of a page lies."""
         if earliest is not None and self._watermark_before is not None:
             searched = self._watermark_before + self._context.rules.overlap_ms
-            self._context.telemetry.late(max(0, searched - earliest) / 1000)
+            self._context.telemetry.observe_lateness(max(0, searched - earliest) / 1000)
 
 
 def absorb(

@@ -53,7 +53,7 @@ class ServerClock:
         server = wall if shown is None else shown
         self.skew_ms = server - wall
         if shown is not None:
-            self.telemetry.skewed(self.skew_ms / 1000)
+            self.telemetry.set_clock_skew(self.skew_ms / 1000)
         return Reading(server, self.clock.monotonic())
 
 

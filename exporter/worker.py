@@ -67,7 +67,7 @@ class Worker:
         self.up = False
         self.progress: Progress | None = None
         self.last_complete: Instant | None = self._ledger.instant(StateKey.LAST_COMPLETE)
-        self._telemetry.ledger(self._ledger.state)
+        self._telemetry.set_ledger_figures(self._ledger.state)
 
     # What other threads may call.
 
@@ -215,10 +215,10 @@ class Worker:
         """Show what a page committed. Raises a LedgerError: figures are read from the file."""
         if progress.kind is WalkKind.BASELINE and progress.expected:
             ratio = 1.0 if progress.ended else min(1.0, progress.walked / progress.expected)
-            self._telemetry.progressed(ratio)
+            self._telemetry.set_baseline_progress(ratio)
         if progress.snapshot is not None:
             self._publish(progress.snapshot, progress.started_seconds)
-        self._telemetry.ledger(self._ledger.state)
+        self._telemetry.set_ledger_figures(self._ledger.state)
 
     def _publish(self, snapshot: Snapshot, started_seconds: float) -> None:
         """Replace the snapshot; an equal one stays the same object, so that its text need not be rendered again."""
@@ -252,7 +252,7 @@ class Worker:
         complete = ended is Outcome.COMPLETE
         self._complete_walks += complete
         self._set_up(complete)
-        self._telemetry.polled(ended, self._now_seconds() - job.started_seconds)
+        self._telemetry.count_poll(ended, self._now_seconds() - job.started_seconds)
         with self._changed:
             self._walk = None
             self._in_background = not complete and self._is_unfinished()
@@ -263,7 +263,7 @@ class Worker:
 
     def _set_up(self, value: bool) -> None:
         self.up = value
-        self._telemetry.up(value)
+        self._telemetry.set_up(value)
 
     def _is_unfinished(self) -> bool:
         """Whether a walk was interrupted, or the baseline is still to do."""
@@ -307,8 +307,8 @@ class Worker:
         self._comparison = None
         self._ledger.end_sweep()
         self._schedule.ended(job.kind, ended)
-        self._telemetry.reconciled(job.kind, ended)
-        self._telemetry.corrected(job.kind, job.corrections)
+        self._telemetry.count_comparison(job.kind, ended)
+        self._telemetry.count_corrections(job.kind, job.corrections)
 
     def _log_end(self, job: Job, error: ExporterError | None) -> None:
         """Log a change for better or worse, once."""

@@ -114,9 +114,9 @@ def _sizes() -> str:
 def _own_weight() -> Weight:
     """Weigh what does not grow with the pairs: metrics of the exporter and the process, and the anomalies."""
     own = Telemetry()
-    own.built("1.0.0", "3.11.2")
-    own.skewed(0.1)
-    own.ledger(LedgerFigures(1_000_000, 100, 0, 10**9, INSTANT, INSTANT, baseline_complete=True))
+    own.set_build_info("1.0.0", "3.11.2")
+    own.set_clock_skew(0.1)
+    own.set_ledger_figures(LedgerFigures(1_000_000, 100, 0, 10**9, INSTANT, INSTANT, baseline_complete=True))
     ours, none = _weigh(own.render(Format.TEXT)), _weigh(_tasks(0, USUAL))
     return Weight(ours.samples + none.samples + len(PROCESS), ours.size + none.size)
 

@@ -192,8 +192,8 @@ class Session:
             with self._limit.request():
                 return self._exchange(exchange, address, credentials, accept)
         finally:
-            self._http.telemetry.requested(operation, exchange.status, time.monotonic() - started)
-            self._http.telemetry.received(exchange.received)
+            self._http.telemetry.count_request(operation, exchange.status, time.monotonic() - started)
+            self._http.telemetry.count_received_bytes(exchange.received)
 
     def _exchange(
         self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]

@@ -1,7 +1,7 @@
 """The exporter's metrics about itself.
 
-Rule 1: instruments are made from the catalogue, each with every value of its closed labels at 0 from the start.
-Rule 2: nothing here measures; seconds and instants come from those who do.
+Rule 1: metrics are created from the catalogue, each with every value of its closed labels at 0 from the start.
+Rule 2: nothing here measures; callers pass in seconds and instants.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,12 +18,12 @@ from .families import FamilyTexts
 from .negotiation import Format
 from .vocabulary import Answer, LedgerFigures, Operation, Outcome, Sweep
 
-UNKNOWN_AT_FIRST = ("last_complete_poll", "watermark", "clock_skew")
-"""Gauges that are absent until they are known: 0 would be the year 1970, or a clock that agrees."""
+ABSENT_UNTIL_SET = ("last_complete_poll", "watermark", "clock_skew")
+"""Gauges without a sample until they are known: 0 would be the year 1970, or a clock that agrees."""
 
 
-class Known:
-    """Gauges of which each appears with its first value; None takes it away again."""
+class OptionalGauges:
+    """Gauges that have no sample until they are set, nor after they are set to None."""
 
     def __init__(self, definitions: Mapping[str, Definition], registry: CollectorRegistry) -> None:
         self._definitions = definitions
@@ -31,15 +31,15 @@ class Known:
         registry.register(self)
 
     def set(self, name: str, value: float | None) -> None:
-        """Show this value from now on."""
+        """Set a gauge by its name in the catalogue."""
         self._values[name] = value
 
     def describe(self) -> Iterator[Metric]:
-        """Tell the registry which names are taken."""
+        """List the families, so that the registry refuses a second metric of the same name."""
         return (self._family(name, None) for name in self._definitions)
 
     def collect(self) -> Iterator[Metric]:
-        """State what is known."""
+        """List the gauges that have a value."""
         return (self._family(name, value) for name, value in self._values.items() if value is not None)
 
     def _family(self, name: str, value: float | None) -> Metric:
@@ -48,9 +48,9 @@ class Known:
 
 
 class Telemetry:
-    """The exporter's metrics about itself, on one registry.
+    """The exporter's metrics about itself, on one registry; any thread may set and any may render.
 
-    Any thread may tell and any may render. The registry is open: the caller adds a ProcessCollector.
+    The registry is public, so that the caller can add a ProcessCollector.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -62,80 +62,83 @@ class Telemetry:
         self._gauges = {
             name: Gauge(d.name, d.help, d.label_names, unit=d.unit, registry=self.registry)
             for name, d in OWN.items()
-            if d.kind is MetricType.GAUGE and name not in UNKNOWN_AT_FIRST
+            if d.kind is MetricType.GAUGE and name not in ABSENT_UNTIL_SET
         }
-        self._known = Known({name: OWN[name] for name in UNKNOWN_AT_FIRST}, self.registry)
+        self._optional = OptionalGauges({name: OWN[name] for name in ABSENT_UNTIL_SET}, self.registry)
         self._largest_lateness = 0.0
         self._lock = Lock()
         self._texts = FamilyTexts()
 
-    def built(self, version: str, python_version: str) -> None:
-        """Say which programme this is."""
+    def set_build_info(self, version: str, python_version: str) -> None:
+        """Set the versions of the exporter and of Python."""
         self._gauges["build"].labels(version, python_version).set(1)
 
-    def scraped(self, answer: Answer) -> None:
+    def count_scrape(self, answer: Answer) -> None:
         """Count a request for /metrics."""
         self._counters["scrapes"].labels(answer).inc()
 
-    def requested(self, operation: Operation, status: int | None, seconds: float) -> None:
-        """Count a request; a status outside 1xx to 5xx is no HTTP, so `none`."""
+    def count_request(self, operation: Operation, status: int | None, seconds: float) -> None:
+        """Count a request to the FHIR server; None and anything but 1xx to 5xx count as code `none`."""
         code = f"{status // 100}xx" if status is not None else "none"
         self._counters["requests"].labels(operation, code if code in CODES else "none").inc()
         self._histograms["request_duration"].labels(operation).observe(seconds)
 
-    def received(self, count: int) -> None:
-        """Count bytes on the wire."""
+    def count_received_bytes(self, count: int) -> None:
+        """Count bytes as received from the FHIR server, before decompression."""
         self._counters["received"].inc(count)
 
-    def up(self, value: bool) -> None:
-        """Say whether the last page of a poll, baseline or catch-up succeeded and was committed."""
+    def set_up(self, value: bool) -> None:
+        """Set whether the last page of a poll, baseline or catch-up was read and committed."""
         self._gauges["up"].set(value)
 
-    def polled(self, outcome: Outcome, seconds: float) -> None:
-        """Count a poll."""
+    def count_poll(self, outcome: Outcome, seconds: float) -> None:
+        """Count a poll, baseline or catch-up that ended."""
         self._counters["polls"].labels(outcome).inc()
         self._histograms["poll_duration"].observe(seconds)
 
     def count_error(self, reason: ErrorReason) -> None:
-        """Count an error."""
+        """Count an error by its reason."""
         self._counters["errors"].labels(reason).inc()
 
-    def reconciled(self, sweep: Sweep, outcome: Outcome) -> None:
-        """Count a finished sweep."""
+    def count_comparison(self, sweep: Sweep, outcome: Outcome) -> None:
+        """Count a comparison that ended."""
         self._counters["reconciles"].labels(sweep, outcome).inc()
 
-    def corrected(self, sweep: Sweep, count: int) -> None:
-        """Count Tasks that a sweep found to differ."""
+    def count_corrections(self, sweep: Sweep, count: int) -> None:
+        """Count Tasks that a comparison found to differ from the ledger."""
         self._counters["reconcile_corrections"].labels(sweep).inc(count)
 
-    def progressed(self, ratio: float) -> None:
-        """Show how far the baseline is."""
+    def set_baseline_progress(self, ratio: float) -> None:
+        """Set the fraction of Tasks read by the baseline, 0 to 1."""
         self._gauges["baseline_progress"].set(ratio)
 
-    def late(self, seconds: float) -> None:
-        """Keep the longest."""
+    def observe_lateness(self, seconds: float) -> None:
+        """Keep the largest value seen since the start."""
         with self._lock:
             self._largest_lateness = max(self._largest_lateness, seconds)
             self._gauges["largest_lateness"].set(self._largest_lateness)
 
-    def skewed(self, seconds: float) -> None:
-        """Show the server's clock minus ours."""
-        self._known.set("clock_skew", seconds)
+    def set_clock_skew(self, seconds: float) -> None:
+        """Set the FHIR server's clock minus the local clock."""
+        self._optional.set("clock_skew", seconds)
 
-    def ledger(self, state: LedgerFigures) -> None:
-        """Show the ledger's figures; a baseline that ended before a restart is wholly done."""
-        self._gauges["tracked_tasks"].set(state.tracked)
-        self._gauges["pairs"].set(state.pairs)
-        self._gauges["pairs_capped"].set(state.pairs_capped)
-        self._gauges["ledger"].set(state.bytes)
-        self._gauges["baseline_complete"].set(state.baseline_complete)
-        if state.baseline_complete:
-            self.progressed(1.0)
-        self._known.set("watermark", _seconds(state.watermark))
-        self._known.set("last_complete_poll", _seconds(state.last_complete))
+    def set_ledger_figures(self, figures: LedgerFigures) -> None:
+        """Set every gauge that is read from the ledger.
+
+        A baseline that ended before a restart reports no progress of its own, so it is set to 1 here.
+        """
+        self._gauges["tracked_tasks"].set(figures.tracked)
+        self._gauges["pairs"].set(figures.pairs)
+        self._gauges["pairs_capped"].set(figures.pairs_capped)
+        self._gauges["ledger"].set(figures.bytes)
+        self._gauges["baseline_complete"].set(figures.baseline_complete)
+        if figures.baseline_complete:
+            self.set_baseline_progress(1.0)
+        self._optional.set("watermark", _seconds(figures.watermark))
+        self._optional.set("last_complete_poll", _seconds(figures.last_complete))
 
     def render(self, form: Format) -> bytes:
-        """Write one whole exposition of what is on the registry."""
+        """Write a complete exposition of the registry."""
         return self._texts.render(self.registry, form)
 
     def _counter(self, definition: Definition) -> Counter:
@@ -154,7 +157,7 @@ class Telemetry:
 
 
 def _combinations(definition: Definition) -> Iterator[tuple[str, ...]]:
-    """Each combination of closed label values; none where there is no label."""
+    """List every combination of closed label values; none for a metric without labels."""
     return product(*(label.values for label in definition.labels)) if definition.labels else iter(())
 
 

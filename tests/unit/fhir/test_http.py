@@ -54,11 +54,11 @@ class Log(Telemetry):
         self.requests: list[tuple[Operation, int | None]] = []
         self.bytes = 0
 
-    def requested(self, operation: Operation, status: int | None, seconds: float) -> None:
+    def count_request(self, operation: Operation, status: int | None, seconds: float) -> None:
         assert seconds >= 0
         self.requests.append((operation, status))
 
-    def received(self, count: int) -> None:
+    def count_received_bytes(self, count: int) -> None:
         self.bytes += count
 
 

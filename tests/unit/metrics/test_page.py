@@ -14,12 +14,14 @@ from ...support.promtool import complaints
 
 
 def page(form: Format) -> bytes:
-    own = Telemetry()
-    ProcessCollector(registry=own.registry)
-    own.built("1.2.3", "3.11.2")
-    own.skewed(0.5)
-    own.ledger(LedgerFigures(1, 1, 0, 4096, 1_700_000_000_000, 1_700_000_000_000, baseline_complete=True))
-    return join([TaskText().render(sample_snapshot(2, EVERYTHING), form), own.render(form)], form)
+    telemetry = Telemetry()
+    ProcessCollector(registry=telemetry.registry)
+    telemetry.set_build_info("1.2.3", "3.11.2")
+    telemetry.set_clock_skew(0.5)
+    telemetry.set_ledger_figures(
+        LedgerFigures(1, 1, 0, 4096, 1_700_000_000_000, 1_700_000_000_000, baseline_complete=True)
+    )
+    return join([TaskText().render(sample_snapshot(2, EVERYTHING), form), telemetry.render(form)], form)
 
 
 def test_a_whole_page_names_every_metric_of_the_catalogue_once() -> None:
