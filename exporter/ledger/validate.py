@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
-from ..task.model import Selection
+from ..task.model import Coding, Selection
 from . import schema
 
 
@@ -27,7 +27,18 @@ class Binding:
     @property
     def digest(self) -> str:
         """A fingerprint: a further search parameter could hold an identifier, so the text itself is not kept."""
-        return hashlib.sha256(repr((self.url.rstrip("/"), self.selection)).encode()).hexdigest()
+        return hashlib.sha256(self._text.encode()).hexdigest()
+
+    @property
+    def _text(self) -> str:
+        """Spell the source exactly as every released version did: ledgers hold the digest of this text."""
+        tag, code = _coding_text(self.selection.tag), _coding_text(self.selection.code)
+        search = tuple((name, value) for name, value in self.selection.search)
+        return f"({self.url.rstrip('/')!r}, Selection(tag={tag}, code={code}, search={search!r}))"
+
+
+def _coding_text(coding: Coding | None) -> str:
+    return "None" if coding is None else f"Coding(system={coding.system!r}, code={coding.code!r})"
 
 
 def check_kind(connection: sqlite3.Connection, path: str) -> None:

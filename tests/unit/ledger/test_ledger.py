@@ -249,6 +249,7 @@ def test_a_first_start_that_was_killed_leaves_nothing_that_would_be_refused_late
         script = f"""
             import sqlite3, os, sys
             from exporter.ledger import open as files
+            from exporter.task.model import Selection
 
             steps = iter(range(1000))
 
@@ -267,11 +268,11 @@ def test_a_first_start_that_was_killed_leaves_nothing_that_would_be_refused_late
 
             connect = sqlite3.connect
             files.sqlite3.connect = lambda *args, **more: connect(*args, factory=Dying, **more)
-            files.open_ledger(sys.argv[1], files.Binding("http://x/y", None), files.PairRule())
+            files.open_ledger(sys.argv[1], files.Binding("http://x/y", Selection()), files.PairRule())
         """
         command = [sys.executable, "-c", textwrap.dedent(script), str(path)]
         killed += subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
-        ledger, aside = open_ledger(str(path), Binding("http://x/y", None), PairRule())  # type: ignore[arg-type]
+        ledger, aside = open_ledger(str(path), Binding("http://x/y", Selection()), PairRule())
         assert aside is None
         ledger.close()
         path.unlink()
