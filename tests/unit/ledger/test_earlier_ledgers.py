@@ -16,7 +16,7 @@ from exporter.ledger import Binding
 from exporter.task.model import Coding, Event, Selection, Snapshot
 from tests.support.builders import by_display, completed, concept, failed, meta, task
 from tests.support.fake import BASE
-from tests.support.readings import tasks, totals
+from tests.support.readings import errors, tasks, totals
 from tests.support.rig import SELECTION, Rig
 
 HOLD = 120.0
@@ -123,7 +123,7 @@ def test_what_is_stored_is_what_the_earlier_version_stored(tmp_path: Path, name:
 def test_an_earlier_ledger_shows_the_counters_that_it_showed_and_goes_on_counting(tmp_path: Path) -> None:
     found = continued(tmp_path, "complete")
     rig = found.start(found.earlier)
-    assert rig.aside is None
+    assert errors(rig) == {}
     before = {
         "created": {"": 1},
         "transition": {"in-progress": 1, "completed": 4, "failed": 2},
