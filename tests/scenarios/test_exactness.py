@@ -914,7 +914,7 @@ def test_a_scrape_that_waits_while_a_comparison_polls_gets_that_poll() -> None:
         rig.store.put(task(f"burst-{number:05}"))
         rig.clock.advance(0.1)
     rig.clock.advance(rig.comparisons.open_interval + 1)
-    since = f"ge{format_instant(rig.context.ledger.instant(StateKey.WATERMARK) or 0)}"
+    since = f"ge{format_instant(rig.ledger.instant(StateKey.WATERMARK) or 0)}"
     scrapes = []
     poll_for_sweep = rig.worker._poll_for
 

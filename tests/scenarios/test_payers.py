@@ -200,8 +200,8 @@ def test_pairs_past_the_cap_are_not_kept(tmp_path: Path) -> None:
 def test_what_is_counted_of_pairs_past_the_cap_has_an_end() -> None:
     rig = at_rest(crowd(10_100, pairs_max=2).start())
     assert capped(rig) == 10_000
-    assert rig.context.ledger is not None
-    assert len(rig.context.ledger._capped._met) <= 10_000
+    assert rig.ledger is not None
+    assert len(rig.ledger._capped._met) <= 10_000
 
 
 def test_a_restart_does_not_resolve_the_alert_about_capped_pairs(tmp_path: Path) -> None:
@@ -238,14 +238,14 @@ def test_own_slots_stay_when_the_cap_is_lowered(tmp_path: Path) -> None:
 
 def test_the_refused_page_of_a_full_disk_adds_no_capped_pair() -> None:
     rig = at_rest(crowd(4, pairs_max=2).start())
-    assert rig.context.ledger is not None
+    assert rig.ledger is not None
     for n in range(3_000):
         rig.store.put(completed(f"burst-{n:032}", owner=by_display("Newcomer"), requester=None))
-    rig.context.ledger._read(f"PRAGMA max_page_count = {rig.context.ledger._read('PRAGMA page_count')[0][0]}")
+    rig.ledger._read(f"PRAGMA max_page_count = {rig.ledger._read('PRAGMA page_count')[0][0]}")
     rig.scrape()
     assert errors(rig) == {"ledger": 1}
     assert capped(rig) == 2
-    rig.context.ledger._read("PRAGMA max_page_count = 1000000")
+    rig.ledger._read("PRAGMA max_page_count = 1000000")
     rig.scrape()
     assert capped(rig) == 3
 
@@ -425,16 +425,16 @@ def test_an_answer_for_a_page_that_was_lost_is_kept_with_the_next_one() -> None:
     rig = filled(organization("one", "One"), owned("a"), organization("two", "Two"))
     server = Organizations(rig)
     at_rest(rig.start())
-    assert rig.context.ledger is not None
+    assert rig.ledger is not None
     for n in range(1_000):
         rig.store.put(owned(f"burst-{n:032}", "Organization/two"))
-    rig.context.ledger._read(f"PRAGMA max_page_count = {rig.context.ledger._read('PRAGMA page_count')[0][0]}")
+    rig.ledger._read(f"PRAGMA max_page_count = {rig.ledger._read('PRAGMA page_count')[0][0]}")
     rig.scrape()
     assert errors(rig) == {"ledger": 1}
-    assert rig.context.ledger.organizations() == {"Organization/one": "One"}
-    rig.context.ledger._read("PRAGMA max_page_count = 1000000")
+    assert rig.ledger.organizations() == {"Organization/one": "One"}
+    rig.ledger._read("PRAGMA max_page_count = 1000000")
     rig.scrape()
-    assert rig.context.ledger.organizations() == {"Organization/one": "One", "Organization/two": "Two"}
+    assert rig.ledger.organizations() == {"Organization/one": "One", "Organization/two": "Two"}
     assert server.read == ["one", "two"]
 
 
@@ -445,8 +445,8 @@ def test_the_ledger_holds_so_many_answers_and_no_more(monkeypatch: pytest.Monkey
         rig.store.put(owned(f"t{n}", f"Organization/o{n}"))
     rig.clock.advance(60)
     at_rest(rig.start())
-    assert rig.context.ledger is not None
-    assert len(rig.context.ledger.organizations()) == 4
+    assert rig.ledger is not None
+    assert len(rig.ledger.organizations()) == 4
     compared(rig)
     assert by_payer(rig) == {f"Payer {n}": 1 for n in range(12)}
 

@@ -152,7 +152,7 @@ def test_q17_a_lagging_replica_is_asked_once_more_and_believed_no_further() -> N
     old.restore(lagging)
     replica = quirks.when(lambda request: "_id" not in dict(request.query), lambda _: fake.honest(lagging))
     rig.transport.answer = played(rig.store, replica)
-    rig.context.ledger._states["watermark"] = "0"  # so that the old version is on the page at all
+    rig.ledger._states["watermark"] = "0"  # so that the old version is on the page at all
     rig.scrape()
     assert tasks(rig) == {"in-progress": 1}
     assert totals(rig, Event.ANOMALY) == {}

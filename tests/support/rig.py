@@ -7,6 +7,7 @@ from typing import Any
 from exporter.app import Exporter, assemble
 from exporter.config import FhirSettings, PollSettings, ReconcileSettings, Settings
 from exporter.context import WalkContext
+from exporter.ledger import Ledger
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import Telemetry
@@ -69,6 +70,10 @@ class Rig:
     @property
     def context(self) -> WalkContext:
         return self._started.context
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._started.context.ledger
 
     @property
     def telemetry(self) -> Telemetry:

@@ -156,7 +156,6 @@ def test_an_earlier_ledger_shows_the_counters_that_it_showed_and_goes_on_countin
 def test_a_baseline_that_an_earlier_version_began_is_continued_and_counts_nothing(tmp_path: Path) -> None:
     found = continued(tmp_path, "broken-off")
     rig = found.start(found.earlier)
-    assert rig.ledger is not None
     assert not rig.ledger.baseline_complete
     assert rig.ledger.counters() == Snapshot()
     asked = rig.transport.count

@@ -447,8 +447,8 @@ def test_an_exporter_on_a_full_disk_shows_what_was_committed_and_recovers() -> N
     rig.clock.advance(60)
     rig.start().settle()
     before = rig.scrape()
-    assert rig.context.ledger is not None
-    fill_up(rig.context.ledger)
+    assert rig.ledger is not None
+    fill_up(rig.ledger)
     for n in range(3_000):
         rig.store.put(completed(f"p2p-task-{n:032}"))
     text = rig.scrape()
@@ -457,7 +457,7 @@ def test_an_exporter_on_a_full_disk_shows_what_was_committed_and_recovers() -> N
     assert "2 000" not in text
     assert tasks(rig) == {"requested": 1}
     assert _counters(text) == _counters(before)
-    make_room(rig.context.ledger)
+    make_room(rig.ledger)
     rig.scrape()
     rig.settle()
     rig.scrape()
@@ -568,15 +568,15 @@ def test_a_full_comparison_forgets_after_thirty_days() -> None:
     rig.start().settle()
     rig.store.delete("goes")
     rig.sweep()
-    assert rig.context.ledger is not None
+    assert rig.ledger is not None
     for days in (29, 2):
-        remembered = rig.context.ledger.known(["goes"])
+        remembered = rig.ledger.known(["goes"])
         assert set(remembered) == {"goes"}
         rig.clock.advance(days * 86_400)
         rig.scrape()
         while rig.worker.rest_seconds() <= 0:
             rig.worker.step()
-    assert set(rig.context.ledger.known(["goes", "stays"])) == {"stays"}
+    assert set(rig.ledger.known(["goes", "stays"])) == {"stays"}
 
 
 def test_what_a_sweep_misses_comes_in_lists_and_once() -> None:
