@@ -1,4 +1,4 @@
-"""What each command does, once its configuration is known to be right. Each returns the exit code.
+"""What each command does, once its configuration is known to be valid. Each returns the exit code.
 
 Here, and only here, the parts are put together: `assemble` does it for the commands and for the tests.
 
@@ -99,28 +99,28 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     stopped = _on_signals()
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
-    _tell(*address, poll_on_view=poll_on_view)
-    return _answer_until(stopped, exporter, worker, web)
+    _log_address(*address, open_page=poll_on_view)
+    return _serve_until(stopped, exporter, worker, web)
 
 
-def _tell(host: str, port: int, *, poll_on_view: bool) -> None:
-    """Log where we listen; the demo's own line is for a person who wants to look."""
+def _log_address(host: str, port: int, *, open_page: bool) -> None:
+    """Log where the exporter listens; `open_page` adds the URL for a person at a browser."""
     event(logger, logging.INFO, "listening", address=f"{host}:{port}", version=version("fhir-task-exporter"))
     if host not in {"127.0.0.1", "::1"}:
-        event(logger, logging.WARNING, "whoever reaches this address can read the metrics", address=f"{host}:{port}")
-    if poll_on_view:
-        event(logger, logging.INFO, "open this page", url=f"http://{_dialled(host)}:{port}/")
+        event(logger, logging.WARNING, "metrics are served without authentication", address=f"{host}:{port}")
+    if open_page:
+        event(logger, logging.INFO, "open this page", url=f"http://{_browser_host(host)}:{port}/")
 
 
-def _dialled(host: str) -> str:
-    """Say what to type for an address that we are bound to; every address is this machine's own, too."""
+def _browser_host(host: str) -> str:
+    """Give the host to put into a URL: this machine where all its addresses are bound."""
     address = ip_address(host)
     if address.is_unspecified:
         return "127.0.0.1"
     return host if address.version == 4 else f"[{host}]"  # noqa: PLR2004 - the version of IP
 
 
-def _answer_until(
+def _serve_until(
     stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: Web[PublishedSnapshot]
 ) -> int:
     while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
@@ -150,21 +150,21 @@ def once(settings: Settings) -> int:
 
 
 def check(settings: Settings) -> int:
-    """Say in plain words what the server is and holds."""
+    """Try the configuration and the connection, and print what was found."""
     from .check.run import examine
 
     return examine(settings, fhir_server(settings, Telemetry()))
 
 
 def demo(settings: DemoSettings) -> int:
-    """Answer scrapes of a simulated network of payers; what a person sees with curl is live."""
+    """Serve a simulated network of payers; the hold is 0, so that what a person sees with curl is live."""
     from .demo.app import Demo, asgi
 
     def simulate(address: str) -> object:
         return asgi(Demo(SystemClock().wall, f"{address}/fhir", speed=settings.speed).answer)
 
     url = f"{host(simulate)}/fhir"
-    event(logger, logging.INFO, "a simulated FHIR server is at", url=url)
+    event(logger, logging.INFO, "simulated FHIR server started", url=url)
     shown = Settings(fhir=FhirSettings(url=url), ledger=":memory:", hold=0.0, web=settings.web, log=settings.log)
     return serve(shown, poll_on_view=True)
 
@@ -199,7 +199,9 @@ def _ledger(settings: Settings, telemetry: Telemetry) -> Ledger:
     ledger, aside = open_ledger(settings.ledger, binding, rule)
     if aside is not None:
         telemetry.count_error(ErrorReason.LEDGER)
-        event(logger, logging.ERROR, "the ledger was damaged; it was set aside and a new one created", kept=str(aside))
+        event(
+            logger, logging.ERROR, "the ledger is damaged; it was set aside and a new one was created", kept=str(aside)
+        )
     return ledger
 
 
