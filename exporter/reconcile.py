@@ -34,7 +34,7 @@ from .ledger.state import StateKey
 from .refresh import refresh_names
 from .task.lifecycle import Observation, vanish
 from .task.model import DIGEST, TERMINAL, Instant, Status
-from .task.rows import Gone, Row
+from .task.rows import Removal, Row
 from .task.search import Bound, Search, Slice
 from .walk import Walk, absorb
 
@@ -306,8 +306,8 @@ def _search_by_id(desk: Desk, ids: Sequence[str]) -> _LookUp:
         changes = absorb(desk, window, page.tasks, seen, lambda _: None)
     found = {task.id for task in page.tasks}
     young = range(now - max(desk.rules.overlap, SETTLING), now + 1)
-    rows = (row for id_, row in desk.ledger.known(ids).items() if id_ not in found and row.gone is None)
-    return _LookUp(len(changes.rows), [row for row in rows if row.seen not in young and row.updated not in young])
+    rows = (row for id_, row in desk.ledger.known(ids).items() if id_ not in found and row.removal is None)
+    return _LookUp(len(changes.rows), [row for row in rows if row.first_seen not in young and row.updated not in young])
 
 
 def _status_of(desk: Desk, row: Row) -> int:
@@ -324,17 +324,17 @@ def _status_of(desk: Desk, row: Row) -> int:
         return 0
 
 
-def _fate(desk: Desk, row: Row, status: int, blind: bool) -> Gone | None:
+def _fate(desk: Desk, row: Row, status: int, blind: bool) -> Removal | None:
     """Judge by the status of a read whether a Task is gone. One that is there may have left the operator's filter."""
     if status == HTTPStatus.GONE or (status == HTTPStatus.NOT_FOUND and not blind):
-        return Gone.DELETED
+        return Removal.DELETED
     if status != HTTPStatus.OK or not desk.server.filtered:
         return None
     with desk.server.window() as window:
-        return None if window.read([row.id]).tasks else Gone.UNTAGGED
+        return None if window.read([row.id]).tasks else Removal.UNTAGGED
 
 
-def _drop(desk: Desk, row: Row, why: Gone | None) -> int:
+def _drop(desk: Desk, row: Row, why: Removal | None) -> int:
     """Let go of a Task, unless a poll has seen it meanwhile; returns how many were dropped."""
     if why is None or desk.ledger.known([row.id]).get(row.id) != row:
         return 0

@@ -256,7 +256,11 @@ class Walk:
 
 
 def absorb(
-    desk: Desk, window: FhirWindow, tasks: Sequence[Task], occasion: Observation, finish: Callable[[Transaction], None]
+    desk: Desk,
+    window: FhirWindow,
+    tasks: Sequence[Task],
+    observation: Observation,
+    finish: Callable[[Transaction], None],
 ) -> Changes:
     """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
     known = desk.ledger.known([task.id for task in tasks])
@@ -269,7 +273,7 @@ def absorb(
     with desk.ledger.transaction() as tx:
         slots = tx.slots(pair for pair in pairs if pair != NO_PAIR)
         placed = [(task, slots.get(pair, NO_PAIR)) for task, pair in zip(tasks, pairs, strict=True)]
-        changes = compare(known, placed, occasion)
+        changes = compare(known, placed, observation)
         tx.apply(changes)
         desk.keep_names(tx)
         finish(tx)
