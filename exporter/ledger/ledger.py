@@ -13,7 +13,7 @@ from ..errors import LedgerFailed
 from ..metrics.vocabulary import LedgerFigures
 from ..task.model import Anomaly, Instant, Snapshot, Status
 from ..task.pairs import PairRule
-from ..task.rows import Gone, Row
+from ..task.rows import Removal, Row
 from ..task.search import Bound, Slice
 from . import statements as sql
 from .pairs import Capped, PairBook
@@ -85,8 +85,18 @@ class Ledger:
     def _row(self, row: tuple[str, str, int, int, str, int, int | None, int, int, int, str | None, int]) -> Row:
         id_, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at = row
         return Row(
-            *(id_, version, updated, highest, Status(status), self.pairs.pair(pair), authored, seen),
-            *(bool(missed), kinds, Gone(gone) if gone else None, gone_at),
+            id=id_,
+            version=version,
+            updated=updated,
+            max_version_counted=highest,
+            status=Status(status),
+            pair=self.pairs.pair(pair),
+            authored=authored,
+            first_seen=seen,
+            deadline_missed=bool(missed),
+            anomaly_bits=kinds,
+            removal=Removal(gone) if gone else None,
+            removed_at=gone_at,
         )
 
     def _read(self, statement: str, values: dict[str, object] | None = None) -> list[tuple]:  # type: ignore[type-arg]

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from ..task.lifecycle import Changes, bucket
+from ..task.lifecycle import Changes, bucket_index
 from ..task.model import FIRST_SHOWN, NO_PAIR, OTHER_PAIR, Event, Instant, Pair, PairStatus, Series, Snapshot, Status
 from ..task.rows import Row
 from . import statements as sql
@@ -93,8 +93,8 @@ class Transaction:
     def _admit(self, pair: Pair) -> Pair:
         self._begin()
         self._connection.execute(sql.ADD_PAIR, self._pairs.add(pair))
-        for fact, label in FIRST_SHOWN:
-            self._count(Series(fact, pair, label), 0)
+        for event, label in FIRST_SHOWN:
+            self._count(Series(event, pair, label), 0)
         return pair
 
     def learn(self, answers: Mapping[str, str | None]) -> None:
@@ -117,7 +117,7 @@ class Transaction:
         number = self._pairs.number
         if self.sweeping:
             # A temporary table, outside the transaction: that a Task was seen stays true if this fails.
-            self._connection.executemany(sql.SIGHTED, [(id_,) for id_ in changes.sighted])
+            self._connection.executemany(sql.SIGHTED, [(id_,) for id_ in changes.seen_ids])
         if not (changes.rows or changes.counts):
             return
         self._begin()
@@ -126,7 +126,7 @@ class Transaction:
             self._rows.write([_values(row, number(row.pair)) for row in changes.rows.values()])
         self._many(sql.TALLY, [_keyed(number, key, n=n) for key, n in changes.tasks.items() if n])
         self._many(sql.ANOMALOUS, [{"kind": kind, "n": n} for kind, n in changes.anomalous.items() if n])
-        self._many(sql.LATEST, [_keyed(number, key, at=at) for key, at in changes.latest.items()])
+        self._many(sql.LATEST, [_keyed(number, key, at=at) for key, at in changes.last_transition.items()])
         for series, n in changes.counts.items():
             if n:
                 self._count(series, n)
@@ -140,18 +140,18 @@ class Transaction:
     def _observe(self, pair: Pair, status: Status, seconds: float) -> None:
         series = Series(Event.DURATION, pair, status)
         self._count(series, 0)
-        self._count_part(series, bucket(seconds), 1)
+        self._count_part(series, bucket_index(seconds), 1)
         self._count_part(series, SUM_PART, seconds)
 
     def _count(self, series: Series, n: int) -> None:
         """Add to a counter; a histogram's parts are all made at once, so that all are born together."""
-        parts = range(SUM_PART + 1) if series.fact is Event.DURATION else (0,)
+        parts = range(SUM_PART + 1) if series.event is Event.DURATION else (0,)
         for part in parts:
             self._count_part(series, part, n)
 
     def _count_part(self, series: Series, part: int, n: float) -> None:
         pair = self._pairs.number(series.pair or NO_PAIR)
-        values = {"fact": series.fact, "pair": pair, "label": series.label, "part": part, "n": n, "born": self.born}
+        values = {"fact": series.event, "pair": pair, "label": series.label, "part": part, "n": n, "born": self.born}
         self._begin()
         self._connection.execute(sql.COUNT, values)
         self.memory.counts = None

@@ -83,7 +83,7 @@ PAIR = (SOURCE, REQUESTING)
 HELD = "A new event may show --series.hold late, so that increase() sees it"
 POLLED = "as of the last complete poll"
 
-FACTS: Mapping[Event, Definition] = {
+EVENTS: Mapping[Event, Definition] = {
     Event.CREATED: Definition(
         "fhir_task_created_total",
         MetricType.COUNTER,
@@ -312,5 +312,5 @@ PROCESS = (
 )
 """What prometheus-client tells of any process on Linux: listed here for the documents, worded there."""
 
-TASKS = (*GAUGES.values(), *FACTS.values())
+TASKS = (*GAUGES.values(), *EVENTS.values())
 CATALOGUE = (*TASKS, *OWN.values(), *PROCESS)

@@ -34,7 +34,7 @@ from ..task.model import (
     Snapshot,
     Status,
 )
-from .catalogue import FACTS, GAUGES
+from .catalogue import EVENTS, GAUGES
 from .negotiation import Format, join
 
 Labels = tuple[str, ...]
@@ -84,12 +84,14 @@ def _gauges(gauges: Gauges, pairs: Iterable[Pair]) -> Iterator[Metric]:
 
 
 def _counters(counts: Mapping[Series, int], pairs: Iterable[Pair]) -> Iterator[Metric]:
-    shown: dict[Event, Samples] = {fact: _zeros(pairs, _first(fact)) for fact in Event if fact is not Event.DURATION}
+    shown: dict[Event, Samples] = {
+        event: _zeros(pairs, _first(event)) for event in Event if event is not Event.DURATION
+    }
     shown[Event.ANOMALY] = _zeros(NO_PAYERS, Anomaly)
     for series, count in counts.items():
-        shown[series.fact][_labels(series.pair, series.label)] = count
-    for fact, samples in shown.items():
-        definition = FACTS[fact]
+        shown[series.event][_labels(series.pair, series.label)] = count
+    for event, samples in shown.items():
+        definition = EVENTS[event]
         yield from _filled(
             CounterMetricFamily(definition.name, definition.help, labels=definition.label_names), samples
         )
@@ -98,7 +100,7 @@ def _counters(counts: Mapping[Series, int], pairs: Iterable[Pair]) -> Iterator[M
 def _durations(durations: Mapping[PairStatus, Histogram], pairs: Iterable[Pair]) -> Iterator[Metric]:
     first = product(pairs, map(Status, _first(Event.DURATION)))
     shown = {PairStatus(*key): NO_DURATIONS for key in first} | dict(durations)
-    definition = FACTS[Event.DURATION]
+    definition = EVENTS[Event.DURATION]
     family = HistogramMetricFamily(definition.name, definition.help, labels=definition.label_names, unit="seconds")
     for (pair, status), histogram in sorted(shown.items()):
         buckets = list(zip(BOUNDS, accumulate(histogram.counts), strict=True))
@@ -107,9 +109,9 @@ def _durations(durations: Mapping[PairStatus, Histogram], pairs: Iterable[Pair])
         yield family
 
 
-def _first(fact: Event) -> tuple[str, ...]:
-    """Tell with which labels every pair shows a fact at 0."""
-    return tuple(label for each, label in FIRST_SHOWN if each is fact)
+def _first(event: Event) -> tuple[str, ...]:
+    """List the labels with which every pair has an event at 0."""
+    return tuple(label for each, label in FIRST_SHOWN if each is event)
 
 
 def _filled(family: CounterMetricFamily | GaugeMetricFamily, samples: Samples) -> Iterator[Metric]:

@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..task.lifecycle import Observation, vanish
 from ..task.model import DIGEST
-from ..task.rows import Gone, Row
+from ..task.rows import Removal, Row
 from ..task.search import Search, Slice
 from ..walk import absorb
 from .failures import retried
@@ -83,8 +83,8 @@ def _search_by_id(context: WalkContext, ids: Sequence[str]) -> _LookUp:
         changes = absorb(context, window, page.tasks, seen, lambda _: None)
     found = {task.id for task in page.tasks}
     young = range(now - max(context.rules.overlap_ms, SETTLING_MS), now + 1)
-    rows = (row for id_, row in context.ledger.known(ids).items() if id_ not in found and row.gone is None)
-    return _LookUp(len(changes.rows), [row for row in rows if row.seen not in young and row.updated not in young])
+    rows = (row for id_, row in context.ledger.known(ids).items() if id_ not in found and row.removal is None)
+    return _LookUp(len(changes.rows), [row for row in rows if row.first_seen not in young and row.updated not in young])
 
 
 def _status_of(context: WalkContext, row: Row) -> int:
@@ -101,17 +101,17 @@ def _status_of(context: WalkContext, row: Row) -> int:
         return 0
 
 
-def _removal(context: WalkContext, row: Row, status: int, blind: bool) -> Gone | None:
+def _removal(context: WalkContext, row: Row, status: int, blind: bool) -> Removal | None:
     """Judge by the status of a read whether a Task is gone. One that is there may have left the operator's filter."""
     if status == HTTPStatus.GONE or (status == HTTPStatus.NOT_FOUND and not blind):
-        return Gone.DELETED
+        return Removal.DELETED
     if status != HTTPStatus.OK or not context.server.filtered:
         return None
     with context.server.window() as window:
-        return None if window.read([row.id]).tasks else Gone.UNTAGGED
+        return None if window.read([row.id]).tasks else Removal.UNTAGGED
 
 
-def _drop(context: WalkContext, row: Row, removal: Gone | None) -> int:
+def _drop(context: WalkContext, row: Row, removal: Removal | None) -> int:
     """Let go of a Task, unless a poll has seen it meanwhile; returns how many were dropped."""
     if removal is None or context.ledger.known([row.id]).get(row.id) != row:
         return 0

@@ -1,7 +1,7 @@
-"""Which changes of a Task we notice, and what each one means.
+"""Which changes of a Task are noticed, and what each one means.
 
-Rule 1: every judgement about a change is made in this file; nobody else compares versions or statuses.
-Rule 2: nothing here knows the network, the ledger or the time; a walk says when it looked.
+Rule 1: every decision about a change is made in this file; nothing else compares versions or statuses.
+Rule 2: nothing here knows the network, the ledger or the time; a walk passes the time at which it looked.
 
 See docs/design.md#exact-counters, docs/design.md#durations, docs/design.md#deadlines.
 """
@@ -26,8 +26,8 @@ from .model import (
     Status,
     Task,
 )
-from .rows import BITS, Gone, Row, mask, unmask
-from .versions import Verdict, number, rank, verdict
+from .rows import ANOMALY_BITS, Removal, Row, pack_anomalies, unpack_anomalies
+from .versions import Verdict, verdict, version_number, version_rank
 
 FUTURE_TOLERANCE = 60_000
 """Milliseconds that a stamp may be ahead of the server's clock: the `Date` header has whole seconds, nodes differ."""
@@ -38,7 +38,7 @@ LONGEST_DURATION = 10 * 365 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """When and why a walk looked.
+    """When and why a walk looked at the server.
 
     `now` is the server's clock. In the baseline nothing is `counting`. `joining`, given by the full comparison,
     is the server's clock at the start of the baseline: unknown Tasks stamped before it join the baseline late.
@@ -52,181 +52,196 @@ class Observation:
 
 @dataclass(slots=True)
 class Changes:
-    """What one page changes: rows to write, gauges to move by so much, facts to count.
+    """What one page changes: rows to write, differences to add to gauges, events to count.
 
-    `earliest` is the smallest stamp among counted versions, for the lateness we show; `sighted` names every Task on it.
+    `seen_ids` lists every Task of the page. `durations` are in seconds. `earliest` is the smallest stamp among counted
+    versions, from which the lateness metric is observed.
     """
 
-    sighted: list[str] = field(default_factory=list)
+    seen_ids: list[str] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
     tasks: Counter[PairStatus] = field(default_factory=Counter)
     anomalous: Counter[Anomaly] = field(default_factory=Counter)
     counts: Counter[Series] = field(default_factory=Counter)
     durations: list[tuple[PairStatus, float]] = field(default_factory=list)
-    latest: dict[PairStatus, Instant] = field(default_factory=dict)
+    last_transition: dict[PairStatus, Instant] = field(default_factory=dict)
     earliest: Instant | None = None
 
 
-def compare(known: Mapping[str, Row], sightings: Iterable[tuple[Task, Pair]], occasion: Observation) -> Changes:
-    """Judge every Task of a page, in order; the same Task may stand on it twice."""
+def compare(known: Mapping[str, Row], sightings: Iterable[tuple[Task, Pair]], observation: Observation) -> Changes:
+    """Compare every Task of a page with its row, in order; one page may hold the same Task twice."""
     changes = Changes()
     for task, pair in sightings:
         row = changes.rows.get(task.id) or known.get(task.id)
-        after = _judge(row, task, pair, occasion, changes)
-        changes.sighted.append(task.id)
+        after = _transition(row, task, pair, observation, changes)
+        changes.seen_ids.append(task.id)
         if after is not None and after != row:
-            _replace(row, after, changes)
+            _update_row(row, after, changes)
     return changes
 
 
-def vanish(rows: Iterable[Row], now: Instant, why: Gone = Gone.DELETED) -> Changes:
-    """Judge Tasks that the server no longer has, or no longer as ours."""
+def vanish(rows: Iterable[Row], now: Instant, why: Removal = Removal.DELETED) -> Changes:
+    """Remove Tasks that the server no longer has, or that no longer match the selection."""
     changes = Changes()
     for row in rows:
-        _replace(row, _drop(row, why, now, changes), changes)
+        _update_row(row, _remove(row, why, now, changes), changes)
     return changes
 
 
-def _replace(before: Row | None, after: Row, changes: Changes) -> None:
-    """Book a row and move the gauges from what was to what is."""
+def _update_row(before: Row | None, after: Row, changes: Changes) -> None:
+    """Replace a row, and move the gauges from its old values to its new ones."""
     changes.rows[after.id] = after
     if before is not None and before.present:
         changes.tasks[PairStatus(before.pair, before.status)] -= 1
     if after.present:
         changes.tasks[PairStatus(after.pair, after.status)] += 1
-    old = before.kinds if before is not None and before.gone is None else 0
-    new = after.kinds if after.gone is None else 0
+    old = before.anomaly_bits if before is not None and before.removal is None else 0
+    new = after.anomaly_bits if after.removal is None else 0
     if old != new:
-        changes.anomalous.update(unmask(new & ~old))
-        changes.anomalous.subtract(unmask(old & ~new))
+        changes.anomalous.update(unpack_anomalies(new & ~old))
+        changes.anomalous.subtract(unpack_anomalies(old & ~new))
 
 
-def _judge(row: Row | None, task: Task, pair: Pair, occasion: Observation, changes: Changes) -> Row | None:
-    """Return the row as it should be; None where there is nothing to remember."""
+def _transition(row: Row | None, task: Task, pair: Pair, observation: Observation, changes: Changes) -> Row | None:
+    """Return the row as it is after this version was seen; None where there is nothing to remember."""
     what = verdict(row, task)
     if not task.tagged:
-        return _untag(row, occasion, changes)
-    if row is None or (row.gone is Gone.DELETED and what is Verdict.NEWER):
-        return _meet(task, pair, occasion, changes)
+        return _remove_untagged(row, observation, changes)
+    if row is None or (row.removal is Removal.DELETED and what is Verdict.NEWER):
+        return _add_new(task, pair, observation, changes)
     if what is Verdict.RECREATED:
-        if row.gone is None and occasion.counting:
-            _drop(row, Gone.DELETED, occasion.now, changes)
-        return _meet(task, pair, occasion, changes)
+        if row.removal is None and observation.counting:
+            _remove(row, Removal.DELETED, observation.now, changes)
+        return _add_new(task, pair, observation, changes)
     if what is Verdict.NEWER:
-        return _advance(row, task, pair, occasion, changes)
-    if what is Verdict.STALE and occasion.counting:
+        return _apply_newer(row, task, pair, observation, changes)
+    if what is Verdict.STALE and observation.counting:
         changes.counts[Series(Event.ANOMALY, None, Anomaly.WENT_BACK)] += 1
-    return _recall(row, task, pair, occasion)
+    return _apply_uncounted(row, task, pair, observation)
 
 
-def _untag(row: Row | None, occasion: Observation, changes: Changes) -> Row | None:
-    """Let go of a Task without our tag: if it was ours, it has vanished.
+def _remove_untagged(row: Row | None, observation: Observation, changes: Changes) -> Row | None:
+    """Remove a Task that lost its tag; one that was never tagged leaves nothing.
 
-    The version stays the one that was ours: what it became meanwhile is news when it is tagged again.
+    The row keeps the last tagged version: what the Task became meanwhile is news when it is tagged again.
     """
-    if row is None or row.gone is not None:
+    if row is None or row.removal is not None:
         return row
-    if not occasion.counting:
-        return row._replace(gone=Gone.UNTAGGED, gone_at=occasion.now)
-    return _drop(row, Gone.UNTAGGED, occasion.now, changes)
+    if not observation.counting:
+        return row._replace(removal=Removal.UNTAGGED, removed_at=observation.now)
+    return _remove(row, Removal.UNTAGGED, observation.now, changes)
 
 
-def _drop(row: Row, why: Gone, now: Instant, changes: Changes) -> Row:
+def _remove(row: Row, why: Removal, now: Instant, changes: Changes) -> Row:
     if row.usable:
         changes.counts[Series(Event.VANISHED, row.pair)] += 1
-    return row._replace(gone=why, gone_at=now)
+    return row._replace(removal=why, removed_at=now)
 
 
-def _meet(task: Task, pair: Pair, occasion: Observation, changes: Changes) -> Row:
-    """See a Task for the first time."""
-    counting = occasion.counting
-    if occasion.joining is not None and task.updated < occasion.joining:
+def _add_new(task: Task, pair: Pair, observation: Observation, changes: Changes) -> Row:
+    """Make the row of a Task that is seen for the first time, and count it."""
+    counting = observation.counting
+    if observation.joining is not None and task.updated < observation.joining:
         counting = False
         changes.counts[Series(Event.ANOMALY, None, Anomaly.LATE_OLD)] += 1
-    missed = _missed(task, occasion.now, occasion)
+    missed = _ended_late(task, observation.now, observation)
     if not counting:  # overdue already: overdue, but not counted as missed later
-        missed |= occasion.deadline.due(task.authored or occasion.now) < occasion.now
-    row = _row(task, pair, occasion, missed=missed)
+        missed |= observation.deadline.due(task.authored or observation.now) < observation.now
+    row = _new_row(task, pair, observation)._replace(deadline_missed=missed)
     if counting:
         _count_anomalies(task, row, changes)
         if row.usable:
             changes.counts[Series(Event.CREATED, pair)] += 1
-            _count_entry(None, task, pair, changes)
+            _count_status_entered(None, task, pair, changes)
             changes.counts[Series(Event.DEADLINE_MISSED, pair)] += missed
     if row.usable:
-        _note_latest(task, pair, occasion, changes)
+        _update_last_transition(task, pair, observation, changes)
     return row
 
 
-def _advance(row: Row, task: Task, pair: Pair, occasion: Observation, changes: Changes) -> Row:
-    """See a newer version of a known Task. Only one above the highest ever counted is counted."""
+def _apply_newer(row: Row, task: Task, pair: Pair, observation: Observation, changes: Changes) -> Row:
+    """Apply a newer version of a known Task. It is counted only if it is above every version counted before."""
     if row.pair == NO_PAIR and task.usable:
-        return _meet(task, pair, occasion, changes)
-    after = _follow(row, task, pair, occasion)
+        return _add_new(task, pair, observation, changes)
+    after = _row_of_version(row, task, pair, observation)
     entered = task.status != row.status
-    missed = row.missed or (entered and _missed(task, row.seen, occasion))
-    highest, fresh = _height(row, after)
-    if fresh and occasion.counting:
+    missed = row.deadline_missed or (entered and _ended_late(task, row.first_seen, observation))
+    max_version, uncounted = _max_version(row, after)
+    if uncounted and observation.counting:
         _count_anomalies(task, after, changes)
         if entered and after.usable:
-            _count_entry(row.status, task, pair, changes)
-            changes.counts[Series(Event.DEADLINE_MISSED, pair)] += missed and not row.missed
-    if entered and after.usable and fresh:
-        _note_latest(task, pair, occasion, changes)
-    return after._replace(highest=highest, seen=row.seen, missed=missed)
+            _count_status_entered(row.status, task, pair, changes)
+            changes.counts[Series(Event.DEADLINE_MISSED, pair)] += missed and not row.deadline_missed
+    if entered and after.usable and uncounted:
+        _update_last_transition(task, pair, observation, changes)
+    return after._replace(max_version_counted=max_version, first_seen=row.first_seen, deadline_missed=missed)
 
 
-def _height(row: Row, after: Row) -> tuple[int, bool]:
-    """Give the highest rank counted from now on, and whether a newer version is above the one so far.
+def _max_version(row: Row, after: Row) -> tuple[int, bool]:
+    """Return the highest rank counted from now on, and whether the newer version is above the one so far.
 
     Numbers and stamps have no common order: a number that could not be read once must not hide those that follow.
     """
-    opaque = number(after.version) is None
-    if opaque == (number(row.version) is None):
-        return max(after.highest, row.highest), after.highest > row.highest or (opaque and after.highest == row.highest)
-    return (row.highest if opaque else after.highest), True
+    old, new = row.max_version_counted, after.max_version_counted
+    opaque = version_number(after.version) is None
+    if opaque == (version_number(row.version) is None):
+        return max(new, old), new > old or (opaque and new == old)
+    return (old if opaque else new), True
 
 
-def _recall(row: Row, task: Task, pair: Pair, occasion: Observation) -> Row:
-    """See again what we know, or an older version that the server insists on: gauges only."""
-    return _follow(row, task, pair, occasion)._replace(highest=row.highest, seen=row.seen, missed=row.missed)
+def _apply_uncounted(row: Row, task: Task, pair: Pair, observation: Observation) -> Row:
+    """Apply a known version, or an older one that the server insists on: gauges only."""
+    return _row_of_version(row, task, pair, observation)._replace(
+        max_version_counted=row.max_version_counted,
+        first_seen=row.first_seen,
+        deadline_missed=row.deadline_missed,
+    )
 
 
-def _follow(row: Row, task: Task, pair: Pair, occasion: Observation) -> Row:
-    """Make the row of another version.
+def _row_of_version(row: Row, task: Task, pair: Pair, observation: Observation) -> Row:
+    """Make the row of another version of a known Task.
 
-    One that is no exchange keeps whose it was, and its status: as ours again it is not new and may enter another one.
+    A version that is no exchange keeps pair and status of the one before: when the Task is an exchange again, it is not
+    new, and may enter another status.
     """
-    after = _row(task, pair, occasion)
+    after = _new_row(task, pair, observation)
     if after.usable or (row.pair == NO_PAIR and Anomaly.UNPARSABLE not in task.anomalies):
         return after
     return after._replace(pair=row.pair, status=row.status)
 
 
-def _row(task: Task, pair: Pair, occasion: Observation, *, missed: bool = False) -> Row:
-    kinds = mask(task.anomalies) if task.anomalies else 0
-    if task.updated > occasion.now + FUTURE_TOLERANCE:
-        kinds |= BITS[Anomaly.FUTURE_STAMP]
+def _new_row(task: Task, pair: Pair, observation: Observation) -> Row:
+    bits = pack_anomalies(task.anomalies) if task.anomalies else 0
+    if task.updated > observation.now + FUTURE_TOLERANCE:
+        bits |= ANOMALY_BITS[Anomaly.FUTURE_STAMP]
     return Row(
-        *(task.id, task.version, task.updated, rank(task.version, task.updated), task.status, pair),
-        *(task.authored, occasion.now, missed, kinds),
+        id=task.id,
+        version=task.version,
+        updated=task.updated,
+        max_version_counted=version_rank(task.version, task.updated),
+        status=task.status,
+        pair=pair,
+        authored=task.authored,
+        first_seen=observation.now,
+        deadline_missed=False,
+        anomaly_bits=bits,
     )
 
 
-def _missed(task: Task, seen: Instant, occasion: Observation) -> bool:
-    """Judge a Task that ended: one still open is judged when a complete poll closes."""
-    began = seen if task.authored is None else task.authored
-    return task.status in TERMINAL and task.updated > occasion.deadline.due(began)
+def _ended_late(task: Task, first_seen: Instant, observation: Observation) -> bool:
+    """Whether a Task ended after its deadline; open ones are checked at the end of a complete poll."""
+    began = first_seen if task.authored is None else task.authored
+    return task.status in TERMINAL and task.updated > observation.deadline.due(began)
 
 
 def _count_anomalies(task: Task, row: Row, changes: Changes) -> None:
     if changes.earliest is None or task.updated < changes.earliest:
         changes.earliest = task.updated
-    for kind in unmask(row.kinds):
+    for kind in unpack_anomalies(row.anomaly_bits):
         changes.counts[Series(Event.ANOMALY, None, kind)] += 1
 
 
-def _count_entry(before: Status | None, task: Task, pair: Pair, changes: Changes) -> None:
+def _count_status_entered(before: Status | None, task: Task, pair: Pair, changes: Changes) -> None:
     """Count that a Task entered its status, on the pair and reason of this version."""
     counts = changes.counts
     counts[Series(Event.TRANSITION, pair, task.status)] += 1
@@ -237,24 +252,24 @@ def _count_entry(before: Status | None, task: Task, pair: Pair, changes: Changes
     if task.status is Status.COMPLETED:
         counts[Series(Event.ARCHIVED_DOCUMENT, pair)] += task.documents
         counts[Series(Event.COMPLETED_EMPTY, pair)] += task.outputs == 0
-    seconds = _duration(task)
+    seconds = _duration_seconds(task)
     if seconds is not None:
         changes.durations.append((PairStatus(pair, task.status), seconds))
 
 
-def _duration(task: Task) -> float | None:
+def _duration_seconds(task: Task) -> float | None:
     if task.status not in TIMED or task.authored is None:
         return None
     seconds = (task.updated - task.authored) / 1000
     return seconds if 0 <= seconds <= LONGEST_DURATION else None
 
 
-def _note_latest(task: Task, pair: Pair, occasion: Observation, changes: Changes) -> None:
+def _update_last_transition(task: Task, pair: Pair, observation: Observation, changes: Changes) -> None:
     """Remember when a status was last entered; a stamp ahead of the clock counts as now."""
-    key = PairStatus(pair, task.status)
-    changes.latest[key] = max(changes.latest.get(key, 0), min(task.updated, occasion.now))
+    key, latest = PairStatus(pair, task.status), changes.last_transition
+    latest[key] = max(latest.get(key, 0), min(task.updated, observation.now))
 
 
-def bucket(seconds: float) -> int:
+def bucket_index(seconds: float) -> int:
     """Find the bucket of a duration: the first bound not below it, or one past the last (Prometheus `le`)."""
     return next((place for place, bound in enumerate(DURATION_BUCKETS) if seconds <= bound), len(DURATION_BUCKETS))

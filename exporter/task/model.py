@@ -1,7 +1,7 @@
-"""The values that travel through the programme, and the closed words they are made of.
+"""The values that are passed through the program, and the closed vocabularies they are made of.
 
-Rule 1: every value here is frozen; nothing here does anything.
-Rule 2: a value past the decoder holds no text of the server's but names of payers and ids of Tasks.
+Rule 1: every value here is frozen and has no behavior.
+Rule 2: after decoding, names of payers and ids of Tasks are the only text of the server in any value.
 
 An *Instant* is whole milliseconds since 1970-01-01T00:00:00Z, as FHIR servers stamp versions.
 """
@@ -67,7 +67,7 @@ class Anomaly(StrEnum):
 
 
 LASTING = frozenset(Anomaly) - {Anomaly.WENT_BACK, Anomaly.LATE_OLD}
-"""What a Task can be seen to show now; the other two are events of one moment."""
+"""Anomalies that a Task can currently have; the other two are events of one moment."""
 
 REASONS = (
     "auth",
@@ -88,11 +88,11 @@ DURATION_BUCKETS = (
     *(5 * MINUTE, 15 * MINUTE, 1 * HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 12 * HOUR),
     *(1 * DAY, 2 * DAY, 4 * DAY, 7 * DAY, 14 * DAY),
 )
-"""Seconds. From a quick synchronous partner to the two weeks after which nobody waits any more."""
+"""Upper bounds in seconds: from a quick synchronous partner to two weeks, after which nobody waits any more."""
 
 
 class Pair(NamedTuple):
-    """Who answers (`Task.owner`) and who asks (`Task.requester`), as labels show them."""
+    """Who answers (`Task.owner`) and who asks (`Task.requester`), as in the labels."""
 
     source: str
     requesting: str
@@ -100,7 +100,7 @@ class Pair(NamedTuple):
 
 OTHER_PAIR = Pair(OTHER_PAYER, OTHER_PAYER)
 NO_PAIR = Pair("", "")
-"""Of Tasks that are no exchange, and of counters that belong to no pair; never a label."""
+"""For Tasks that are no exchange, and counters that belong to no pair; never a label."""
 
 
 class Coding(NamedTuple):
@@ -112,7 +112,7 @@ class Coding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which Tasks are ours: an absent coding switches its criterion off. `search` holds further parameters."""
+    """Which Tasks are monitored: an absent coding turns its criterion off. `search` holds further parameters."""
 
     tag: Coding | None = None
     code: Coding | None = None
@@ -120,7 +120,7 @@ class Selection:
 
 
 class Party(NamedTuple):
-    """A FHIR Reference to a payer, with all that may name it; nothing is resolved yet."""
+    """A FHIR Reference to a payer, with everything that may name it; not resolved yet."""
 
     reference: str | None = None
     kind: str | None = None
@@ -132,15 +132,15 @@ class Party(NamedTuple):
 
 
 DIGEST = "?"
-"""With what the id of a Task begins whose own could not be read; no FHIR id can."""
+"""The first character of the id that replaces an unreadable one; no FHIR id begins with it."""
 
 
 class Task(NamedTuple):
-    """One version of one Task, as the server told it.
+    """One version of one Task, as the server sent it.
 
     `reason` is set for failed Tasks only; `documents` counts the DocumentReference outputs, `outputs` all.
-    `tagged` tells whether it carries our tag: an untagged one is not ours (any more).
-    `anomalies` are those that the version shows by itself.
+    `tagged`: whether it has the tag of the selection; one without it is not monitored (any more).
+    `anomalies` are those that can be seen in this version alone.
     """
 
     id: str
@@ -163,13 +163,13 @@ class Task(NamedTuple):
 
     @property
     def usable(self) -> bool:
-        """Whether it is an exchange that we understand: not foreign, not unparsable."""
+        """Whether it is an exchange that could be read: not foreign, not unparsable."""
         return not self.anomalies & {Anomaly.FOREIGN, Anomaly.UNPARSABLE}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a search. `clock` is the server's own, None where it did not tell.
+    """One page of a search. `clock` is the server's own, None if it sent none.
 
     `matches` counts the entries that answer the search, usable or not; included ones and outcomes are no matches.
     """
@@ -181,7 +181,7 @@ class Page:
 
 
 class Event(StrEnum):
-    """What is counted. Each has one metric in `metrics/catalogue`."""
+    """What is counted. Each event has one metric in `metrics/catalogue`."""
 
     CREATED = "created"
     TRANSITION = "transition"
@@ -198,7 +198,7 @@ class Event(StrEnum):
 class Series(NamedTuple):
     """One counted series: `pair` is None for anomalies; `label` is the status, reason or kind, or empty."""
 
-    fact: Event
+    event: Event
     pair: Pair | None
     label: str = ""
 
@@ -213,11 +213,11 @@ FIRST_SHOWN: tuple[tuple[Event, str], ...] = (
     (Event.REOPENED, ""),
     (Event.VANISHED, ""),
 )
-"""Event and label of the series that every pair of payers shows from its first sight, at 0; the rest once met."""
+"""Event and label of the series that every pair has from the start, at 0; others appear with their first event."""
 
 
 class Histogram(NamedTuple):
-    """Observations per bucket, not cumulated; one more than DURATION_BUCKETS, for those past the last."""
+    """Observations per bucket, not cumulative; one more than DURATION_BUCKETS, for those past the last."""
 
     counts: tuple[int, ...]
     sum: float
@@ -233,7 +233,7 @@ class PairStatus(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What was true at the last complete poll. Instants are those of the FHIR server."""
+    """The values at the last complete poll. Instants are those of the FHIR server."""
 
     tasks: Mapping[PairStatus, int] = field(default_factory=dict)
     oldest_authored: Mapping[PairStatus, Instant] = field(default_factory=dict)
@@ -247,9 +247,9 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What `/metrics` says of Tasks. Empty before the baseline; `gauges` is None while they are unknown.
+    """What `/metrics` shows about Tasks. Empty before the baseline; `gauges` is None while they are unknown.
 
-    `counts` and `durations` hold what is *shown*, which may lag what is counted (docs/design.md#series-hold).
+    `counts` and `durations` hold what is *shown*, which may lag behind what is counted (docs/design.md#series-hold).
     """
 
     counts: Mapping[Series, int] = field(default_factory=dict)

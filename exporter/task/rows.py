@@ -1,6 +1,6 @@
-"""What is remembered of a Task between two looks.
+"""What is remembered of a Task between two polls.
 
-Rule: a row is a fact about what we saw, never a judgement; those are in `lifecycle`.
+Rule: a row says what was seen, and decides nothing; decisions are in `lifecycle`.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .model import LASTING, OPEN, Anomaly, Instant, Pair, Status
 
 
-class Gone(StrEnum):
+class Removal(StrEnum):
     """Why a Task is in no gauge any more. An untagged one that returns goes on; a deleted one is new."""
 
     DELETED = "deleted"
@@ -18,52 +18,52 @@ class Gone(StrEnum):
 
 
 class Row(NamedTuple):
-    """What the ledger remembers of one Task.
+    """What the ledger remembers of one Task. Instants are the server's.
 
-    `highest` is the rank of the highest version ever counted; `seen` the server's time at our first sight;
-    `missed` whether its deadline is booked (or was past already in the baseline); `gone_at` the server's time.
+    `max_version_counted` is the rank of the highest version ever counted (`versions.version_rank`). `deadline_missed`:
+    its missed deadline is counted, or had passed before the baseline saw it. `removed_at` is 0 without a `removal`.
     """
 
     id: str
     version: str
     updated: Instant
-    highest: int
+    max_version_counted: int
     status: Status
     pair: Pair
     authored: Instant | None
-    seen: Instant
-    missed: bool
-    kinds: int
-    gone: Gone | None = None
-    gone_at: Instant = 0
+    first_seen: Instant
+    deadline_missed: bool
+    anomaly_bits: int
+    removal: Removal | None = None
+    removed_at: Instant = 0
 
     @property
     def usable(self) -> bool:
         """Whether it is an exchange: unusable rows are kept so that our counts agree with the server's."""
-        return not self.kinds & UNUSABLE
+        return not self.anomaly_bits & UNUSABLE_BITS
 
     @property
     def present(self) -> bool:
         """Whether gauges show it."""
-        return self.gone is None and not self.kinds & UNUSABLE
+        return self.removal is None and not self.anomaly_bits & UNUSABLE_BITS
 
     @property
     def open(self) -> bool:
-        """Whether it is in flight."""
+        """Whether it is present, and its status may still change."""
         return self.status in OPEN and self.present
 
 
-BITS = {kind: 1 << place for place, kind in enumerate(Anomaly)}
+ANOMALY_BITS = {kind: 1 << place for place, kind in enumerate(Anomaly)}
 """Anomalies as one integer a row. New kinds go to the end of `Anomaly`: ledgers keep these numbers."""
 
-UNUSABLE = BITS[Anomaly.FOREIGN] | BITS[Anomaly.UNPARSABLE]
+UNUSABLE_BITS = ANOMALY_BITS[Anomaly.FOREIGN] | ANOMALY_BITS[Anomaly.UNPARSABLE]
 
 
-def mask(kinds: Iterable[Anomaly]) -> int:
-    """Pack anomalies that last."""
-    return sum(BITS[kind] for kind in kinds if kind in LASTING)
+def pack_anomalies(kinds: Iterable[Anomaly]) -> int:
+    """Combine the bits of those anomalies that last."""
+    return sum(ANOMALY_BITS[kind] for kind in kinds if kind in LASTING)
 
 
-def unmask(bits: int) -> list[Anomaly]:
-    """Unpack what `mask` packed."""
-    return [kind for kind, bit in BITS.items() if bits & bit]
+def unpack_anomalies(bits: int) -> list[Anomaly]:
+    """List the anomalies whose bits are set."""
+    return [kind for kind, bit in ANOMALY_BITS.items() if bits & bit]

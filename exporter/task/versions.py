@@ -1,7 +1,7 @@
-"""Which of two versions of a Task is the newer, and what a sighting therefore is.
+"""Which of two versions of a Task is newer, and what a version that was just seen therefore means.
 
 Rule: `meta.lastUpdated` alone never decides. It is when the writing transaction began, so a newer version
-may carry an older stamp (measured on HAPI 8.8.0).
+may have an older stamp (measured on HAPI 8.8.0).
 
 See docs/design.md#version-order.
 """
@@ -13,7 +13,7 @@ from .rows import Row
 
 
 class Move(StrEnum):
-    """How a version or a stamp stands to the one we know."""
+    """How a version number, or a stamp, compares with the one in the row."""
 
     FORWARD = "forward"
     SAME = "same"
@@ -23,7 +23,7 @@ class Move(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a sighting is, against what we know of the Task."""
+    """What a version that was just seen is, compared with the row of its Task."""
 
     NEW = "new"
     NEWER = "newer"
@@ -48,22 +48,22 @@ VERDICTS = {
     (Move.OTHER, Move.SAME): Verdict.NEWER,
     (Move.OTHER, Move.BACK): Verdict.STALE,
 }
-"""Measured on HAPI 8.8.0; `meta.lastUpdated` alone never decides."""
+"""By the moves of version number and stamp, in this order; measured on HAPI 8.8.0."""
 
 
-def number(version: str) -> int | None:
+def version_number(version: str) -> int | None:
     """Read a versionId as HAPI writes it; None for an opaque one (FHIR R4 Resource, `Meta.versionId` is an id)."""
     return int(version) if version.isascii() and version.isdecimal() and len(version) <= 18 else None  # noqa: PLR2004 - SQLite's integers end at 19 digits
 
 
-def rank(version: str, updated: Instant) -> int:
+def version_rank(version: str, updated: Instant) -> int:
     """Order versions of one Task: by number, opaque ones by stamp."""
-    count = number(version)
-    return updated if count is None else count
+    number = version_number(version)
+    return updated if number is None else number
 
 
 def verdict(row: Row | None, task: Task) -> Verdict:
-    """Say what a sighting is."""
+    """Compare a version that was just seen with the row of its Task, None if it has none."""
     if row is None:
         return Verdict.NEW
     if task.version == row.version and (task.updated == row.updated or Anomaly.UNPARSABLE in task.anomalies):
@@ -72,7 +72,7 @@ def verdict(row: Row | None, task: Task) -> Verdict:
 
 
 def _version_move(before: str, after: str) -> Move:
-    old, new = number(before), number(after)
+    old, new = version_number(before), version_number(after)
     return Move.OTHER if old is None or new is None else _move(old, new)
 
 

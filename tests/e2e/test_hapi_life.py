@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.dates import written
-from exporter.metrics.catalogue import FACTS, GAUGES
+from exporter.metrics.catalogue import EVENTS, GAUGES
 
 from ..support.builders import output
 from .driver import Driver, scraped
@@ -32,7 +32,7 @@ SWEPT = "fhir_task_exporter_reconciles_total"
 USUAL = ("create", "create", "post", "move", "move", "end", "end", "patch", "rare", "rare")
 RARE = ("delete", "expunge", "make anew", "untag", "bring back", "repeat", "give to another payer")
 CATALOGUE = [
-    *(each.name for each in FACTS.values() if each.kind == "counter"),
+    *(each.name for each in EVENTS.values() if each.kind == "counter"),
     *(each.name for each in GAUGES.values()),
 ]
 UNPLAYED = {"fhir_tasks_stalled"}

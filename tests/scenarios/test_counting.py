@@ -62,7 +62,7 @@ class Truth:
         """Compare every counter and the gauge."""
         snapshot = self.rig.worker.published.snapshot
         shown = {
-            (series.fact, series.pair.source, series.label): n
+            (series.event, series.pair.source, series.label): n
             for series, n in snapshot.counts.items()
             if series.pair is not None and n
         }
@@ -393,7 +393,7 @@ def test_a_slot_is_permanent_and_survives_its_tasks_and_restarts(tmp_path: Path)
     rig.store.put(task("c", owner=by_display("Alpha")))
     rig.scrape()
     created = {
-        s.pair.source: n for s, n in rig.worker.published.snapshot.counts.items() if s.fact is Event.CREATED and s.pair
+        s.pair.source: n for s, n in rig.worker.published.snapshot.counts.items() if s.event is Event.CREATED and s.pair
     }
     assert created == {"Alpha": 1, "other": 1}
 

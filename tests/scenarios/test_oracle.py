@@ -162,9 +162,9 @@ class Exactness(RuleBasedStateMachine):
         if not hasattr(self, "ledger"):
             return
         counted = {
-            (series.fact, series.label): n
+            (series.event, series.label): n
             for series, n in self.snapshot.counts.items()
-            if n and series.fact in {Event.CREATED, Event.TRANSITION, Event.FAILURE, Event.REOPENED}
+            if n and series.event in {Event.CREATED, Event.TRANSITION, Event.FAILURE, Event.REOPENED}
         }
         assert counted == {key: n for key, n in self.oracle.counts.items() if n}
 

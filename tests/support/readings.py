@@ -6,11 +6,11 @@ from exporter.task.model import Event
 from .rig import Rig, value
 
 
-def totals(rig: Rig, fact: Event) -> dict[str, int]:
-    """What a fact counts by label, over all pairs, as shown; what is 0 is left out."""
+def totals(rig: Rig, event: Event) -> dict[str, int]:
+    """What an event counts by label, over all pairs, as shown; what is 0 is left out."""
     found: dict[str, int] = {}
     for series, n in rig.worker.published.snapshot.counts.items():
-        if series.fact is fact and n:
+        if series.event is event and n:
             found[series.label] = found.get(series.label, 0) + n
     return found
 

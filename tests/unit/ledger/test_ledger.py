@@ -63,7 +63,7 @@ def write(ledger: Ledger, *seen: Task, pair: Pair = PAIR, baseline: bool = False
 
 
 def counts(snapshot: Snapshot) -> dict[str, int]:
-    return {f"{series.fact}{series.label and ' '}{series.label}": n for series, n in snapshot.counts.items() if n}
+    return {f"{series.event}{series.label and ' '}{series.label}": n for series, n in snapshot.counts.items() if n}
 
 
 def gauge(snapshot: Snapshot) -> int:

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from exporter.metrics.catalogue import CATALOGUE, FACTS, GAUGES, OWN, PROCESS, TASKS, Definition, MetricType
+from exporter.metrics.catalogue import CATALOGUE, EVENTS, GAUGES, OWN, PROCESS, TASKS, Definition, MetricType
 from exporter.task.model import Event, Gauges
 
 FORBIDDEN_LABELS = {"type", "owner", "customer", "stage", "service", "env", "job", "instance", "le", "quantile"}
@@ -66,7 +66,7 @@ def test_each_name_is_there_once() -> None:
 
 
 def test_every_fact_and_every_gauge_of_the_model_has_a_metric() -> None:
-    assert set(FACTS) == set(Event)
+    assert set(EVENTS) == set(Event)
     assert set(GAUGES) == {field.name for field in fields(Gauges)}
 
 
@@ -80,14 +80,14 @@ def test_nothing_is_promised_that_is_not_built() -> None:
 
 
 def test_task_counters_say_that_they_may_lag_and_gauges_how_old_they_are() -> None:
-    assert all("--series.hold" in metric.help for metric in FACTS.values())
+    assert all("--series.hold" in metric.help for metric in EVENTS.values())
     assert all("as of the last complete poll" in metric.help for metric in GAUGES.values())
 
 
 def test_the_duration_says_that_it_is_an_upper_bound() -> None:
     assert (
         "authoredOn to lastUpdated of the version first seen in that status: an upper bound"
-        in FACTS[Event.DURATION].help
+        in EVENTS[Event.DURATION].help
     )
 
 

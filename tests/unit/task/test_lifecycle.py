@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.task.deadline import Deadline
-from exporter.task.lifecycle import LONGEST_DURATION, Changes, Observation, bucket, compare, vanish
+from exporter.task.lifecycle import LONGEST_DURATION, Changes, Observation, bucket_index, compare, vanish
 from exporter.task.model import (
     DURATION_BUCKETS,
     LASTING,
@@ -27,8 +27,8 @@ from exporter.task.model import (
     Status,
     Task,
 )
-from exporter.task.rows import BITS, Gone, Row, mask, unmask
-from exporter.task.versions import Verdict, number, rank, verdict
+from exporter.task.rows import ANOMALY_BITS, Removal, Row, pack_anomalies, unpack_anomalies
+from exporter.task.versions import Verdict, verdict, version_number, version_rank
 
 NOW: Instant = 1_795_176_000_000
 HOUR = 3_600_000
@@ -47,7 +47,7 @@ def version(number_: str = "1", minutes: float = -10, status: Status = Status.RE
     return Task("t", number_, at(minutes), status, **({"authored": NOW - HOUR} | more))  # type: ignore[arg-type]
 
 
-def occasion(counting: bool = True, joining: Instant | None = None, now: Instant = NOW) -> Observation:
+def observation(counting: bool = True, joining: Instant | None = None, now: Instant = NOW) -> Observation:
     return Observation(now, DEADLINE, counting, joining)
 
 
@@ -55,20 +55,20 @@ def see(row: Row | None, *tasks: Task, pair: Pair = PAIR, on: Observation | None
     """Let these versions stand on one page."""
     known = {} if row is None else {row.id: row}
     placed = [(task, pair if task.tagged and task.usable else NO_PAIR) for task in tasks]
-    return compare(known, placed, on or occasion())
+    return compare(known, placed, on or observation())
 
 
 def known(*tasks: Task, counting: bool = True) -> Row:
     """The row after these versions, each seen at its own time."""
     row = None
     for task in tasks:
-        row = see(row, task, on=occasion(counting)).rows.get("t", row)
+        row = see(row, task, on=observation(counting)).rows.get("t", row)
     assert row is not None
     return row
 
 
 def counted(changes: Changes) -> dict[tuple[Event, str], int]:
-    return {(series.fact, series.label): n for series, n in changes.counts.items() if n}
+    return {(series.event, series.label): n for series, n in changes.counts.items() if n}
 
 
 def moved(changes: Changes) -> dict[Status, int]:
@@ -77,7 +77,7 @@ def moved(changes: Changes) -> dict[Status, int]:
 
 # --- The table of verdicts (docs/design.md#version-order)
 
-KNOWN, NEWER, REMADE, BACK = Verdict.KNOWN, Verdict.NEWER, Verdict.RECREATED, Verdict.STALE
+KNOWN, NEWER, RECREATED, STALE = Verdict.KNOWN, Verdict.NEWER, Verdict.RECREATED, Verdict.STALE
 
 TABLE = [
     ("4", "5", +1, NEWER),
@@ -85,19 +85,19 @@ TABLE = [
     ("4", "5", -1, NEWER),
     ("9", "10", +1, NEWER),
     ("4", "4", 0, KNOWN),
-    ("4", "4", +1, REMADE),
-    ("4", "4", -1, BACK),
-    ("4", "1", +1, REMADE),
-    ("10", "9", 0, BACK),
-    ("4", "1", 0, BACK),
-    ("4", "1", -1, BACK),
+    ("4", "4", +1, RECREATED),
+    ("4", "4", -1, STALE),
+    ("4", "1", +1, RECREATED),
+    ("10", "9", 0, STALE),
+    ("4", "1", 0, STALE),
+    ("4", "1", -1, STALE),
     (UUIDS[0], UUIDS[1], +1, NEWER),
     (UUIDS[0], UUIDS[1], 0, NEWER),
-    (UUIDS[0], UUIDS[1], -1, BACK),
+    (UUIDS[0], UUIDS[1], -1, STALE),
     (UUIDS[0], UUIDS[0], 0, KNOWN),
     (UUIDS[0], "5", +1, NEWER),
     ("5", UUIDS[0], +1, NEWER),
-    ("5", UUIDS[0], -1, BACK),
+    ("5", UUIDS[0], -1, STALE),
     ("", "", 0, KNOWN),
     ("", "", +1, NEWER),
 ]
@@ -116,8 +116,8 @@ def test_a_task_never_seen_is_new() -> None:
 
 @pytest.mark.parametrize("text", ["", "-1", "1.0", "٣", "0x10", "9" * 19, "1e3", " 1"])
 def test_what_is_no_plain_number_is_an_opaque_version(text: str) -> None:
-    assert number(text) is None
-    assert rank(text, 77) == 77
+    assert version_number(text) is None
+    assert version_rank(text, 77) == 77
 
 
 # --- What is counted
@@ -133,7 +133,7 @@ def test_a_new_task_counts_as_created_and_as_entering_its_status() -> None:
 
 def test_a_baseline_moves_gauges_and_counts_nothing() -> None:
     tasks = [version(status=status)._replace(id=status.value) for status in Status]
-    changes = compare({}, [(task, PAIR) for task in tasks], occasion(counting=False))
+    changes = compare({}, [(task, PAIR) for task in tasks], observation(counting=False))
     assert counted(changes) == {}
     assert changes.durations == []
     assert moved(changes) == dict.fromkeys(Status, 1)
@@ -144,7 +144,7 @@ def test_the_same_version_again_changes_nothing() -> None:
     changes = see(row, version(), version())
     assert changes.rows == {}
     assert counted(changes) == {}
-    assert changes.sighted == ["t", "t"]
+    assert changes.seen_ids == ["t", "t"]
 
 
 def test_two_versions_on_one_page_are_judged_in_order() -> None:
@@ -185,7 +185,7 @@ def test_failures_of_all_reasons_are_the_transitions_to_failed() -> None:
             changes = see(row, version(str(2 * n + step), n, status, reason=reason or "unclassified"))
             row = changes.rows["t"]
             transitions += changes.counts[Series(Event.TRANSITION, PAIR, "failed")]
-            failures += sum(n for series, n in changes.counts.items() if series.fact is Event.FAILURE)
+            failures += sum(n for series, n in changes.counts.items() if series.event is Event.FAILURE)
     assert transitions == failures == 4
 
 
@@ -217,7 +217,7 @@ def test_documents_and_empty_results_count_with_the_entry_into_completed_only() 
     assert others.counts[Series(Event.ARCHIVED_DOCUMENT, PAIR)] == 0
 
 
-# --- Versions that come late, go back, or are made anew
+# --- Versions that come late, go back, or are created again
 
 
 def test_a_late_version_below_the_highest_counted_is_not_counted() -> None:
@@ -225,7 +225,7 @@ def test_a_late_version_below_the_highest_counted_is_not_counted() -> None:
     back = see(row, version("3", -7, Status.IN_PROGRESS))
     assert counted(back) == {(Event.ANOMALY, "went_back"): 1}
     assert moved(back) == {Status.COMPLETED: -1, Status.IN_PROGRESS: 1}
-    assert back.rows["t"].highest == 5
+    assert back.rows["t"].max_version_counted == 5
     climbing = see(back.rows["t"], version("4", -3, Status.FAILED), version("5", -2, Status.COMPLETED))
     assert counted(climbing) == {}
     assert moved(climbing) == {Status.IN_PROGRESS: -1, Status.COMPLETED: 1}
@@ -240,24 +240,24 @@ def test_a_version_that_went_back_is_an_anomaly_once() -> None:
 
 
 def test_nothing_goes_back_in_the_baseline() -> None:
-    changes = see(known(version("5"), counting=False), version("3", -20), on=occasion(counting=False))
+    changes = see(known(version("5"), counting=False), version("3", -20), on=observation(counting=False))
     assert counted(changes) == {}
 
 
-def test_a_task_made_anew_has_vanished_and_is_created() -> None:
+def test_a_task_recreated_has_vanished_and_is_created() -> None:
     changes = see(known(version("4", -10, Status.FAILED)), version("1", -5))
     assert counted(changes) == {(Event.VANISHED, ""): 1, (Event.CREATED, ""): 1, (Event.TRANSITION, "requested"): 1}
     assert moved(changes) == {Status.FAILED: -1, Status.REQUESTED: 1}
-    assert changes.rows["t"].highest == 1
+    assert changes.rows["t"].max_version_counted == 1
 
 
 def test_a_deleted_task_that_returns_is_new_and_an_untagged_one_goes_on() -> None:
     row = known(version("3"))
     deleted = vanish([row], NOW).rows["t"]
-    assert (deleted.gone, deleted.gone_at) == (Gone.DELETED, NOW)
+    assert (deleted.removal, deleted.removed_at) == (Removal.DELETED, NOW)
     assert see(deleted, version("6", 1)).counts[Series(Event.CREATED, PAIR)] == 1
     untagged = see(row, version("4", -5, tagged=False)).rows["t"]
-    assert untagged.gone is Gone.UNTAGGED
+    assert untagged.removal is Removal.UNTAGGED
     changes = see(untagged, version("5", 1, Status.COMPLETED))
     assert counted(changes)[Event.TRANSITION, "completed"] == 1
     assert (Event.CREATED, "") not in counted(changes)
@@ -283,7 +283,7 @@ def test_an_untagged_task_never_known_is_nobodys_business() -> None:
     changes = see(None, version(tagged=False))
     assert changes.rows == {}
     assert counted(changes) == {}
-    assert changes.sighted == ["t"]
+    assert changes.seen_ids == ["t"]
 
 
 # --- What cannot be used
@@ -340,13 +340,13 @@ def test_a_stamp_ahead_of_the_servers_clock_is_an_anomaly_until_its_time_comes()
     assert (Event.ANOMALY, Anomaly.FUTURE_STAMP) not in counted(near)
     ahead = see(None, version("1", 90))
     assert counted(ahead)[Event.ANOMALY, Anomaly.FUTURE_STAMP] == 1
-    later = see(ahead.rows["t"], version("1", 90), on=occasion(now=at(100)))
+    later = see(ahead.rows["t"], version("1", 90), on=observation(now=at(100)))
     assert later.anomalous == {Anomaly.FUTURE_STAMP: -1}
     assert counted(later) == {}
 
 
 def test_a_late_find_of_a_full_comparison_joins_the_baseline() -> None:
-    joining = occasion(joining=at(0))
+    joining = observation(joining=at(0))
     old = see(None, version("3", -1, Status.COMPLETED), on=joining)
     assert counted(old) == {(Event.ANOMALY, "late_old"): 1}
     assert moved(old) == {Status.COMPLETED: 1}
@@ -359,13 +359,13 @@ def test_a_late_find_of_a_full_comparison_joins_the_baseline() -> None:
 
 @given(st.sets(st.sampled_from(sorted(Anomaly))))
 def test_anomalies_fit_into_one_integer_and_back(kinds: set[Anomaly]) -> None:
-    assert set(unmask(mask(kinds))) == kinds & LASTING
+    assert set(unpack_anomalies(pack_anomalies(kinds))) == kinds & LASTING
 
 
 def test_the_bits_of_anomalies_are_those_that_ledgers_hold() -> None:
-    assert BITS[Anomaly.MISSING_AUTHORED_ON] == 1
-    assert BITS[Anomaly.MISSING_FOR] == 512
-    assert BITS[Anomaly.UNPARSABLE] == 8192
+    assert ANOMALY_BITS[Anomaly.MISSING_AUTHORED_ON] == 1
+    assert ANOMALY_BITS[Anomaly.MISSING_FOR] == 512
+    assert ANOMALY_BITS[Anomaly.UNPARSABLE] == 8192
 
 
 # --- Durations and deadlines
@@ -409,7 +409,7 @@ def test_no_duration_is_negative_or_absurd(authored: Instant | None, expected: l
 @pytest.mark.parametrize("bound", DURATION_BUCKETS)
 def test_a_bound_is_in_its_own_bucket(bound: int) -> None:
     place = DURATION_BUCKETS.index(bound)
-    assert (bucket(bound), bucket(bound + 0.001), bucket(bound - 0.001)) == (place, place + 1, place)
+    assert (bucket_index(bound), bucket_index(bound + 0.001), bucket_index(bound - 0.001)) == (place, place + 1, place)
 
 
 def missed(changes: Changes) -> int:
@@ -438,21 +438,21 @@ def test_without_authored_on_the_deadline_runs_from_first_sight() -> None:
     row = known(version("1", -10, authored=None))
     in_time = version("2", 60 * 24 - 1, Status.COMPLETED, authored=None)
     late = version("2", 60 * 24 + 1, Status.COMPLETED, authored=None)
-    assert missed(see(row, in_time, on=occasion(now=at(60 * 24)))) == 0
-    assert missed(see(row, late, on=occasion(now=at(60 * 25)))) == 1
+    assert missed(see(row, in_time, on=observation(now=at(60 * 24)))) == 0
+    assert missed(see(row, late, on=observation(now=at(60 * 25)))) == 1
 
 
 def test_what_is_overdue_in_the_baseline_is_never_counted_as_missed() -> None:
     overdue = version("1", -10, authored=NOW - 48 * HOUR)
     row = known(overdue, counting=False)
-    assert row.missed
+    assert row.deadline_missed
     assert missed(see(row, version("2", 0, Status.COMPLETED, authored=NOW - 48 * HOUR))) == 0
 
 
 def test_what_was_open_in_the_baseline_counts_when_it_ends_late() -> None:
     row = known(version("1"), counting=False)
-    assert not row.missed
-    assert missed(see(row, version("2", 60 * 24, Status.FAILED), on=occasion(now=at(60 * 24)))) == 1
+    assert not row.deadline_missed
+    assert missed(see(row, version("2", 60 * 24, Status.FAILED), on=observation(now=at(60 * 24)))) == 1
 
 
 # --- Everything at once
@@ -479,7 +479,7 @@ def test_gauges_never_fall_below_zero_and_failures_are_failures(tasks: Iterable[
         row = changes.rows.get("t", row)
         gauge += sum(changes.tasks.values())
         transitions += changes.counts[Series(Event.TRANSITION, PAIR, "failed")]
-        failures += sum(n for series, n in changes.counts.items() if series.fact is Event.FAILURE)
+        failures += sum(n for series, n in changes.counts.items() if series.event is Event.FAILURE)
         assert gauge == (row is not None and row.present)
         assert transitions == failures
         assert all(n >= 0 for n in changes.counts.values())
