@@ -51,6 +51,11 @@ def event(logger: logging.Logger, level: int, message: str, **fields: Field) -> 
     logger.log(level, "%s", message, extra={"fields": fields}, stacklevel=2)
 
 
+def log_bug(logger: logging.Logger, message: str, error: BaseException) -> None:
+    """Log an unexpected exception by its class and traceback, since its own message could contain anything."""
+    event(logger, logging.ERROR, message, error=type(error).__name__, where=traceback_summary(error))
+
+
 class LineFormatter(logging.Formatter):
     """Makes one line of a record; what is not ours to show cannot pass, whoever logged it."""
 
