@@ -33,7 +33,7 @@ from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
 from .names import Namer, fingerprint
-from .progress import Bar, Lines, Reporter
+from .progress import LogLines, Reporter, TerminalBar
 from .task.deadline import Deadline
 from .task.pairs import PairRule
 from .task.reasons import classifier
@@ -205,7 +205,7 @@ def _timing(settings: Settings) -> Timing:
 
 
 def _reporter(clock: SystemClock) -> Reporter:
-    return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines(clock)
+    return TerminalBar() if sys.stderr is not None and sys.stderr.isatty() else LogLines(clock)
 
 
 def _milliseconds(seconds: float) -> int:
