@@ -32,14 +32,13 @@ from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
 from .names import Namer, fingerprint
-from .progress import Bar, Lines, Reporter
-from .published import PublishedSnapshot
-from .serving import Serving
+from .progress import LogLines, Reporter, TerminalBar
 from .task.deadline import Deadline
 from .task.pairs import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
-from .web.server import Web
+from .web.backend import Backend
+from .web.server import WebServer
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -94,8 +93,8 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until told to stop; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    source = Serving(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)
-    web = Web(source, settings.web.scrape_timeout_offset)
+    source = Backend(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)
+    web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
@@ -120,9 +119,7 @@ def _browser_host(host: str) -> str:
     return host if address.version == 4 else f"[{host}]"  # noqa: PLR2004 - the version of IP
 
 
-def _serve_until(
-    stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: Web[PublishedSnapshot]
-) -> int:
+def _serve_until(stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: WebServer) -> int:
     while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
         pass
     event(logger, logging.INFO, "stopping")
@@ -206,7 +203,7 @@ def _ledger(settings: Settings, telemetry: Telemetry) -> Ledger:
 
 
 def _reporter(clock: Clock) -> Reporter:
-    return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines(clock)
+    return TerminalBar() if sys.stderr is not None and sys.stderr.isatty() else LogLines(clock)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -117,7 +117,7 @@ def _settled(settle: Callable[[], Plan]) -> Plan:
 
 def _complain(*lines: str) -> None:
     for line in lines:
-        click.echo(logs.masked(line), err=True)
+        click.echo(logs.mask_secrets(line), err=True)
 
 
 def _with(options: Sequence[Option]) -> Callable[[Function], Function]:

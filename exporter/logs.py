@@ -1,8 +1,10 @@
-"""How log lines are written: one event a line, on stderr, as logfmt or JSON.
+"""Structured logging: one event per line, on stderr, as logfmt or JSON.
 
-`event(logger, logging.INFO, "poll complete", tasks=3)` is how the program logs. Whatever reaches a line, from us or
-from a library, is escaped and passes the last wall: what looks like a credential or a query is masked. An exception
-shows as its class and its places in the code, never as its message, which may repeat what a server sent.
+The exporter logs by `event(logger, logging.INFO, "poll complete", tasks=3)`. Every line, a library's too, is escaped,
+and whatever looks like a credential or a query string is masked: the last line of defense. An exception is logged by
+its class and traceback, never by its message, which may repeat what a server sent.
+
+See docs/design.md#privacy.
 """
 
 import json
@@ -19,7 +21,7 @@ Field = str | int | float | bool | None
 Fields = Mapping[str, Field]
 
 NOISY = ("httpx", "httpcore", "hpack", "hypercorn", "asyncio")
-"""At INFO, httpx writes whole URLs with their queries; at DEBUG, httpcore and hpack write headers."""
+"""Capped at WARNING. At INFO, httpx logs whole URLs with their queries; at DEBUG, httpcore and hpack log headers."""
 
 MASK = "***"
 _CREDENTIALS = re.compile(
@@ -36,7 +38,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:/@%+*,~<>()\[\]-]+")
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Send all logs of the process to `stream` (stderr), as `logfmt` or `json`; may be called again."""
+    """Send all logs of the process to `stream`, by default stderr. Calling it again replaces the earlier configuration.
+
+    `level` and `form` are `--log.level` and `--log.format`.
+    """
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(LineFormatter(FORMS[form]))
     root = logging.getLogger()
@@ -47,39 +52,44 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
 
 
 def event(logger: logging.Logger, level: int, message: str, **fields: Field) -> None:
-    """Log one event with its fields. The message is a constant of ours; what varies is a field."""
+    """Log one event. The message is a constant, so that it can be searched for; whatever varies is a field."""
     logger.log(level, "%s", message, extra={"fields": fields}, stacklevel=2)
 
 
+def log_bug(logger: logging.Logger, message: str, error: BaseException) -> None:
+    """Log an unexpected exception by its class and traceback, since its own message could contain anything."""
+    event(logger, logging.ERROR, message, error=type(error).__name__, where=traceback_summary(error))
+
+
 class LineFormatter(logging.Formatter):
-    """Makes one line of a record; what is not ours to show cannot pass, whoever logged it."""
+    """Formats a record as one line, escaped and masked, whoever logged it."""
 
     def __init__(self, write: Callable[[Fields], str]) -> None:
         super().__init__()
         self._write = write
 
     def format(self, record: logging.LogRecord) -> str:
-        """Order the fields: when, how bad, who, what, then the event's own."""
-        return self._write(dict(_masked(name, value) for name, value in _fields(record)))
+        """Format time, level, logger and message, then the fields of the event."""
+        return self._write(dict(_masked_field(name, value) for name, value in _fields(record)))
 
 
-def masked(text: str) -> str:
-    """Mask what looks like a credential, the query of a URL, or its user and password."""
-    hidden = _CREDENTIALS.sub(lambda found: f"{found[1] or found[2] or found[3]} {MASK}", text)
+def mask_secrets(text: str) -> str:
+    """Mask whatever looks like a credential, the query string of a URL, or a user and password in it."""
+    hidden = _CREDENTIALS.sub(lambda match: f"{match[1] or match[2] or match[3]} {MASK}", text)
     return _USER_INFO.sub(f"{MASK}@", _QUERY.sub(f"?{MASK}", _JWT.sub(MASK, hidden)))
 
 
-def logfmt(fields: Fields) -> str:
-    """Write `name=value …`, quoted as JSON strings where anything but plain characters is in them."""
+def format_logfmt(fields: Fields) -> str:
+    """Write `name=value …`; a value with other than plain characters becomes a JSON string."""
     return " ".join(f"{name}={_logfmt_value(value)}" for name, value in fields.items())
 
 
-def as_json(value: Fields | Field) -> str:
-    """Write JSON, printable ASCII only, so that no control character is left."""
+def format_json(value: Fields | Field) -> str:
+    """Write JSON in printable ASCII, so that no control character is left."""
     return json.dumps(value, ensure_ascii=True)
 
 
-FORMS: Mapping[str, Callable[[Fields], str]] = {"logfmt": logfmt, "json": as_json}
+FORMS: Mapping[str, Callable[[Fields], str]] = {"logfmt": format_logfmt, "json": format_json}
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Field]]:
@@ -95,7 +105,7 @@ def _fields(record: logging.LogRecord) -> Iterator[tuple[str, Field]]:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Fill in the message; a library that gets its arguments wrong must not end us."""
+    """Return the message; a library may log with arguments that do not fit, which must not raise here."""
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
@@ -103,16 +113,16 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def traceback_summary(error: BaseException) -> str:
-    """Tell where an exception came through: files, lines and functions, outermost first, without its message."""
+    """List the files, lines and functions of a traceback, outermost first, without the exception's message."""
     frames = traceback.extract_tb(error.__traceback__)
     return " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames)
 
 
-def _masked(name: str, value: Field) -> tuple[str, Field]:
+def _masked_field(name: str, value: Field) -> tuple[str, Field]:
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return name, value
-    return name, MASK if _SECRET_NAMES.search(name) else masked(str(value))
+    return name, MASK if _SECRET_NAMES.search(name) else mask_secrets(str(value))
 
 
 def _logfmt_value(value: Field) -> str:
-    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else as_json(value)
+    return value if isinstance(value, str) and _PLAIN.fullmatch(value) else format_json(value)

@@ -1,6 +1,6 @@
-"""Long work shows itself: a progress bar for a person at a terminal, a line now and then in a log.
+"""How far a baseline or catch-up is: a progress bar on a terminal, else a log line now and then.
 
-Rule: one reporter a process; it is told of each page and decides itself when to speak.
+Rule: a process has one reporter, which is called after each page and decides itself when to report.
 
 See docs/design.md#progress.
 """
@@ -21,56 +21,54 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PERIOD = 10.0
-"""Seconds between two lines of progress."""
-
+LOG_INTERVAL_SECONDS = 10.0
 
 Reporter = Callable[[Progress], None]
 
 
-class Lines:
-    """Progress as log lines."""
+class LogLines:
+    """Reports progress in the log: every LOG_INTERVAL_SECONDS, and at the end."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._spoken = clock.monotonic()
+        self._logged_at = clock.monotonic()
 
-    def __call__(self, turn: Progress) -> None:
-        """Speak at the end, and each PERIOD before it."""
+    def __call__(self, progress: Progress) -> None:
+        """Report a page, unless the last line is too recent."""
         now = self._clock.monotonic()
-        if not turn.ended and now - self._spoken < PERIOD:
+        if not progress.ended and now - self._logged_at < LOG_INTERVAL_SECONDS:
             return
-        self._spoken = now
-        name = "baseline" if turn.kind is WalkKind.BASELINE else "catch-up"
-        state = "complete" if turn.ended else "goes on"
-        event(logger, logging.INFO, f"{name} {state}", tasks=turn.walked, expected=turn.expected or None)
+        self._logged_at = now
+        name = "baseline" if progress.kind is WalkKind.BASELINE else "catch-up"
+        state = "complete" if progress.ended else "running"
+        event(logger, logging.INFO, f"{name} {state}", tasks=progress.walked, expected=progress.expected or None)
 
 
-class Bar:
-    """Progress as a bar on a terminal. A terminal that goes away ends the drawing, never the work."""
+class TerminalBar:
+    """Reports progress as a bar on a terminal. If the terminal goes away, only the drawing stops."""
 
     def __init__(self) -> None:
         self._bar: ProgressBar[int] | None = None
         self._walked = 0
         self._lost = False
 
-    def __call__(self, turn: Progress) -> None:
-        """Draw, once the server was asked for its count; a walk of unknown length has a bar that only moves."""
-        if self._lost or (turn.expected is None and not turn.ended):
+    def __call__(self, progress: Progress) -> None:
+        """Draw, once it is known whether the server gives a count; without one, the bar shows no percentage."""
+        if self._lost or (progress.expected is None and not progress.ended):
             return
         try:
-            self._draw(turn)
-        except (OSError, ValueError):  # ValueError: Python's own word for a closed stderr
+            self._draw(progress)
+        except (OSError, ValueError):  # ValueError: a closed stderr
             self._lost = True
 
-    def _draw(self, turn: Progress) -> None:
+    def _draw(self, progress: Progress) -> None:
         if self._bar is None:
-            label = "Baseline" if turn.kind is WalkKind.BASELINE else "Catch-up"
-            length = turn.expected or (turn.walked if turn.ended else None)
+            label = "Baseline" if progress.kind is WalkKind.BASELINE else "Catch-up"
+            length = progress.expected or (progress.walked if progress.ended else None)
             self._bar = progressbar(length=length, label=label, file=sys.stderr, show_pos=True)
             self._walked = 0
-        self._bar.update(turn.walked - self._walked)
-        self._walked = turn.walked
-        if turn.ended:
+        self._bar.update(progress.walked - self._walked)
+        self._walked = progress.walked
+        if progress.ended:
             self._bar.render_finish()
             self._bar = None

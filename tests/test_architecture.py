@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "metrics": {"metrics", "task", "errors"},
     "fhir": {"fhir", "task", "metrics", "errors"},
     "ledger": {"ledger", "task", "metrics", "errors"},
-    "web": {"web", "task", "metrics", "published", "errors", "logs"},
+    "web": {"web", "worker", "context", "published", "metrics", "task", "errors", "logs"},
     "clock": {"task"},
     "config": {"config", "task", "errors"},
     "demo": {"demo", "task"},
@@ -46,7 +46,6 @@ MAY_IMPORT = {
         *("config", "ledger", "metrics", "task", "errors", "logs"),
     },
     "progress": {"clock", "context", "logs"},
-    "serving": {"context", "worker", "published", "web", "metrics"},
     "check": {"check", "clock", "config", "reconcile", "names", "fhir", "ledger", "task", "errors"},
 }
 """Who may know whom, by folder or module of the package; those not named here are the outermost ring."""
@@ -65,8 +64,11 @@ IO = {
     "threading",
     "asyncio",
 }
-PARTS = {"WalkContext", "SeriesHold", "Http", "Serving", "Web", "Worker", "open_ledger"}
+PARTS = {"WalkContext", "SeriesHold", "Http", "Backend", "WebServer", "Worker", "open_ledger"}
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
+
+ASYNC = ("web/server.py", "demo/app.py")
+"""Where the event loops are. Everything else is called by them and returns at once, or runs in the worker's thread."""
 
 PURE = ("task/", "metrics/")
 LOCKS = ("metrics/telemetry.py", "metrics/families.py")
@@ -129,6 +131,12 @@ def test_the_pure_part_does_no_io(path: Path) -> None:
         if top == "threading" and place(path) in LOCKS:
             continue
         assert top not in IO, f"{place(path)}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_only_the_servers_are_async(path: Path) -> None:
+    functions = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.AsyncFunctionDef)]
+    assert functions == [] or place(path) in (*ASYNC, "demo/loopback.py"), f"{place(path)} has {functions}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)

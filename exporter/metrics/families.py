@@ -1,7 +1,8 @@
-"""What is said of Tasks: a Snapshot as metric families, and those as text.
+"""The metrics of Tasks: a Snapshot as metric families, and families as text.
 
-Rule 1: a pure function of the Snapshot; the time, the server and the ledger are unknown here.
-Rule 2: nothing is guessed: 0 is said only of what tables list (FIRST_SHOWN, and the gauges' below), the rest once met.
+Rule 1: the result depends on the Snapshot alone, not on the time, the server or the ledger.
+Rule 2: only the label values that tables list (FIRST_SHOWN, and those of the gauges below) are exposed at 0; all others
+appear with their first value.
 
 See docs/design.md#absent-and-zero.
 """
@@ -42,22 +43,22 @@ Labels = tuple[str, ...]
 Samples = dict[Labels, float]
 Key = TypeVar("Key")
 
-ALONE = ("",)
-"""No label but the pair."""
+NO_LABEL = ("",)
+"""In place of labels: metrics that have none but the pair's."""
 
-NO_PAYERS = (None,)
-"""In the place of pairs: of anomalies only."""
+NO_PAIR = (None,)
+"""In place of pairs: anomalies are counted without one."""
 
-FIRST_STALLED = (Status.REQUESTED, Status.IN_PROGRESS)
+STALLED_AT_ZERO = (Status.REQUESTED, Status.IN_PROGRESS)
 
-BOUNDS = (*(floatToGoString(bound) for bound in DURATION_BUCKETS), "+Inf")  # type: ignore[no-untyped-call]
-"""As prometheus-client writes them, and Prometheus 3 normalises them: `300.0`, `1.2096e+06`."""
+BUCKET_BOUNDS = (*(floatToGoString(bound) for bound in DURATION_BUCKETS), "+Inf")  # type: ignore[no-untyped-call]
+"""As prometheus-client writes and Prometheus 3 normalizes them: `300.0`, `1.2096e+06`."""
 
-NO_DURATIONS = Histogram((0,) * len(BOUNDS), 0.0)
+NO_DURATIONS = Histogram((0,) * len(BUCKET_BOUNDS), 0.0)
 
 
 def families(snapshot: Snapshot) -> Iterator[Metric]:
-    """State the picture, samples sorted by their label values; a family that has none is left out."""
+    """List the families of a snapshot that have samples, each sorted by its label values."""
     pairs = {series.pair for series in snapshot.counts if series.pair is not None}
     if snapshot.gauges is not None:
         yield from _gauges(snapshot.gauges, pairs)
@@ -71,50 +72,49 @@ def _gauges(gauges: Gauges, pairs: Iterable[Pair]) -> Iterator[Metric]:
         ("oldest_authored", _by_status(_seconds(gauges.oldest_authored))),
         ("oldest_updated", _by_status(_seconds(gauges.oldest_updated))),
         ("last_transition", _by_status(_seconds(gauges.last_transition))),
-        ("stalled", _zeros(pairs, FIRST_STALLED) | _by_status(gauges.stalled)),
+        ("stalled", _zeros(pairs, STALLED_AT_ZERO) | _by_status(gauges.stalled)),
         ("next_due", _by_pair(_seconds(gauges.next_due))),
-        ("overdue", _zeros(pairs, ALONE) | _by_pair(gauges.overdue)),
-        ("anomalous", _zeros(NO_PAYERS, LASTING) | _by_kind(gauges.anomalous)),
+        ("overdue", _zeros(pairs, NO_LABEL) | _by_pair(gauges.overdue)),
+        ("anomalous", _zeros(NO_PAIR, LASTING) | _by_kind(gauges.anomalous)),
     ):
         definition = GAUGES[name]
         family = GaugeMetricFamily(
             definition.name, definition.help, labels=definition.label_names, unit=definition.unit
         )
-        yield from _filled(family, samples)
+        yield from _with_samples(family, samples)
 
 
 def _counters(counts: Mapping[Series, int], pairs: Iterable[Pair]) -> Iterator[Metric]:
-    shown: dict[Event, Samples] = {
-        event: _zeros(pairs, _first(event)) for event in Event if event is not Event.DURATION
+    by_event: dict[Event, Samples] = {
+        event: _zeros(pairs, _labels_at_zero(event)) for event in Event if event is not Event.DURATION
     }
-    shown[Event.ANOMALY] = _zeros(NO_PAYERS, Anomaly)
+    by_event[Event.ANOMALY] = _zeros(NO_PAIR, Anomaly)
     for series, count in counts.items():
-        shown[series.event][_labels(series.pair, series.label)] = count
-    for event, samples in shown.items():
+        by_event[series.event][_labels(series.pair, series.label)] = count
+    for event, samples in by_event.items():
         definition = EVENTS[event]
-        yield from _filled(
-            CounterMetricFamily(definition.name, definition.help, labels=definition.label_names), samples
-        )
+        family = CounterMetricFamily(definition.name, definition.help, labels=definition.label_names)
+        yield from _with_samples(family, samples)
 
 
 def _durations(durations: Mapping[PairStatus, Histogram], pairs: Iterable[Pair]) -> Iterator[Metric]:
-    first = product(pairs, map(Status, _first(Event.DURATION)))
-    shown = {PairStatus(*key): NO_DURATIONS for key in first} | dict(durations)
+    at_zero = product(pairs, map(Status, _labels_at_zero(Event.DURATION)))
+    histograms = {PairStatus(*key): NO_DURATIONS for key in at_zero} | dict(durations)
     definition = EVENTS[Event.DURATION]
     family = HistogramMetricFamily(definition.name, definition.help, labels=definition.label_names, unit="seconds")
-    for (pair, status), histogram in sorted(shown.items()):
-        buckets = list(zip(BOUNDS, accumulate(histogram.counts), strict=True))
+    for (pair, status), histogram in sorted(histograms.items()):
+        buckets = list(zip(BUCKET_BOUNDS, accumulate(histogram.counts), strict=True))
         family.add_metric(_labels(pair, status), buckets, histogram.sum)
     if family.samples:
         yield family
 
 
-def _first(event: Event) -> tuple[str, ...]:
-    """List the labels with which every pair has an event at 0."""
+def _labels_at_zero(event: Event) -> tuple[str, ...]:
+    """List the labels with which every pair exposes an event at 0."""
     return tuple(label for each, label in FIRST_SHOWN if each is event)
 
 
-def _filled(family: CounterMetricFamily | GaugeMetricFamily, samples: Samples) -> Iterator[Metric]:
+def _with_samples(family: CounterMetricFamily | GaugeMetricFamily, samples: Samples) -> Iterator[Metric]:
     for labels, value in sorted(samples.items()):
         family.add_metric(labels, value)
     if samples:
@@ -145,8 +145,8 @@ def _seconds(instants: Mapping[Key, Instant]) -> dict[Key, float]:
     return {key: instant / 1000 for key, instant in instants.items()}
 
 
-class _Listed(NamedTuple):
-    """What the library's encoders take for a registry."""
+class _FamilyList(NamedTuple):
+    """Families in the place of a registry, for the library's encoders."""
 
     families: tuple[Metric, ...]
 
@@ -155,10 +155,9 @@ class _Listed(NamedTuple):
 
 
 def encode(source: Collector, form: Format) -> bytes:
-    """Write one whole exposition, `# EOF` included where the format has it.
+    """Write a complete exposition, in OpenMetrics with `# EOF`.
 
-    The escaping scheme is the one that takes names as they are, which ours allow: the others spell each name anew for
-    every sample, letter by letter.
+    Our names need no escaping, so it is switched off: the other schemes check every name letter by letter per sample.
     """
     if form is Format.OPENMETRICS:
         text: bytes = generate_openmetrics(source, escaping=ALLOWUTF8)  # type: ignore[no-untyped-call]
@@ -167,33 +166,33 @@ def encode(source: Collector, form: Format) -> bytes:
 
 
 class TaskText:
-    """The picture as text, kept for as long as the picture is the same object: at rest nothing is rendered."""
+    """A snapshot as text, cached while it is the same object: a snapshot is rendered once per format."""
 
     def __init__(self) -> None:
-        self._kept: dict[Format, tuple[Snapshot, bytes]] = {}
+        self._cache: dict[Format, tuple[Snapshot, bytes]] = {}
 
     def render(self, snapshot: Snapshot, form: Format) -> bytes:
-        """Write one whole exposition of the Task metrics."""
-        kept = self._kept.get(form)
-        if kept is None or kept[0] is not snapshot:
-            kept = (snapshot, encode(_Listed(tuple(families(snapshot))), form))
-            self._kept[form] = kept
-        return kept[1]
+        """Write a complete exposition of the Task metrics."""
+        cached = self._cache.get(form)
+        if cached is None or cached[0] is not snapshot:
+            cached = (snapshot, encode(_FamilyList(tuple(families(snapshot))), form))
+            self._cache[form] = cached
+        return cached[1]
 
 
 class FamilyTexts:
-    """Families as text, each written anew only where a sample of it has changed: most of our own never do."""
+    """Families as text, each cached until one of its samples changes: most of the exporter's own never do."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Format, str], tuple[list[Sample], bytes]] = {}
+        self._cache: dict[tuple[Format, str], tuple[list[Sample], bytes]] = {}
 
     def render(self, source: Collector, form: Format) -> bytes:
-        """Write one whole exposition; the source names each family once."""
+        """Write a complete exposition of a source that has each family once."""
         return join((self._text(family, form) for family in source.collect()), form)
 
     def _text(self, family: Metric, form: Format) -> bytes:
-        kept = self._kept.get((form, family.name))
-        if kept is None or kept[0] != family.samples:
-            kept = (family.samples, encode(_Listed((family,)), form))
-            self._kept[form, family.name] = kept
-        return kept[1]
+        cached = self._cache.get((form, family.name))
+        if cached is None or cached[0] != family.samples:
+            cached = (family.samples, encode(_FamilyList((family,)), form))
+            self._cache[form, family.name] = cached
+        return cached[1]

@@ -1,7 +1,7 @@
-"""Which of two texts a client gets, and how two texts become one.
+"""Content negotiation: the exposition format and compression that a client accepts; and joining of expositions.
 
-Rule 1: two formats and no others, whatever is asked for: a Content-Type is never made of what a client sent.
-Rule 2: no request is refused for its headers (never 406): what cannot be read is passed over.
+Rule 1: there are two formats, whatever is asked for: a Content-Type is never built from what a client sent.
+Rule 2: no request is refused for its headers (never 406): what cannot be parsed is ignored.
 
 See docs/design.md#exposition-formats.
 """
@@ -13,81 +13,83 @@ from typing import NamedTuple
 
 
 class Format(StrEnum):
-    """The two formats; each value is the Content-Type that Prometheus 3 insists on."""
+    """The two formats; each value is the Content-Type, without which Prometheus 3 fails the scrape."""
 
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 EOF = b"# EOF\n"
-"""What ends an OpenMetrics exposition, once."""
+"""The last line of an OpenMetrics exposition, and only the last."""
 
-NAMES = {
+MEDIA_TYPES = {
     Format.TEXT: ("text/plain", "0.0.4"),
     Format.OPENMETRICS: ("application/openmetrics-text", "1.0.0"),
 }
 
 
 class Range(NamedTuple):
-    """One member of an Accept header (RFC 9110, 12.5): a media range, or a coding, and its weight from 0 to 1."""
+    """A member of an Accept or Accept-Encoding header (RFC 9110, 12.5). Weights are from 0 to 1."""
 
     name: str
     version: str | None
     weight: float
 
 
-class Fit(NamedTuple):
-    """How well a format answers: its weight, and how closely it was named (0: by `*/*`, 3: with its version)."""
+class Preference(NamedTuple):
+    """How much a client wants a format: the weight of the range that matched, and how specific that range was."""
 
     weight: float
-    closeness: int
+    specificity: int
 
 
-UNASKED = Fit(0.0, -1)
+NO_MATCH = Preference(0.0, -1)
+BY_NAME = 2
+"""The specificity of a range that names the media type itself, without wildcards."""
 
 
 def negotiate(accept: str | None) -> Format:
-    """Choose by weight; of two equal weights OpenMetrics, but only where it was asked for by name.
+    """Choose the format with the higher weight; of equal weights OpenMetrics, if it was requested by name.
 
-    No header, nothing that we have, or nothing that can be read: text 0.0.4.
+    Text 0.0.4 where there is no header, no match, or nothing that can be parsed.
     """
     ranges = list(_ranges(accept or ""))
-    text, openmetrics = _fit(Format.TEXT, ranges), _fit(Format.OPENMETRICS, ranges)
+    text, openmetrics = _preference(Format.TEXT, ranges), _preference(Format.OPENMETRICS, ranges)
     if openmetrics.weight > text.weight:
         return Format.OPENMETRICS
-    named = openmetrics.closeness >= 2 and openmetrics.weight > 0  # noqa: PLR2004 - by its name, not by a wildcard
+    named = openmetrics.specificity >= BY_NAME and openmetrics.weight > 0
     return Format.OPENMETRICS if named and openmetrics.weight == text.weight else Format.TEXT
 
 
 def accepts_gzip(header: str | None) -> bool:
-    """Read an Accept-Encoding header: `gzip` by its name, else by `*`; a weight of 0 refuses it (RFC 9110, 12.5.3)."""
+    """Parse an Accept-Encoding header: `gzip` by name, else `*`; a weight of 0 refuses it (RFC 9110, 12.5.3)."""
     weights = {each.name: each.weight for each in _ranges(header or "")}
     return weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0))) > 0
 
 
 def join(parts: Iterable[bytes], form: Format) -> bytes:
-    """Make one exposition of several, each whole in itself; no family may be in two of them."""
+    """Join complete expositions into one; no metric family may be in two of them."""
     if form is Format.TEXT:
         return b"".join(parts)
     return b"".join([*(part.removesuffix(EOF) for part in parts), EOF])
 
 
-def _fit(form: Format, ranges: Iterable[Range]) -> Fit:
-    """Find the closest range that the format falls under: it alone decides (RFC 9110, 12.5.1)."""
-    fits = (Fit(each.weight, closeness) for each in ranges if (closeness := _closeness(form, each)) >= 0)
-    return max(fits, key=lambda fit: (fit.closeness, fit.weight), default=UNASKED)
+def _preference(form: Format, ranges: Iterable[Range]) -> Preference:
+    """Take the most specific range that matches: it alone sets the weight (RFC 9110, 12.5.1)."""
+    matches = (Preference(each.weight, rank) for each in ranges if (rank := _specificity(form, each)) >= 0)
+    return max(matches, key=lambda match: (match.specificity, match.weight), default=NO_MATCH)
 
 
-def _closeness(form: Format, asked: Range) -> int:
-    """0 for `*/*`, 1 for its type, 2 for its name, 3 with its version; -1 for anything else."""
-    name, version = NAMES[form]
-    if asked.name == name:
-        return 2 if asked.version is None else 3 if asked.version == version else -1
-    return {"*/*": 0, f"{name.partition('/')[0]}/*": 1}.get(asked.name, -1)
+def _specificity(form: Format, requested: Range) -> int:
+    """Rank a match: 0 for `*/*`, 1 for `type/*`, 2 for the media type, 3 with its version; -1 for no match."""
+    name, version = MEDIA_TYPES[form]
+    if requested.name == name:
+        return BY_NAME if requested.version is None else BY_NAME + 1 if requested.version == version else -1
+    return {"*/*": 0, f"{name.partition('/')[0]}/*": 1}.get(requested.name, -1)
 
 
 def _ranges(header: str) -> Iterator[Range]:
-    """Take a header apart; members whose weight is no number are left out."""
+    """Parse a header; members whose weight is not a number are ignored."""
     for member in header.lower().split(","):
         name, *parameters = (part.strip() for part in member.split(";"))
         values = dict(_parameter(each) for each in parameters)

@@ -1,6 +1,6 @@
-"""The listening socket, and who is connected to it: at most so many, and the right one goes when there are more.
+"""The listening socket and its connections: how many there may be, and which is closed when there are more.
 
-Rule: no request is read and nothing is written here. One thread, that of the web server, touches a ConnectionLimiter.
+Rule: no request is read and nothing is written here. Only the web server's thread touches a ConnectionLimiter.
 
 See docs/design.md#slow-clients.
 """
@@ -18,68 +18,70 @@ Peer = tuple[str, int]
 """Address and port of a client."""
 
 BACKLOG = 512
-"""Clients that the kernel holds until we accept them; as many as may knock between two turns of the loop."""
+"""Connections that the kernel queues until we accept them: room for a burst between two turns of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client, and all of them, may take. Times are in seconds.
+    """What one client, and all of them together, may take.
 
-    A few Prometheus servers, probes and people need a dozen connections; each costs a file descriptor, of which the
-    ledger and the FHIR client need some too (1,024 is a common limit). A client that reads is served in one turn of
-    the loop, and so is never one of the readers.
+    A few Prometheus servers, probes and browsers need a dozen connections; each costs a file descriptor, of which the
+    ledger and the FHIR client need some too (1,024 is a common limit). A client that reads gets its response in one
+    turn of the event loop, so only slow clients ever count as sending.
     """
 
-    connections: int = 256
-    readers: int = 32
-    """Bodies under way at once."""
-    head: float = 5.0
-    """For a whole request head, from the connection's start or its last answer."""
-    silence: float = 8.0
-    """For a connection without a request, whatever it speaks; longer than `head`, which ends HTTP/1.1 politely."""
-    piece: float = 10.0
+    max_connections: int = 256
+    max_sending: int = 32
+    """Responses in progress at once."""
+    request_head_seconds: float = 5.0
+    """For a whole request head, from the connection's start or its last response."""
+    idle_seconds: float = 8.0
+    """For a connection without a request, whatever it speaks; longer than the limit above, which Hypercorn enforces
+    for HTTP/1.1 by a clean close."""
+    write_seconds: float = 10.0
     """For a client to read one piece of a body."""
 
 
-STANDARD = Limits()
+DEFAULT_LIMITS = Limits()
 
 
 class Connection(NamedTuple):
-    """A connection, and since when (monotonic seconds) it has no request."""
+    """An open connection, and since when (monotonic seconds) it has no request."""
 
-    connection: socket.socket
-    since: float
+    socket: socket.socket
+    idle_since: float
 
 
 class ConnectionLimiter:
-    """The open connections. What one does is not known here but told, by `answering` and `sending`."""
+    """The open connections. The server says what each is doing, by `answering` and `sending`."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = monotonic) -> None:
         self.limits = limits
         self._clock = clock
         self._open: dict[Peer, Connection] = {}
-        """In the order in which they fell idle: the first has been waited for longest."""
+        """Ordered by when they became idle, longest first."""
         self._answering: set[Peer] = set()
         self._sending: dict[Peer, None] = {}
+        """Ordered by when sending began, longest first."""
 
     def admit(self, peer: Peer, connection: socket.socket) -> bool:
-        """Take a client in, if need be in the place of another; False when all others are being answered."""
-        if len(self._open) >= self.limits.connections:
+        """Accept a connection, dropping another one if need be; False when every other one waits for its answer."""
+        if len(self._open) >= self.limits.max_connections:
             self._forget_closed()
-        if len(self._open) >= self.limits.connections and not self._make_room():
+        if len(self._open) >= self.limits.max_connections and not self._drop_one():
             return False
         self._open[peer] = Connection(connection, self._clock())
         return True
 
     def _forget_closed(self) -> None:
-        self._open = {peer: guest for peer, guest in self._open.items() if guest.connection.fileno() != -1}
+        self._open = {peer: each for peer, each in self._open.items() if each.socket.fileno() != -1}
 
-    def _make_room(self) -> bool:
-        """Drop who has been silent longest; else who has been reading longest."""
-        victim = next(self._idle(), None) or next(iter(self._sending), None)
-        if victim is None:
+    def _drop_one(self) -> bool:
+        """Drop the connection that has been idle longest, else the one that has been receiving longest."""
+        peer = next(self._idle(), None) or next(iter(self._sending), None)
+        if peer is None:
             return False
-        self.drop(victim)
+        self.drop(peer)
         return True
 
     def _idle(self) -> Iterator[Peer]:
@@ -87,19 +89,19 @@ class ConnectionLimiter:
 
     @contextmanager
     def answering(self, peer: Peer) -> Iterator[None]:
-        """Keep a client's place while its request is answered."""
+        """Protect a connection while its request is answered."""
         self._answering.add(peer)
         try:
             yield
         finally:
             self._answering.discard(peer)
-            if (guest := self._open.pop(peer, None)) is not None:
-                self._open[peer] = Connection(guest.connection, self._clock())
+            if (connection := self._open.pop(peer, None)) is not None:
+                self._open[peer] = Connection(connection.socket, self._clock())
 
     @contextmanager
     def sending(self, peer: Peer) -> Iterator[None]:
-        """Hold a body for a client; the slowest loses its place when too many are held."""
-        if len(self._sending) >= self.limits.readers:
+        """Count a response in progress; with too many of them, the slowest client is dropped."""
+        if len(self._sending) >= self.limits.max_sending:
             self.drop(next(iter(self._sending)))
         self._sending[peer] = None
         try:
@@ -108,68 +110,68 @@ class ConnectionLimiter:
             self._sending.pop(peer, None)
 
     def drop(self, peer: Peer) -> None:
-        """End a connection now, sent or not; the server sees its end and closes it.
+        """Shut a connection down now, whatever is unsent; the server notices and closes it.
 
-        A plain close would wait until the client has taken what is left, which may be never.
+        A plain close would wait until the client has read the rest, which it may never do.
         """
         self._sending.pop(peer, None)
-        if (guest := self._open.pop(peer, None)) is not None:
+        if (connection := self._open.pop(peer, None)) is not None:
             with suppress(OSError):  # it is closed already
-                guest.connection.shutdown(socket.SHUT_RDWR)
+                connection.socket.shutdown(socket.SHUT_RDWR)
 
     def close_idle(self) -> None:
-        """End the connections that have asked nothing for too long, and forget those that are closed.
+        """Drop the connections that have been idle for too long, and forget those that are closed.
 
-        Among them are those that Hypercorn leaves open: HTTP/2 in clear text, and closed ones whose client does not
-        take its last answer.
+        Hypercorn leaves some open: HTTP/2 in clear text, and closed ones whose client does not read its last response.
         """
         self._forget_closed()
-        oldest = self._clock() - self.limits.silence
-        for peer in [peer for peer in self._idle() if self._open[peer].since < oldest]:
+        oldest = self._clock() - self.limits.idle_seconds
+        for peer in [peer for peer in self._idle() if self._open[peer].idle_since < oldest]:
             self.drop(peer)
 
     def drop_all(self) -> None:
-        """End every connection."""
+        """Drop every connection."""
         for peer in tuple(self._open):
             self.drop(peer)
 
 
 class Listener(socket.socket):
-    """A listening socket whose clients are admitted to a ConnectionLimiter."""
+    """A TCP socket that accepts only what its ConnectionLimiter admits."""
 
-    crowd: ConnectionLimiter
+    def __init__(self, family: int, limiter: ConnectionLimiter) -> None:
+        super().__init__(family, socket.SOCK_STREAM)
+        self._limiter = limiter
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Take the next client; raises ConnectionAbortedError, which asyncio passes over, where there is no place."""
+        """Accept the next connection. Raises ConnectionAbortedError, which asyncio ignores, where it is refused."""
         connection, address = super().accept()
-        if not self.crowd.admit(address[:2], connection):
+        if not self._limiter.admit(address[:2], connection):
             connection.close()
             raise ConnectionAbortedError
         return connection, address
 
 
-def listen(host: str, port: int, crowd: ConnectionLimiter) -> Listener:
+def listen(host: str, port: int, limiter: ConnectionLimiter) -> Listener:
     """Listen, on all interfaces when `host` is empty; port 0 takes a free one. Raises AddressUnusable."""
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        listener = Listener(family, socket.SOCK_STREAM)
+        listener = Listener(family, limiter)
         try:
-            _open(listener, address)
+            _bind(listener, address)
         except OSError:
             listener.close()
             raise
     except OSError as error:
         raise AddressUnusable(_sentence(host, port, error.strerror)) from error
-    except UnicodeError as error:  # Python encodes a name for DNS before it asks
-        raise AddressUnusable(_sentence(host, port, "no name of a host")) from error
-    listener.crowd = crowd
+    except UnicodeError as error:  # Python encodes a host name for DNS before it resolves it
+        raise AddressUnusable(_sentence(host, port, "invalid host name")) from error
     return listener
 
 
-def _open(listener: Listener, address: tuple[Any, ...]) -> None:
+def _bind(listener: Listener, address: tuple[Any, ...]) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Accepted sockets inherit it. Head and body are written apart: without it a kept connection waits 40 ms between.
+    # Accepted sockets inherit it. Head and body are written separately: without it a reused connection waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.bind(address)
     listener.listen(BACKLOG)

@@ -1,6 +1,6 @@
-"""The page for people at `/`: HTML from a few figures. Pure: no clock, no I/O; no script, and nothing from elsewhere.
+"""The landing page at `/`: HTML from a few figures. Pure: no clock, no I/O; no script, and nothing from other hosts.
 
-Rule: whatever is not a constant here passes `escape` or is a number.
+Rule: whatever is not a constant here goes through `escape` or is a number.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,33 +15,33 @@ REFRESH_SECONDS = 15
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """What the page shows. `baseline` is how far the first walk is, 0 to 1, and None when none runs.
+    """What the page shows. `baseline_progress` is from 0 to 1, or None when no baseline runs.
 
-    `tasks` is empty while unknown; its keys are statuses.
+    `tasks` counts by status and is empty while unknown.
     """
 
     version: str
-    last_complete: Instant | None = None
+    last_complete_poll: Instant | None = None
     up: bool = False
-    baseline: float | None = None
+    baseline_progress: float | None = None
     tasks: Mapping[str, int] = field(default_factory=dict)
-    payers: int = 0
+    source_payers: int = 0
 
 
-ORDER: tuple[str, ...] = tuple(dict.fromkeys([*DOCUMENTED, *Status]))
-COLOURS: Mapping[str, str] = {
+STATUS_ORDER: tuple[str, ...] = tuple(dict.fromkeys([*DOCUMENTED, *Status]))
+STATUS_COLORS: Mapping[str, str] = {
     Status.COMPLETED: "var(--good)",
     Status.FAILED: "var(--bad)",
     Status.REJECTED: "var(--bad)",
     Status.CANCELLED: "var(--dim)",
     Status.ENTERED_IN_ERROR: "var(--dim)",
 }
-LINKS = (
-    ("/metrics", "what Prometheus reads; reading it asks the FHIR server what changed"),
-    ("/-/healthy", "whether this process answers"),
-    ("/-/ready", "whether it can do its work"),
+ENDPOINTS = (
+    ("/metrics", "metrics for Prometheus; a scrape polls the FHIR server for changes"),
+    ("/-/healthy", "liveness probe: the process answers"),
+    ("/-/ready", "readiness probe: the exporter can do its work"),
 )
-UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+AGE_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #687385; --paper: #f4f6f8; --card: #fff; --line: #e1e6ec;
@@ -65,7 +65,7 @@ dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--dim)
 .dot { display: inline-block; width: .65em; height: .65em; border-radius: 50%; margin-right: .45em; }
 .bar { height: .55rem; border-radius: 4px; background: var(--line); overflow: hidden; }
 .bar i { display: block; height: 100%; min-width: 3px; border-radius: 4px; }
-.walk { margin-top: 1.2rem; } .walk p { margin: 0 0 .4rem; font-size: .9rem; }
+.scan { margin-top: 1.2rem; } .scan p { margin: 0 0 .4rem; font-size: .9rem; }
 table { width: 100%; border-collapse: collapse; }
 td, th { padding: .32rem 0; text-align: left; font-weight: 400; }
 td.n { text-align: right; width: 6.5rem; padding-right: 1.1rem; font-variant-numeric: tabular-nums; font-weight: 600; }
@@ -79,7 +79,7 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .95em; 
 
 
 def render(landing: Landing, now: Instant) -> bytes:
-    """Write the page; `now` is our own clock's."""
+    """Write the page. `now` is the exporter's clock, which `last_complete_poll` was read from too."""
     text = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -94,14 +94,14 @@ def render(landing: Landing, now: Instant) -> bytes:
 <main>
 <h1>fhir-task-exporter <small>{escape(landing.version)}</small></h1>
 <p class="lead">Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.</p>
-<section><h2>State</h2>
-{_state(landing, now)}{_baseline(landing.baseline)}</section>
+<section><h2>Status</h2>
+{_status(landing, now)}{_baseline(landing.baseline_progress)}</section>
 <section><h2>Tasks by status</h2>
 {_tasks(landing.tasks)}</section>
-<section><h2>Here</h2>
-<ul>{"".join(f'<li><a href="{path}">{path}</a><span>{meaning}</span></li>' for path, meaning in LINKS)}</ul>
+<section><h2>Endpoints</h2>
+<ul>{"".join(f'<li><a href="{path}">{path}</a><span>{meaning}</span></li>' for path, meaning in ENDPOINTS)}</ul>
 </section>
-<p class="empty">What each metric means stands before it in <code>/metrics</code>, every option in
+<p class="empty">Each metric is described in <code>/metrics</code>, each option in
 <code>fhir-task-exporter serve --help</code>; <code>fhir-task-exporter check</code> diagnoses problems.</p>
 </main>
 </body>
@@ -110,14 +110,14 @@ def render(landing: Landing, now: Instant) -> bytes:
     return text.encode()
 
 
-def _state(landing: Landing, now: Instant) -> str:
-    colour, word = ("var(--good)", "up") if landing.up else ("var(--bad)", "down")
-    if not landing.up and landing.last_complete is None and landing.baseline is None:
-        colour, word = "var(--dim)", "not known yet"
+def _status(landing: Landing, now: Instant) -> str:
+    color, word = ("var(--good)", "up") if landing.up else ("var(--bad)", "down")
+    if not landing.up and landing.last_complete_poll is None and landing.baseline_progress is None:
+        color, word = "var(--dim)", "unknown"
     return f"""<dl>
-<div><dt>FHIR server</dt><dd><span class="dot" style="background:{colour}"></span>{word}</dd></div>
-<div><dt>Last complete poll</dt><dd>{_when(landing.last_complete, now)}</dd></div>
-<div><dt>Source payers</dt><dd>{landing.payers or "none yet"}</dd></div>
+<div><dt>FHIR server</dt><dd><span class="dot" style="background:{color}"></span>{word}</dd></div>
+<div><dt>Last complete poll</dt><dd>{_when(landing.last_complete_poll, now)}</dd></div>
+<div><dt>Source payers</dt><dd>{landing.source_payers or "none yet"}</dd></div>
 </dl>
 """
 
@@ -129,8 +129,8 @@ def _when(instant: Instant | None, now: Instant) -> str:
 
 
 def _age(seconds: int) -> str:
-    """Say how long ago in the largest unit that fits; a clock that went back is no reason for a negative age."""
-    for size, unit in UNITS:
+    """Write an age in the largest unit that fits; a clock that was set back gives no negative age."""
+    for size, unit in AGE_UNITS:
         if seconds >= size:
             count = seconds // size
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
@@ -148,30 +148,34 @@ def _baseline(progress: float | None) -> str:
     if progress is None:
         return ""
     percent = min(max(progress, 0.0), 1.0) * 100
-    return f"""<div class="walk"><p>Reading every Task for the first time: {percent:.0f} %.
-Task metrics appear when all are read.</p>
+    return f"""<div class="scan"><p>Initial scan (baseline): {percent:.0f} %.
+Task metrics appear when it is complete.</p>
 {_bar(percent, "var(--accent)")}</div>
 """
 
 
 def _tasks(tasks: Mapping[str, int]) -> str:
     if not tasks:
-        return '<p class="empty">Not known: no complete poll, or the last one is too old to be shown.</p>\n'
+        return '<p class="empty">No data: there was no complete poll yet, or the last one is too old.</p>\n'
     return f"<table>{''.join(_rows(tasks))}</table>\n"
 
 
 def _rows(tasks: Mapping[str, int]) -> Iterator[str]:
-    """One row for each status, the documented ones first; bars are relative to the longest."""
-    longest = max(*tasks.values(), 1)
-    for status in sorted(tasks, key=lambda each: ORDER.index(each) if each in ORDER else len(ORDER)):
+    """Write a row for each status, the documented ones first; bars are relative to the highest count."""
+    highest = max(*tasks.values(), 1)
+    for status in sorted(tasks, key=_position):
         count = tasks[status]
-        colour = COLOURS.get(status, "var(--accent)")
+        color = STATUS_COLORS.get(status, "var(--accent)")
         yield (
             f'<tr{"" if count else " class=none"}><th scope="row">{escape(status)}</th><td class="n">{count:,}</td>'
-            f"<td>{_bar(100 * count / longest, colour)}</td></tr>\n"
+            f"<td>{_bar(100 * count / highest, color)}</td></tr>\n"
         )
 
 
-def _bar(percent: float, colour: str) -> str:
-    inner = f'<i style="width:{percent:.1f}%;background:{colour}"></i>' if percent else ""
+def _position(status: str) -> int:
+    return STATUS_ORDER.index(status) if status in STATUS_ORDER else len(STATUS_ORDER)
+
+
+def _bar(percent: float, color: str) -> str:
+    inner = f'<i style="width:{percent:.1f}%;background:{color}"></i>' if percent else ""
     return f'<div class="bar">{inner}</div>'

@@ -21,9 +21,9 @@ from exporter.demo.server import JSON, Response, outcome
 from exporter.errors import ServerError
 from exporter.logs import FORMS, LineFormatter
 from exporter.metrics.negotiation import Format
-from exporter.serving import Serving
 from exporter.task.model import Event, Selection
 from exporter.task.search import Search
+from exporter.web.backend import Backend
 from exporter.web.landing import render
 
 from ..support import fake, quirks
@@ -102,11 +102,11 @@ def logs() -> Iterator[Logs]:
 
 def shown(rig: Rig) -> str:
     """All that a scrape, a person and a probe are shown."""
-    serving = Serving(rig.worker, rig.telemetry, Thread())
-    picture = serving.picture()
-    pages = [serving.render(picture, form).decode() for form in Format]
-    landing = serving.landing()
-    return "\n".join([*pages, repr(landing), render(landing, fake.START).decode(), str(serving.ready())])
+    backend = Backend(rig.worker, rig.telemetry, Thread())
+    published = backend.published()
+    pages = [backend.render(published, form).decode() for form in Format]
+    landing = backend.landing()
+    return "\n".join([*pages, repr(landing), render(landing, fake.START).decode(), str(backend.unready_reason())])
 
 
 def loaded() -> Iterator[Resource]:

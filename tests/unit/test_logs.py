@@ -1,4 +1,4 @@
-"""A log line is one line, can be read by machines, and holds nothing that is not ours to show."""
+"""A log line is one line, readable by machines, and contains no secrets."""
 
 import io
 import json
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter import logs as log
+from exporter import logs
 from exporter.logs import Field, LineFormatter
 
 CANARY = "hunter2canary"
-FORMS = tuple(log.FORMS)
+FORMS = tuple(logs.FORMS)
 
 
 def record(message: object = "hello", *arguments: object, **fields: Field) -> logging.LogRecord:
@@ -24,7 +24,7 @@ def record(message: object = "hello", *arguments: object, **fields: Field) -> lo
 
 
 def line(form: str, made: logging.LogRecord) -> str:
-    return LineFormatter(log.FORMS[form]).format(made)
+    return LineFormatter(logs.FORMS[form]).format(made)
 
 
 @contextmanager
@@ -34,21 +34,21 @@ def logging_to_text(level: str, form: str) -> Iterator[io.StringIO]:
     handlers, before = root.handlers[:], root.level
     text = io.StringIO()
     try:
-        log.configure(level, form, text)
+        logs.configure(level, form, text)
         yield text
     finally:
         root.handlers[:] = handlers
         root.setLevel(before)
 
 
-def test_logfmt_says_when_how_bad_who_and_what() -> None:
+def test_logfmt_has_time_level_logger_message_and_fields() -> None:
     assert line("logfmt", record("poll complete", tasks=3, took=0.5, fresh=True, wait=None, why="it = so")) == (
         'ts=2020-09-13T12:26:40.123Z level=info logger=exporter.worker msg="poll complete" '
         'tasks=3 took=0.5 fresh=true wait=null why="it = so"'
     )
 
 
-def test_json_says_the_same() -> None:
+def test_json_has_the_same_fields() -> None:
     assert json.loads(line("json", record("poll complete", tasks=3))) == {
         "ts": "2020-09-13T12:26:40.123Z",
         "level": "info",
@@ -63,7 +63,7 @@ def test_json_says_the_same() -> None:
     "hostile",
     ["a\nlevel=error", "a\r\nb", "\x1b[2J", "\x00", "\x7f", "\x85", "\u2028", "\u202e", "\ud800", 'a" b="c', "\\"],
 )
-def test_no_field_can_forge_a_line_or_steer_a_terminal(form: str, hostile: str) -> None:
+def test_no_field_can_forge_a_line_or_control_a_terminal(form: str, hostile: str) -> None:
     for made in (record(hostile), record("%s", hostile), record(why=hostile)):
         written = line(form, made)
         assert written.isascii()
@@ -71,15 +71,15 @@ def test_no_field_can_forge_a_line_or_steer_a_terminal(form: str, hostile: str) 
         assert written.count(" level=") <= 1
 
 
-def test_an_empty_text_is_seen() -> None:
+def test_an_empty_message_is_quoted() -> None:
     assert line("logfmt", record("")).endswith(' msg=""')
 
 
-def test_a_field_that_is_no_number_keeps_json_readable() -> None:
+def test_not_a_number_keeps_json_valid() -> None:
     assert json.loads(line("json", record(took=float("nan"))))["took"] == "nan"
 
 
-def test_the_name_of_a_field_is_a_word() -> None:
+def test_the_name_of_a_field_has_only_word_characters() -> None:
     assert line("logfmt", record(**{"a b\n": 1})).endswith(" a_b_=1")
 
 
@@ -120,11 +120,11 @@ def test_a_field_called_like_a_secret_is_masked_whatever_it_holds() -> None:
     ],
 )
 def test_what_is_no_secret_is_not_masked(innocent: str) -> None:
-    assert log.masked(innocent) == innocent
+    assert logs.mask_secrets(innocent) == innocent
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_exception_shows_class_and_places_and_never_its_message(form: str) -> None:
+def test_an_exception_is_logged_by_class_and_traceback_and_never_by_its_message(form: str) -> None:
     with logging_to_text("debug", form) as text:
         try:
             {"a": 1}[CANARY]
@@ -136,7 +136,7 @@ def test_an_exception_shows_class_and_places_and_never_its_message(form: str) ->
 
 
 @pytest.mark.parametrize("name", ["httpx", "httpcore.http11", "hpack.table", "hypercorn.access"])
-def test_libraries_that_log_urls_and_headers_are_silent_at_every_level(name: str) -> None:
+def test_libraries_that_log_urls_and_headers_are_capped_at_warning(name: str) -> None:
     with logging_to_text("debug", "logfmt") as text:
         logging.getLogger(name).info("GET")
         logging.getLogger(name).debug("header")
@@ -144,17 +144,17 @@ def test_libraries_that_log_urls_and_headers_are_silent_at_every_level(name: str
     assert [found.rpartition("msg=")[2] for found in text.getvalue().splitlines()] == ["heard"]
 
 
-def test_what_is_below_the_level_is_not_written() -> None:
+def test_events_below_the_level_are_not_written() -> None:
     with logging_to_text("warning", "logfmt") as text:
-        log.event(logging.getLogger("exporter"), logging.INFO, "quiet")
-        log.event(logging.getLogger("exporter"), logging.ERROR, "loud", tasks=1)
+        logs.event(logging.getLogger("exporter"), logging.INFO, "quiet")
+        logs.event(logging.getLogger("exporter"), logging.ERROR, "loud", tasks=1)
     assert text.getvalue().count("\n") == 1
     assert text.getvalue().endswith(" level=error logger=exporter msg=loud tasks=1\n")
 
 
 def test_configuring_twice_writes_once() -> None:
     with logging_to_text("info", "logfmt"), logging_to_text("info", "json") as text:
-        log.event(logging.getLogger("exporter"), logging.INFO, "once")
+        logs.event(logging.getLogger("exporter"), logging.INFO, "once")
     assert json.loads(text.getvalue())["msg"] == "once"
 
 

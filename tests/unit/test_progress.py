@@ -1,17 +1,19 @@
-"""Progress for people: it may be lost, the work may not."""
+"""Progress for people: the display may be lost, the work may not."""
 
 import errno
 import io
+import logging
 import sys
 
 import pytest
 
 from exporter.context import Progress, WalkKind
-from exporter.progress import Bar
+from exporter.progress import LOG_INTERVAL_SECONDS, LogLines, TerminalBar
+from tests.support.fake import HandClock
 
-BEGUN = Progress(WalkKind.BASELINE, window=1, walked=200, expected=None)
-GOING = Progress(WalkKind.BASELINE, window=1, walked=400, expected=900)
-ENDED = Progress(WalkKind.BASELINE, ended=True, window=1, walked=900, expected=900)
+FIRST = Progress(WalkKind.BASELINE, window=1, walked=200, expected=None)
+MIDDLE = Progress(WalkKind.BASELINE, window=1, walked=400, expected=900)
+LAST = Progress(WalkKind.BASELINE, ended=True, window=1, walked=900, expected=900)
 
 
 class Terminal(io.StringIO):
@@ -29,31 +31,52 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("when", [0, 1, 2])
-def test_a_terminal_that_goes_away_ends_the_drawing_and_not_the_work(
+def test_a_terminal_that_goes_away_stops_the_drawing_and_not_the_work(
     monkeypatch: pytest.MonkeyPatch, when: int
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    bar = Bar()
-    for number, turn in enumerate((BEGUN, GOING, ENDED)):
+    bar = TerminalBar()
+    for number, progress in enumerate((FIRST, MIDDLE, LAST)):
         terminal.gone = number >= when
-        bar(turn)
+        bar(progress)
 
 
 def test_a_bar_is_drawn_once_the_length_is_known_and_ends_full(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    bar = Bar()
-    bar(BEGUN)
+    bar = TerminalBar()
+    bar(FIRST)
     assert terminal.getvalue() == ""
-    bar(GOING)
+    bar(MIDDLE)
     assert "400/900" in terminal.getvalue()
-    bar(ENDED)
+    bar(LAST)
     assert "900/900" in terminal.getvalue()
 
 
 def test_a_walk_of_a_single_page_shows_as_done(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    Bar()(Progress(WalkKind.BASELINE, ended=True, window=1, walked=3, expected=None))
+    TerminalBar()(Progress(WalkKind.BASELINE, ended=True, window=1, walked=3, expected=None))
     assert "3/3" in terminal.getvalue()
+
+
+def test_the_log_has_a_line_every_interval_and_one_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = HandClock()
+    report = LogLines(clock)
+    for seconds, progress in ((1, FIRST), (LOG_INTERVAL_SECONDS - 1, FIRST), (1, MIDDLE), (1, LAST)):
+        clock.advance(seconds)
+        report(progress)
+    assert [(each.message, each.__dict__["fields"]) for each in caplog.records] == [
+        ("baseline running", {"tasks": 200, "expected": None}),
+        ("baseline complete", {"tasks": 900, "expected": 900}),
+    ]
+
+
+def test_a_walk_that_is_no_baseline_is_logged_as_a_catch_up(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    LogLines(HandClock())(Progress(WalkKind.POLL, ended=True, window=2, walked=7, expected=0))
+    assert [(each.message, each.__dict__["fields"]) for each in caplog.records] == [
+        ("catch-up complete", {"tasks": 7, "expected": None})
+    ]

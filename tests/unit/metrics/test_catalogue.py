@@ -94,5 +94,5 @@ def test_the_duration_says_that_it_is_an_upper_bound() -> None:
 def test_process_metrics_are_those_of_the_library() -> None:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    told = {(f.name + "_total" * (f.type == "counter"), f.type, f.documentation) for f in registry.collect()}
-    assert told == {(m.name, m.kind.value, m.help) for m in PROCESS}
+    exposed = {(f.name + "_total" * (f.type == "counter"), f.type, f.documentation) for f in registry.collect()}
+    assert exposed == {(m.name, m.kind.value, m.help) for m in PROCESS}

@@ -1,6 +1,6 @@
-"""The exposition of Tasks is the specification: golden texts, and what holds of any picture.
+"""The exposition of Tasks is the specification: golden texts, and what holds of any snapshot.
 
-`UPDATE_GOLDEN=1 pytest tests/metrics` writes the texts anew; read the difference before you commit it.
+`UPDATE_GOLDEN=1 pytest tests/unit/metrics` rewrites the texts; read the difference before you commit it.
 """
 
 import os
@@ -30,11 +30,11 @@ from exporter.task.model import (
 )
 
 from ...support.promtool import complaints
-from .pictures import EAST, NOON, PICTURES, WEST, busy, created, lasting
+from .snapshots import EAST, NOON, SNAPSHOTS, WEST, busy, created, lasting
 
 GOLDEN = Path(__file__).parent / "golden"
 
-every_picture = pytest.mark.parametrize("name", PICTURES)
+every_snapshot = pytest.mark.parametrize("name", SNAPSHOTS)
 
 
 def text(snapshot: Snapshot) -> str:
@@ -50,36 +50,36 @@ def samples(snapshot: Snapshot) -> dict[tuple[str, ...], float]:
     }
 
 
-@every_picture
-def test_a_picture_reads_as_its_golden_text(name: str) -> None:
+@every_snapshot
+def test_a_snapshot_is_rendered_as_its_golden_text(name: str) -> None:
     golden = GOLDEN / f"{name}.prom"
     if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(text(PICTURES[name]), encoding="utf-8", newline="")
-    assert text(PICTURES[name]) == golden.read_text(encoding="utf-8")
+        golden.write_text(text(SNAPSHOTS[name]), encoding="utf-8", newline="")
+    assert text(SNAPSHOTS[name]) == golden.read_text(encoding="utf-8")
 
 
-@every_picture
-def test_promtool_finds_nothing_to_say(name: str) -> None:
-    assert complaints(TaskText().render(PICTURES[name], Format.TEXT)) == ""
+@every_snapshot
+def test_promtool_finds_no_problem(name: str) -> None:
+    assert complaints(TaskText().render(SNAPSHOTS[name], Format.TEXT)) == ""
 
 
-@every_picture
+@every_snapshot
 def test_both_formats_read_back_as_the_same_families(name: str) -> None:
-    stated = {family.name: as_read(family) for family in families(PICTURES[name])}
-    openmetrics = TaskText().render(PICTURES[name], Format.OPENMETRICS).decode()
+    stated = {family.name: as_read(family) for family in families(SNAPSHOTS[name])}
+    openmetrics = TaskText().render(SNAPSHOTS[name], Format.OPENMETRICS).decode()
     read = {family.name: as_read(family) for family in parse_openmetrics(openmetrics)}  # type: ignore[no-untyped-call]
     assert read == stated
-    assert {family.name: as_read(family) for family in parse_text(text(PICTURES[name]))} == stated
+    assert {family.name: as_read(family) for family in parse_text(text(SNAPSHOTS[name]))} == stated
 
 
 def as_read(family: Metric) -> tuple[str, str, set[tuple[str, frozenset[tuple[str, str]], float]]]:
     return family.type, family.documentation, {(s.name, frozenset(s.labels.items()), s.value) for s in family.samples}
 
 
-@every_picture
-def test_what_is_shown_is_what_the_catalogue_lists(name: str) -> None:
+@every_snapshot
+def test_exactly_what_the_catalogue_lists_is_exposed(name: str) -> None:
     listed = {metric.name.removesuffix("_total"): metric for metric in TASKS}
-    for family in families(PICTURES[name]):
+    for family in families(SNAPSHOTS[name]):
         metric = listed[family.name]
         assert (family.type, family.documentation, family.unit) == (metric.kind, metric.help, metric.unit)
         for sample in family.samples:
@@ -88,10 +88,10 @@ def test_what_is_shown_is_what_the_catalogue_lists(name: str) -> None:
                 assert not label.closed or sample.labels[label.name] in label.values
 
 
-@every_picture
+@every_snapshot
 def test_no_text_has_a_created_series(name: str) -> None:
     for form in Format:
-        assert b"_created{" not in TaskText().render(PICTURES[name], form)
+        assert b"_created{" not in TaskText().render(SNAPSHOTS[name], form)
 
 
 def test_before_the_baseline_there_are_only_anomalies_at_zero() -> None:
@@ -133,7 +133,7 @@ def test_without_gauges_the_counters_stay() -> None:
     }
 
 
-def test_the_order_in_which_a_picture_was_made_does_not_show() -> None:
+def test_the_order_of_a_snapshot_does_not_change_its_text() -> None:
     one = busy()
     other = Snapshot(dict(reversed(list(one.counts.items()))), dict(reversed(list(one.durations.items()))), one.gauges)
     assert text(one) == text(other)
@@ -171,13 +171,13 @@ def test_any_name_of_a_payer_survives_both_formats(source: str, requesting: str)
         assert labels == [{"source_payer": source, "requesting_payer": requesting}]
 
 
-def test_the_same_picture_is_rendered_once_for_each_format() -> None:
+def test_the_same_snapshot_is_rendered_once_for_each_format() -> None:
     tasks, snapshot = TaskText(), busy()
     first = {form: tasks.render(snapshot, form) for form in Format}
     assert all(tasks.render(snapshot, form) is first[form] for form in Format)
 
 
-def test_a_new_picture_is_rendered_anew_even_if_it_says_the_same() -> None:
+def test_a_new_snapshot_is_rendered_even_if_it_equals_the_last() -> None:
     tasks = TaskText()
     first = tasks.render(busy(), Format.TEXT)
     assert tasks.render(busy(), Format.TEXT) is not first

@@ -52,7 +52,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
         ("", TEXT),
     ],
 )
-def test_each_known_client_gets_the_format_it_likes_best(accept: str | None, form: Format) -> None:
+def test_each_known_client_gets_its_preferred_format(accept: str | None, form: Format) -> None:
     assert negotiate(accept) is form
 
 
@@ -76,7 +76,7 @@ def test_each_known_client_gets_the_format_it_likes_best(accept: str | None, for
         ),
     ],
 )
-def test_weights_decide_and_the_closest_range_tells_the_weight(accept: str, form: Format) -> None:
+def test_weights_decide_and_the_most_specific_range_sets_the_weight(accept: str, form: Format) -> None:
     assert negotiate(accept) is form
 
 
@@ -95,7 +95,7 @@ def test_weights_decide_and_the_closest_range_tells_the_weight(accept: str, form
         "text/plain;q=0",
     ],
 )
-def test_what_we_do_not_speak_is_answered_with_text_and_never_refused(accept: str) -> None:
+def test_an_unknown_format_is_answered_with_text_and_never_refused(accept: str) -> None:
     assert negotiate(accept) is TEXT
 
 
@@ -116,12 +116,12 @@ def test_garbage_is_answered_with_text(accept: str) -> None:
     assert negotiate(accept) is TEXT
 
 
-def test_garbage_beside_a_good_range_does_not_spoil_it() -> None:
+def test_garbage_beside_a_good_range_is_ignored() -> None:
     assert negotiate("text/plain;q=high, ;;, application/openmetrics-text;version=1.0.0;q=0.1") is OPENMETRICS
 
 
 @given(st.text())
-def test_no_header_whatever_breaks_the_negotiation(header: str) -> None:
+def test_no_header_breaks_the_negotiation(header: str) -> None:
     assert negotiate(header) in Format
     assert accepts_gzip(header) in {True, False}
 

@@ -1,4 +1,4 @@
-"""A whole answer: Tasks, ourselves and the process in one text."""
+"""A whole answer: the metrics of Tasks, of the exporter and of the process in one text."""
 
 from prometheus_client import ProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -37,5 +37,5 @@ def test_a_whole_page_is_within_the_limits_that_a_prometheus_may_set() -> None:
             assert all(len(name) <= 60 for name in sample.labels)
 
 
-def test_promtool_finds_nothing_to_say_of_a_whole_page() -> None:
+def test_promtool_finds_no_problem_in_a_whole_page() -> None:
     assert complaints(page(Format.TEXT)) == ""

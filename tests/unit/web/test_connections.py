@@ -4,31 +4,31 @@ from contextlib import ExitStack
 
 import pytest
 
-from exporter.web.connections import STANDARD, ConnectionLimiter, Limits, listen
+from exporter.web.connections import DEFAULT_LIMITS, ConnectionLimiter, Limits, listen
 
-SMALL = Limits(connections=3, readers=2, silence=8.0)
+SMALL = Limits(max_connections=3, max_sending=2, idle_seconds=8.0)
 
 
-class Room:
-    """A Crowd of three, a clock that is set by hand, and both ends of every connection."""
+class Clients:
+    """A limiter for three connections, a clock that is set by hand, and both ends of every connection."""
 
     def __init__(self, ends: ExitStack) -> None:
         self.now = 0.0
-        self.crowd = ConnectionLimiter(SMALL, clock=lambda: self.now)
+        self.limiter = ConnectionLimiter(SMALL, clock=lambda: self.now)
         self._ends = ends
         self._theirs: dict[tuple[str, int], socket.socket] = {}
 
-    def enter(self, port: int) -> bool:
+    def connect(self, port: int) -> bool:
         ours, theirs = (self._ends.enter_context(end) for end in socket.socketpair())
         theirs.setblocking(False)
         self._theirs["peer", port] = theirs
-        return self.crowd.admit(("peer", port), ours)
+        return self.limiter.admit(("peer", port), ours)
 
     def dropped(self) -> list[int]:
-        return [port for (_, port), theirs in self._theirs.items() if self._hears_the_end(theirs)]
+        return [port for (_, port), theirs in self._theirs.items() if self._is_ended(theirs)]
 
     @staticmethod
-    def _hears_the_end(theirs: socket.socket) -> bool:
+    def _is_ended(theirs: socket.socket) -> bool:
         try:
             return theirs.recv(1) == b""
         except BlockingIOError:
@@ -36,87 +36,87 @@ class Room:
 
 
 @pytest.fixture
-def room() -> Iterator[Room]:
+def clients() -> Iterator[Clients]:
     with ExitStack() as ends:
-        yield Room(ends)
+        yield Clients(ends)
 
 
-def test_who_was_silent_longest_makes_room(room: Room) -> None:
+def test_the_connection_idle_longest_is_dropped_for_a_new_one(clients: Clients) -> None:
     for port in (1, 2, 3):
-        assert room.enter(port)
-    with room.crowd.answering(("peer", 1)):
+        assert clients.connect(port)
+    with clients.limiter.answering(("peer", 1)):
         pass
-    assert room.enter(4)
-    assert room.dropped() == [2]
+    assert clients.connect(4)
+    assert clients.dropped() == [2]
 
 
-def test_a_request_that_waits_keeps_its_place_against_any_number(room: Room) -> None:
-    room.enter(1)
-    with room.crowd.answering(("peer", 1)):
+def test_a_connection_that_waits_for_its_answer_is_never_dropped_for_new_ones(clients: Clients) -> None:
+    clients.connect(1)
+    with clients.limiter.answering(("peer", 1)):
         for port in range(2, 50):
-            assert room.enter(port)
-        assert 1 not in room.dropped()
+            assert clients.connect(port)
+        assert 1 not in clients.dropped()
 
 
-def test_when_all_are_answered_the_slowest_reader_makes_room(room: Room) -> None:
-    crowd = room.crowd
+def test_when_all_are_being_answered_the_slowest_reader_is_dropped(clients: Clients) -> None:
+    limiter = clients.limiter
     for port in (1, 2, 3):
-        room.enter(port)
-    with crowd.answering(("peer", 1)), crowd.answering(("peer", 2)), crowd.answering(("peer", 3)):
-        with crowd.sending(("peer", 2)), crowd.sending(("peer", 3)):
-            assert room.enter(4)
-        assert room.dropped() == [2]
+        clients.connect(port)
+    with limiter.answering(("peer", 1)), limiter.answering(("peer", 2)), limiter.answering(("peer", 3)):
+        with limiter.sending(("peer", 2)), limiter.sending(("peer", 3)):
+            assert clients.connect(4)
+        assert clients.dropped() == [2]
 
 
-def test_a_newcomer_is_refused_when_all_wait_for_an_answer(room: Room) -> None:
-    crowd = room.crowd
+def test_a_new_connection_is_refused_when_all_wait_for_an_answer(clients: Clients) -> None:
+    limiter = clients.limiter
     for port in (1, 2, 3):
-        room.enter(port)
-    with crowd.answering(("peer", 1)), crowd.answering(("peer", 2)), crowd.answering(("peer", 3)):
-        assert not room.enter(4)
-    assert room.dropped() == []
+        clients.connect(port)
+    with limiter.answering(("peer", 1)), limiter.answering(("peer", 2)), limiter.answering(("peer", 3)):
+        assert not clients.connect(4)
+    assert clients.dropped() == []
 
 
-def test_one_body_too_many_costs_the_slowest_reader_its_place(room: Room) -> None:
-    crowd = room.crowd
+def test_with_one_response_too_many_the_slowest_reader_is_dropped(clients: Clients) -> None:
+    limiter = clients.limiter
     for port in (1, 2, 3):
-        room.enter(port)
-    with crowd.sending(("peer", 2)), crowd.sending(("peer", 1)), crowd.sending(("peer", 3)):
-        assert room.dropped() == [2]
+        clients.connect(port)
+    with limiter.sending(("peer", 2)), limiter.sending(("peer", 1)), limiter.sending(("peer", 3)):
+        assert clients.dropped() == [2]
 
 
-def test_closed_connections_take_no_place(room: Room) -> None:
+def test_closed_connections_do_not_count(clients: Clients) -> None:
     with socket.socket() as closed:
-        room.crowd.admit(("peer", 9), closed)
+        clients.limiter.admit(("peer", 9), closed)
     for port in (1, 2, 3):
-        room.enter(port)
-    assert room.dropped() == []
+        clients.connect(port)
+    assert clients.dropped() == []
 
 
-def test_silence_is_counted_from_the_last_answer(room: Room) -> None:
-    room.enter(1)
-    room.enter(2)
-    room.enter(3)
-    with room.crowd.answering(("peer", 3)):
-        room.now = 8.0
-        with room.crowd.answering(("peer", 1)):
+def test_idle_time_is_counted_from_the_last_answer(clients: Clients) -> None:
+    clients.connect(1)
+    clients.connect(2)
+    clients.connect(3)
+    with clients.limiter.answering(("peer", 3)):
+        clients.now = 8.0
+        with clients.limiter.answering(("peer", 1)):
             pass
-        room.now = 8.1
-        room.crowd.close_idle()
-    assert room.dropped() == [2]
+        clients.now = 8.1
+        clients.limiter.close_idle()
+    assert clients.dropped() == [2]
 
 
-def test_dropping_twice_or_a_stranger_is_no_error(room: Room) -> None:
-    room.enter(1)
+def test_dropping_twice_or_an_unknown_peer_is_no_error(clients: Clients) -> None:
+    clients.connect(1)
     for _ in range(2):
-        room.crowd.drop(("peer", 1))
-    room.crowd.drop(("peer", 2))
-    assert room.dropped() == [1]
+        clients.limiter.drop(("peer", 1))
+    clients.limiter.drop(("peer", 2))
+    assert clients.dropped() == [1]
 
 
-def test_what_it_accepts_does_not_wait_to_fill_packets() -> None:
+def test_accepted_connections_have_tcp_nodelay() -> None:
     with (
-        listen("127.0.0.1", 0, ConnectionLimiter(STANDARD)) as listener,
+        listen("127.0.0.1", 0, ConnectionLimiter(DEFAULT_LIMITS)) as listener,
         socket.create_connection(listener.getsockname()),
     ):
         listener.setblocking(True)
@@ -125,9 +125,9 @@ def test_what_it_accepts_does_not_wait_to_fill_packets() -> None:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_a_refused_client_is_closed_and_passed_over() -> None:
-    nobody = ConnectionLimiter(Limits(connections=0))
-    with listen("127.0.0.1", 0, nobody) as listener, socket.create_connection(listener.getsockname(), 30) as client:
+def test_a_refused_connection_is_closed() -> None:
+    none = ConnectionLimiter(Limits(max_connections=0))
+    with listen("127.0.0.1", 0, none) as listener, socket.create_connection(listener.getsockname(), 30) as client:
         listener.setblocking(True)
         with pytest.raises(ConnectionAbortedError):
             listener.accept()

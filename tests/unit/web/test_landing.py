@@ -39,7 +39,7 @@ class Reader(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def seen(landing: Landing) -> str:
+def text_of(landing: Landing) -> str:
     return Reader(render(landing, NOW)).text
 
 
@@ -59,39 +59,39 @@ def test_text_from_elsewhere_is_shown_as_text() -> None:
 @pytest.mark.parametrize(
     ("landing", "words"),
     [
-        (Landing("1"), "FHIR server not known yet"),
+        (Landing("1"), "FHIR server unknown"),
         (Landing("1", up=True), "FHIR server up"),
-        (Landing("1", last_complete=NOW), "FHIR server down"),
-        (Landing("1", baseline=0.1), "FHIR server down"),
+        (Landing("1", last_complete_poll=NOW), "FHIR server down"),
+        (Landing("1", baseline_progress=0.1), "FHIR server down"),
         (Landing("1"), "Last complete poll none yet"),
-        (Landing("1", last_complete=NOW), "Last complete poll just now"),
-        (Landing("1", last_complete=NOW - 1000), "1 second ago 2026-09-21 14:13:19 UTC"),
-        (Landing("1", last_complete=NOW - 119_000), "1 minute ago"),
-        (Landing("1", last_complete=NOW - 7_200_000), "2 hours ago"),
-        (Landing("1", last_complete=NOW - 86_400_000 * 3), "3 days ago"),
-        (Landing("1", last_complete=NOW + 60_000), "just now"),
-        (Landing("1", last_complete=-(10**18)), "days ago"),
-        (Landing("1", baseline=0.424), "for the first time: 42 %"),
-        (Landing("1", baseline=7.0), "for the first time: 100 %"),
-        (Landing("1"), "Not known: no complete poll"),
+        (Landing("1", last_complete_poll=NOW), "Last complete poll just now"),
+        (Landing("1", last_complete_poll=NOW - 1000), "1 second ago 2026-09-21 14:13:19 UTC"),
+        (Landing("1", last_complete_poll=NOW - 119_000), "1 minute ago"),
+        (Landing("1", last_complete_poll=NOW - 7_200_000), "2 hours ago"),
+        (Landing("1", last_complete_poll=NOW - 86_400_000 * 3), "3 days ago"),
+        (Landing("1", last_complete_poll=NOW + 60_000), "just now"),
+        (Landing("1", last_complete_poll=-(10**18)), "days ago"),
+        (Landing("1", baseline_progress=0.424), "Initial scan (baseline): 42 %"),
+        (Landing("1", baseline_progress=7.0), "Initial scan (baseline): 100 %"),
+        (Landing("1"), "No data: there was no complete poll yet"),
         (Landing("1", tasks={"requested": 12_345}), "requested 12,345"),
-        (Landing("1", payers=12), "Source payers 12"),
+        (Landing("1", source_payers=12), "Source payers 12"),
     ],
 )
-def test_each_figure_is_told_in_words(landing: Landing, words: str) -> None:
-    assert words in seen(landing)
+def test_each_figure_is_shown(landing: Landing, words: str) -> None:
+    assert words in text_of(landing)
 
 
 def test_a_baseline_that_does_not_run_is_not_mentioned() -> None:
-    assert "first time" not in seen(Landing("1"))
+    assert "Initial scan" not in text_of(Landing("1"))
 
 
-def test_statuses_stand_in_the_order_of_a_life() -> None:
-    told = seen(Landing("1", tasks={"on-hold": 0, "failed": 0, "completed": 0, "requested": 0, "in-progress": 0}))
+def test_statuses_are_listed_in_the_order_of_a_life_cycle() -> None:
+    text = text_of(Landing("1", tasks={"on-hold": 0, "failed": 0, "completed": 0, "requested": 0, "in-progress": 0}))
     order = ["requested", "in-progress", "completed", "failed", "on-hold"]
-    places = [told.index(f"{status} 0") for status in order]
+    places = [text.index(f"{status} 0") for status in order]
     assert places == sorted(places)
 
 
-def test_nothing_but_zeros_is_no_division_by_zero() -> None:
-    assert "completed 0" in seen(Landing("1", tasks={"completed": 0}))
+def test_only_zeros_cause_no_division_by_zero() -> None:
+    assert "completed 0" in text_of(Landing("1", tasks={"completed": 0}))

@@ -1,4 +1,4 @@
-"""Pictures made by hand, one a situation: what a test of rendering starts from."""
+"""Snapshots made by hand, one per situation: the input of the rendering tests."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ from exporter.task.model import (
 )
 
 NOON: Instant = 1_700_049_600_000
-"""Of some day."""
+"""Noon of an arbitrary day."""
 MINUTE = 60_000
 
 EAST = Pair("East Health", "Our Plan")
@@ -25,7 +25,7 @@ WEST = Pair("West Mutual", "Our Plan")
 
 
 def created(*pairs: Pair) -> dict[Series, int]:
-    """Let pairs exist that have counted nothing."""
+    """Pairs that have counted nothing yet."""
     return {Series(Event.CREATED, pair): 0 for pair in pairs}
 
 
@@ -77,7 +77,7 @@ def busy() -> Snapshot:
     return Snapshot(counts, durations, Gauges(last_transition={PairStatus(EAST, Status.FAILED): NOON + 1}))
 
 
-PICTURES: Mapping[str, Snapshot] = {
+SNAPSHOTS: Mapping[str, Snapshot] = {
     "before_the_baseline": Snapshot(),
     "empty_server": Snapshot({}, {}, Gauges()),
     "new_pair": Snapshot(created(EAST), {}, Gauges()),
