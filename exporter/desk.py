@@ -11,7 +11,7 @@ from .clock import Clock
 from .errors import Throttled
 from .fhir.client import FhirServer
 from .ledger.ledger import Ledger
-from .ledger.state import StateKey
+from .ledger.state import ALL_GENERATIONS, StateKey
 from .ledger.transaction import Transaction
 from .metrics.telemetry import Telemetry
 from .names import Namer
@@ -86,7 +86,7 @@ class Desk:
     namer: Namer
     rules: Rules
     publish: Callable[[Snapshot, float], None] = lambda _snapshot, _began: None
-    shown: Callable[[], int | None] = lambda: None
+    shown: Callable[[], int] = lambda: ALL_GENERATIONS
     marked: float | None = None
     resync: bool = False
     patience: dict[Kind, int] = field(default_factory=dict)
@@ -107,21 +107,21 @@ class Desk:
     @property
     def renamed(self) -> bool:
         """Whether some Tasks may show under other names than these, so that gauges are to move once all is walked."""
-        begun = self.ledger.baseline_complete or self.ledger.walk is not None
+        begun = self.ledger.baseline_complete or self.ledger.walk_state is not None
         return begun and self.ledger.instant(StateKey.NAMES) != self.rules.names
 
     def keep_names(self, tx: Transaction) -> None:
         """Keep, with a page, what was read for it, and under which names its Tasks show."""
-        tx.learn(self.namer.unsaved)
+        tx.save_organizations(self.namer.unsaved)
         noted = self.ledger.instant(StateKey.NAMES)
-        if not (self.ledger.baseline_complete or self.ledger.walk):
-            tx.note(StateKey.NAMES, self.rules.names)
+        if not (self.ledger.baseline_complete or self.ledger.walk_state):
+            tx.set_instant(StateKey.NAMES, self.rules.names)
         elif noted not in {None, self.rules.names}:
-            tx.note(StateKey.NAMES, None)  # names may be taken back before everything was walked
+            tx.set_instant(StateKey.NAMES, None)  # names may be taken back before everything was walked
 
     def next_plan(self) -> WalkPlan:
         """Choose what to walk: the walk that was broken off, the baseline, or what changed since the watermark."""
-        walk = self.ledger.walk
+        walk = self.ledger.walk_state
         if walk is not None:
             search = Search(_settled(walk.cursor, walk.searched - self.rules.overlap))
             return WalkPlan(Kind(walk.kind), search, resumed=True, walked=walk.walked, expected=walk.expected)

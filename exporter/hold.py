@@ -12,6 +12,8 @@ See docs/design.md#series-hold.
 from collections import deque
 from threading import Lock
 
+from .ledger.state import ALL_GENERATIONS, NO_GENERATION
+
 PATIENCE = 3
 """Holds without a scrape after which counts are shown all the same: whoever reads us is no Prometheus."""
 
@@ -38,12 +40,12 @@ class SeriesHold:
             while len(self._firsts) > 1 and self._firsts[1][0] <= now - self._hold:
                 self._firsts.popleft()
 
-    def shown(self, now: float) -> int | None:
-        """Give the newest picture whose series may show what they count; None for all of them, -1 for none."""
+    def shown(self, now: float) -> int:
+        """Return the newest generation whose series may show what they count; ALL_GENERATIONS or NO_GENERATION."""
         with self._lock:
             if self._hold == 0 or now - self._last >= PATIENCE * self._hold:
-                return None
+                return ALL_GENERATIONS
             held = [number for first, number in self._firsts if first <= now - self._hold]
             if not held or len(self._latest) < 2:  # noqa: PLR2004 - two scrapes, as Prometheus needs two samples
-                return -1
+                return NO_GENERATION
             return min(held[-1], *self._latest)

@@ -77,7 +77,7 @@ LAST_INSTANT: Instant = 32_503_680_000_000
 def sweep_open(desk: Desk, lookback: int) -> Iterator[Progress]:
     """Compare the open Tasks, and what changed within `lookback` milliseconds."""
     watermark = desk.ledger.instant(StateKey.WATERMARK) or 0
-    desk.ledger.begin_sweep()
+    desk.ledger.begin_comparison()
     yield from _walk(desk, Search(filters=(NOT_ENDED,)))
     yield from _walk(desk, Search(Bound("ge", watermark - lookback)))
     yield Progress(wants_poll=True)
@@ -87,7 +87,7 @@ def sweep_open(desk: Desk, lookback: int) -> Iterator[Progress]:
 def sweep_all(desk: Desk) -> Iterator[Progress]:
     """Compare everything: by counts where the server counts, else, or where payers were renamed, by walking."""
     yield from refresh_names(desk)
-    desk.ledger.begin_sweep()
+    desk.ledger.begin_comparison()
     desk.server.ask_tag_again()
     slices: list[Slice] | None = None
     try:
@@ -102,10 +102,10 @@ def sweep_all(desk: Desk) -> Iterator[Progress]:
             yield from _mend(desk, part)
     desk.resync = True
     with desk.ledger.transaction() as tx:
-        tx.forget((desk.ledger.instant(StateKey.WATERMARK) or 0) - KEPT)
-        tx.note(StateKey.COMPARED_WALL, desk.clock.wall())
+        tx.delete_removed((desk.ledger.instant(StateKey.WATERMARK) or 0) - KEPT)
+        tx.set_instant(StateKey.COMPARED_WALL, desk.clock.wall())
         if slices is None:
-            tx.note(StateKey.NAMES, desk.rules.names)
+            tx.set_instant(StateKey.NAMES, desk.rules.names)
             tx.recount_capped()
 
 
@@ -253,7 +253,8 @@ def _look_up_missing(desk: Desk, part: Slice | None) -> Iterator[Progress]:
     Raises NothingThere if there is more.
     """
     blind, unsure = None, False
-    for ids in desk.ledger.miss(part, BATCH):
+    ledger = desk.ledger
+    for ids in ledger.missing_open(BATCH) if part is None else ledger.missing_in(part, BATCH):
         blind = _shows_nothing(desk) if blind is None else blind
         page = yield from _asked(desk, partial(_search_by_id, desk, ids))
         yield Progress(corrections=page.corrections)

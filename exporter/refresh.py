@@ -68,8 +68,8 @@ class _Refresh:
         if not answers:
             return
         with desk.ledger.transaction() as tx:
-            tx.learn(answers)
+            tx.save_organizations(answers)
             if desk.namer.differs(answers):
-                tx.note(StateKey.NAMES, None)
+                tx.set_instant(StateKey.NAMES, None)
         desk.namer.renew(answers)
         self._answers = {}

@@ -167,7 +167,7 @@ class Walk:
         def finish(tx: Transaction) -> None:
             nonlocal snapshot
             if self._kept:
-                tx.remember(self._state(resume))
+                tx.save_walk(self._state(resume))
             if self._ended and self._plan.kind is not Kind.SWEEP:
                 snapshot = self._close(tx)
 
@@ -197,21 +197,21 @@ class Walk:
         """End a complete walk: move the watermark, and read the new picture."""
         desk, began = self._desk, self._began or 0
         baseline = self._plan.kind is Kind.BASELINE
-        tx.note(StateKey.WATERMARK, self._watermark(began))
-        tx.note(StateKey.MARKED_WALL, self._wall_at(self._started))
-        tx.note(StateKey.LAST_COMPLETE, desk.clock.wall())
+        tx.set_instant(StateKey.WATERMARK, self._watermark(began))
+        tx.set_instant(StateKey.MARKED_WALL, self._wall_at(self._started))
+        tx.set_instant(StateKey.LAST_COMPLETE, desk.clock.wall())
         if baseline:
-            tx.note(StateKey.BASELINE_BEGAN, began)
-            tx.note(StateKey.COMPARED_WALL, desk.clock.wall())
+            tx.set_instant(StateKey.BASELINE_BEGAN, began)
+            tx.set_instant(StateKey.COMPARED_WALL, desk.clock.wall())
         now = self._now()
         closing = PollEnd(
             now=now,
             deadline=desk.rules.deadline,
             stalled_before=now - desk.rules.stalled_after,
             baseline=baseline,
-            show=desk.shown(),
+            show_through=desk.shown(),
         )
-        return tx.close(closing)
+        return tx.end_poll(closing)
 
     def _watermark(self, began: Instant) -> Instant:
         """Choose the lower bound of the next poll.
@@ -252,7 +252,7 @@ class Walk:
         if snapshot is not None:
             desk.marked, desk.resync = self._started, False
             desk.publish(snapshot, self._started)
-        desk.telemetry.ledger(desk.ledger.state)  # reads the file, and so may fail: last
+        desk.telemetry.ledger(desk.ledger.figures)  # reads the file, and so may fail: last
 
 
 def absorb(

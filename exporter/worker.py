@@ -50,7 +50,7 @@ class Worker:
         self._stopping = False
         self._wanted: Future[bool] | None = None
         self._poll: Job | None = None
-        self._walking = desk.ledger.walk is not None or not desk.ledger.baseline_complete
+        self._walking = desk.ledger.walk_state is not None or not desk.ledger.baseline_complete
         self._sweep: Job | None = None
         self._complete = 0
         self._pause = Pause()
@@ -64,7 +64,7 @@ class Worker:
             self._due[Sweep.FULL] = now
         self._picture = PublishedSnapshot(desk.ledger.counters())
         desk.publish, desk.shown = self._publish, lambda: exposure.shown(desk.clock.monotonic())
-        desk.telemetry.ledger(desk.ledger.state)
+        desk.telemetry.ledger(desk.ledger.figures)
 
     # What other threads may call.
 
@@ -256,7 +256,7 @@ class Worker:
 
     def _unfinished(self) -> bool:
         ledger = self._desk.ledger
-        return ledger.walk is not None or not ledger.baseline_complete
+        return ledger.walk_state is not None or not ledger.baseline_complete
 
     def _until_full(self) -> float:
         """Seconds until the full comparison is due: restarts do not put it off."""
@@ -297,7 +297,7 @@ class Worker:
     def _end_sweep(self, kind: Sweep, job: Job, outcome: Outcome) -> None:
         job.turns = iter(())
         self._sweep = None
-        self._desk.ledger.end_sweep()
+        self._desk.ledger.end_comparison()
         timing = self._timing
         full = kind is Sweep.FULL and outcome is Outcome.COMPLETE
         interval = timing.full_interval if full else min(timing.open_interval, timing.full_interval)
@@ -320,7 +320,7 @@ class Worker:
         with self._turn:
             same = snapshot == self._picture.snapshot
             kept = self._picture.snapshot if same else snapshot
-            self._picture = PublishedSnapshot(kept, self._desk.ledger.number, began, self._desk.clock.monotonic())
+            self._picture = PublishedSnapshot(kept, self._desk.ledger.generation, began, self._desk.clock.monotonic())
 
 
 def _internal(error: Exception) -> ExporterError:

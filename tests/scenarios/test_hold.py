@@ -12,6 +12,7 @@ import pytest
 
 from exporter.demo.server import Response
 from exporter.hold import PATIENCE, SeriesHold
+from exporter.ledger.state import ALL_GENERATIONS, NO_GENERATION
 from exporter.metrics.negotiation import Format
 
 from ..support import fake
@@ -62,11 +63,11 @@ def ready(**options: object) -> Rig:
 
 def test_nothing_is_shown_before_two_scrapes_and_the_hold() -> None:
     exposure = SeriesHold(HOLD, now=0)
-    assert exposure.shown(10) == -1
+    assert exposure.shown(10) == NO_GENERATION
     exposure.scraped(1, 10)
-    assert exposure.shown(10 + HOLD) == -1
+    assert exposure.shown(10 + HOLD) == NO_GENERATION
     exposure.scraped(2, 20)
-    assert exposure.shown(10 + HOLD - 1) == -1
+    assert exposure.shown(10 + HOLD - 1) == NO_GENERATION
     assert exposure.shown(10 + HOLD) == 1
     assert exposure.shown(20 + HOLD) == 1
     exposure.scraped(3, 21 + HOLD)
@@ -88,19 +89,19 @@ def test_many_pictures_cost_no_memory() -> None:
     for number in range(10_000):
         exposure.scraped(number, number * 15)
     assert len(exposure._firsts) < 20
-    assert exposure.shown(10_000 * 15) is not None
+    assert exposure.shown(10_000 * 15) != ALL_GENERATIONS
 
 
 def test_without_scrapes_all_is_shown_after_three_holds() -> None:
     exposure = SeriesHold(HOLD, now=0)
-    assert exposure.shown(PATIENCE * HOLD - 1) == -1
-    assert exposure.shown(PATIENCE * HOLD) is None
+    assert exposure.shown(PATIENCE * HOLD - 1) == NO_GENERATION
+    assert exposure.shown(PATIENCE * HOLD) == ALL_GENERATIONS
     exposure.scraped(9, PATIENCE * HOLD)
-    assert exposure.shown(PATIENCE * HOLD + 1) == -1
+    assert exposure.shown(PATIENCE * HOLD + 1) == NO_GENERATION
 
 
 def test_a_hold_of_zero_shows_all_at_once() -> None:
-    assert SeriesHold(0, now=0).shown(0) is None
+    assert SeriesHold(0, now=0).shown(0) == ALL_GENERATIONS
 
 
 # --- One Prometheus
