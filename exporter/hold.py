@@ -12,6 +12,8 @@ See docs/design.md#series-hold.
 from collections import deque
 from threading import Lock
 
+from .ledger.state import ALL_GENERATIONS, NO_GENERATION
+
 HOLDS_WITHOUT_SCRAPE = 3
 """Holds without a scrape after which counts are shown all the same: whoever reads us is no Prometheus."""
 
@@ -39,14 +41,14 @@ class SeriesHold:
             while len(self._first_scrapes) > 1 and self._first_scrapes[1][0] <= held_since:
                 self._first_scrapes.popleft()
 
-    def shown(self, now_seconds: float) -> int | None:
-        """Give the newest generation whose series may show what they count; None for all of them, -1 for none."""
+    def exposed_through(self, now_seconds: float) -> int:
+        """Return the newest generation whose series may show what they count: ALL_GENERATIONS, NO_GENERATION or one."""
         with self._lock:
             unread = now_seconds - self._last_seconds >= HOLDS_WITHOUT_SCRAPE * self._hold_seconds
             if self._hold_seconds == 0 or unread:
-                return None
+                return ALL_GENERATIONS
             held_since = now_seconds - self._hold_seconds
             held = [generation for first, generation in self._first_scrapes if first <= held_since]
             if not held or len(self._last_two) < 2:  # noqa: PLR2004 - two scrapes, as Prometheus needs two samples
-                return -1
+                return NO_GENERATION
             return min(held[-1], *self._last_two)

@@ -30,7 +30,7 @@ DOUBTFUL = frozenset({Verdict.STALE, Verdict.RECREATED})
 
 def next_plan(context: WalkContext) -> WalkPlan:
     """Choose what to walk: the walk that was interrupted, the baseline, or what changed since the watermark."""
-    walk = context.ledger.walk
+    walk = context.ledger.walk_state
     if walk is not None:
         settled = walk.searched - context.rules.overlap_ms
         search = Search(walk.cursor and _no_later_than(walk.cursor, settled))
@@ -171,7 +171,7 @@ class Walk:
         def finish(tx: Transaction) -> None:
             nonlocal snapshot
             if self._is_saved:
-                tx.remember(self._state(resume))
+                tx.save_walk(self._state(resume))
             if self._ended and self._plan.kind is not WalkKind.COMPARISON:
                 snapshot = self._end_poll(tx)
 
@@ -206,19 +206,19 @@ class Walk:
         context, first, wall = self._context, self._first_search or 0, self._context.clock.wall()
         baseline = self._plan.kind is WalkKind.BASELINE
         context.watermark.save(tx, first, self._started_seconds)
-        tx.note(StateKey.LAST_COMPLETE, wall)
+        tx.set_instant(StateKey.LAST_COMPLETE, wall)
         if baseline:
-            tx.note(StateKey.BASELINE_BEGAN, first)
-            tx.note(StateKey.COMPARED_WALL, wall)
+            tx.set_instant(StateKey.BASELINE_BEGAN, first)
+            tx.set_instant(StateKey.COMPARED_WALL, wall)
         now = self._now()
         end = PollEnd(
             now=now,
             deadline=context.rules.deadline,
             stalled_before=now - context.rules.stalled_after_ms,
             baseline=baseline,
-            show=context.hold.shown(context.clock.monotonic()),
+            show_through=context.hold.exposed_through(context.clock.monotonic()),
         )
-        return tx.close(end)
+        return tx.end_poll(end)
 
     def _report_lateness(self, earliest: Instant | None) -> None:
         """Report how long before the last watermark's search the earliest counted stamp of a page lies."""
@@ -255,13 +255,13 @@ def absorb(
 
 def _save_names(context: WalkContext, tx: Transaction) -> None:
     """Save, with a page, which Organizations were read for it, and under which names its Tasks show."""
-    tx.learn(context.namer.unsaved)
+    tx.save_organizations(context.namer.unsaved)
     ledger, names = context.ledger, context.rules.names
     saved = ledger.instant(StateKey.NAMES)
-    if not (ledger.baseline_complete or ledger.walk):
-        tx.note(StateKey.NAMES, names)
+    if not (ledger.baseline_complete or ledger.walk_state):
+        tx.set_instant(StateKey.NAMES, names)
     elif saved not in {None, names}:
-        tx.note(StateKey.NAMES, None)  # names may be changed back before everything was walked
+        tx.set_instant(StateKey.NAMES, None)  # names may be changed back before everything was walked
 
 
 def _read_again(window: FhirWindow, tasks: Sequence[Task], doubtful: set[str]) -> list[Task]:

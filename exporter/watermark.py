@@ -89,8 +89,8 @@ class Watermark:
 
     def save(self, tx: Transaction, first: Instant, started_seconds: float) -> None:
         """Write the next watermark, and when its walk began by our wall."""
-        tx.note(StateKey.WATERMARK, self.following(first, started_seconds))
-        tx.note(StateKey.MARKED_WALL, self._wall_at(started_seconds))
+        tx.set_instant(StateKey.WATERMARK, self.following(first, started_seconds))
+        tx.set_instant(StateKey.MARKED_WALL, self._wall_at(started_seconds))
 
     def saved(self, started_seconds: float) -> None:
         """Take note that the transaction of `save` was committed."""

@@ -67,7 +67,7 @@ class Worker:
         self.up = False
         self.progress: Progress | None = None
         self.last_complete: Instant | None = self._ledger.instant(StateKey.LAST_COMPLETE)
-        self._telemetry.set_ledger_figures(self._ledger.state)
+        self._telemetry.set_ledger_figures(self._ledger.figures)
 
     # What other threads may call.
 
@@ -218,13 +218,13 @@ class Worker:
             self._telemetry.set_baseline_progress(ratio)
         if progress.snapshot is not None:
             self._publish(progress.snapshot, progress.started_seconds)
-        self._telemetry.set_ledger_figures(self._ledger.state)
+        self._telemetry.set_ledger_figures(self._ledger.figures)
 
     def _publish(self, snapshot: Snapshot, started_seconds: float) -> None:
         """Replace the snapshot; an equal one stays the same object, so that its text need not be rendered again."""
         with self._changed:
             kept = self._published.snapshot if snapshot == self._published.snapshot else snapshot
-            self._published = PublishedSnapshot(kept, self._ledger.number, started_seconds, self._now_seconds())
+            self._published = PublishedSnapshot(kept, self._ledger.generation, started_seconds, self._now_seconds())
         self.last_complete = self._ledger.instant(StateKey.LAST_COMPLETE)
 
     def _end(self, job: Job, error: ExporterError | None) -> None:
@@ -267,7 +267,7 @@ class Worker:
 
     def _is_unfinished(self) -> bool:
         """Whether a walk was interrupted, or the baseline is still to do."""
-        return self._ledger.walk is not None or not self._ledger.baseline_complete
+        return self._ledger.walk_state is not None or not self._ledger.baseline_complete
 
     # Comparisons.
 
@@ -305,7 +305,7 @@ class Worker:
 
     def _end_comparison(self, job: ComparisonJob, ended: Outcome) -> None:
         self._comparison = None
-        self._ledger.end_sweep()
+        self._ledger.end_comparison()
         self._schedule.ended(job.kind, ended)
         self._telemetry.count_comparison(job.kind, ended)
         self._telemetry.count_corrections(job.kind, job.corrections)

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "demo": {"demo", "task"},
     "published": {"metrics", "task"},
     "bundle": {"errors"},
-    "hold": set(),
+    "hold": {"ledger"},
     "logs": set(),
     "names": {"clock", "fhir", "task", "errors", "logs"},
     "watermark": {"clock", "ledger", "metrics", "task"},

@@ -26,7 +26,7 @@ from .transaction import Parts, Transaction
 class Ledger:
     """An open ledger. Used by one thread at a time.
 
-    `number` is that of the last picture published from it in this process; 0 is the one of the start.
+    `generation` is that of the last picture published from it in this process; 0 is the one of the start.
     """
 
     def __init__(self, connection: sqlite3.Connection, rule: PairRule) -> None:
@@ -37,7 +37,7 @@ class Ledger:
         self._reload()
         self._rows.prepare(complete=self.baseline_complete)
         self._spoilt = False
-        self.number = 0
+        self.generation = 0
         self.sweeping = False
 
     def _reload(self) -> None:
@@ -54,7 +54,7 @@ class Ledger:
             self._mend()
             parts = Parts(self.pairs, self._capped, self._rows)
             tx = Transaction(self._connection, parts, dict(self._states), self._memory)
-            tx.born, tx.sweeping = self.number + 1, self.sweeping
+            tx.first_generation, tx.sweeping = self.generation + 1, self.sweeping
             yield tx
             tx.commit()
         except BaseException as error:
@@ -66,7 +66,7 @@ class Ledger:
             raise
         self._states = tx.states
         self._capped.add(tx.met, swept=tx.swept)
-        self.number += tx.closed
+        self.generation += tx.closed
 
     def _mend(self) -> None:
         """Undo a transaction that was not committed, and what it has left in memory."""
@@ -112,7 +112,7 @@ class Ledger:
             raise LedgerFailed(f"the ledger cannot be read ({_name(error)})") from error
 
     @property
-    def walk(self) -> WalkState | None:
+    def walk_state(self) -> WalkState | None:
         """Where a baseline or catch-up that did not end goes on."""
         text = self._states.get(StateKey.WALK)
         if text is None:
@@ -131,7 +131,7 @@ class Ledger:
         return self.instant(StateKey.WATERMARK) is not None
 
     @property
-    def state(self) -> LedgerFigures:
+    def figures(self) -> LedgerFigures:
         """Figures for our own metrics."""
         tasks, _, anomalous = self._standing()
         tracked = sum(tasks.values()) + sum(anomalous.get(kind, 0) for kind in (Anomaly.FOREIGN, Anomaly.UNPARSABLE))
@@ -156,13 +156,13 @@ class Ledger:
             self._memory.counts = self._memory.counts or read_counts(self._connection, self.pairs)
         return Snapshot(*self._memory.counts) if self.baseline_complete else Snapshot()
 
-    def begin_sweep(self) -> None:
+    def begin_comparison(self) -> None:
         """Note from now on which Tasks are seen."""
         self._read(sql.CLEAR_SIGHTED)
         self._capped.begin_sweep()
         self.sweeping = True
 
-    def end_sweep(self) -> None:
+    def end_comparison(self) -> None:
         """Stop noting. What was noted is cleared when the next sweep begins, so that this cannot fail."""
         self.sweeping = False
 
@@ -170,13 +170,20 @@ class Ledger:
         """Whether any Task was noted since the sweep began."""
         return bool(self._read(sql.ANY_SIGHTED))
 
-    def miss(self, part: Slice | None, limit: int) -> Iterator[list[str]]:
-        """Tell which Tasks have not been seen since the sweep began, in lists of at most `limit` ids.
+    def missing_open(self, limit: int) -> Iterator[list[str]]:
+        """List the open Tasks not seen since the comparison began, in lists of at most `limit` ids.
 
-        With a slice, all of it; without, the open ones. Between two lists the ledger may be written.
+        Between two lists the ledger may be written.
         """
+        return self._missing(limit, sql.MISS_OPEN)
+
+    def missing_in(self, part: Slice, limit: int) -> Iterator[list[str]]:
+        """List the Tasks of a slice not seen since the comparison began, as `missing_open` does."""
+        return self._missing(limit, sql.MISS_BETWEEN, part._asdict())
+
+    def _missing(self, limit: int, statement: str, values: dict[str, object] | None = None) -> Iterator[list[str]]:
         self._read(sql.CLEAR_MISSING)
-        self._read(*((sql.MISS_OPEN,) if part is None else (sql.MISS_BETWEEN, part._asdict())))
+        self._read(statement, values)
         place = 0
         while batch := self._read(sql.MISSING, {"after": place, "limit": limit}):
             place = batch[-1][0]

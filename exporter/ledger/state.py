@@ -8,6 +8,12 @@ from ..task.deadline import Deadline
 from ..task.model import Instant
 from ..task.search import Bound
 
+ALL_GENERATIONS = 2**63 - 1
+"""Shows every series: SQLite's largest integer, past every generation."""
+
+NO_GENERATION = -1
+"""Shows none: a series that was there at the start has generation 0."""
+
 
 class StateKey(StrEnum):
     """The names in the table `state`; Instants but for the last four. They are in ledgers: never rename one."""
@@ -46,12 +52,12 @@ class WalkState(NamedTuple):
 class PollEnd:
     """How a complete poll ends.
 
-    `now` is the server's clock; `baseline` marks the first complete walk. `show` is the newest generation whose series
-    have been held long enough; None shows all.
+    `now` is the server's clock; `baseline` marks the first complete walk. `show_through` is the newest generation whose
+    series have been held long enough, or ALL_GENERATIONS or NO_GENERATION.
     """
 
     now: Instant
     deadline: Deadline
     stalled_before: Instant
     baseline: bool
-    show: int | None
+    show_through: int

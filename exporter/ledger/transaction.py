@@ -27,7 +27,7 @@ class Parts(NamedTuple):
 class Transaction:
     """What can be done between BEGIN and COMMIT; made by `Ledger.transaction`.
 
-    `born` is the number of the picture in which a series made now shows first.
+    `first_generation` is the number of the picture in which a series made now shows first.
     """
 
     def __init__(self, connection: sqlite3.Connection, parts: Parts, states: dict[str, str], memory: Memory) -> None:
@@ -37,7 +37,7 @@ class Transaction:
         self.swept = False
         self.states = states
         self.memory = memory
-        self.born = 0
+        self.first_generation = 0
         self.sweeping = False
         self.closed = False
         self._noted: set[str] = set()
@@ -97,7 +97,7 @@ class Transaction:
             self._count(Series(event, pair, label), 0)
         return pair
 
-    def learn(self, answers: Mapping[str, str | None]) -> None:
+    def save_organizations(self, answers: Mapping[str, str | None]) -> None:
         """Keep names of Organizations; `place` puts them in the order in which they were read."""
         if answers:
             self._begin()
@@ -144,23 +144,30 @@ class Transaction:
         self._count_part(series, SUM_PART, seconds)
 
     def _count(self, series: Series, n: int) -> None:
-        """Add to a counter; a histogram's parts are all made at once, so that all are born together."""
+        """Add to a counter; a histogram's parts are all made at once, so that all are first_generation together."""
         parts = range(SUM_PART + 1) if series.event is Event.DURATION else (0,)
         for part in parts:
             self._count_part(series, part, n)
 
     def _count_part(self, series: Series, part: int, n: float) -> None:
         pair = self._pairs.number(series.pair or NO_PAIR)
-        values = {"fact": series.event, "pair": pair, "label": series.label, "part": part, "n": n, "born": self.born}
+        values = {
+            "fact": series.event,
+            "pair": pair,
+            "label": series.label,
+            "part": part,
+            "n": n,
+            "born": self.first_generation,
+        }
         self._begin()
         self._connection.execute(sql.COUNT, values)
         self.memory.counts = None
 
-    def remember(self, walk: WalkState | None) -> None:
+    def save_walk(self, walk: WalkState | None) -> None:
         """Keep the cursor of a background walk, or drop it at its end."""
         self._set(StateKey.WALK, None if walk is None else json.dumps(walk))
 
-    def note(self, name: StateKey, at: Instant | None) -> None:
+    def set_instant(self, name: StateKey, at: Instant | None) -> None:
         """Remember a time under a name; None forgets it."""
         self._set(name, None if at is None else str(at))
 
@@ -171,22 +178,22 @@ class Transaction:
         else:
             self.states[name] = value
 
-    def forget(self, before: Instant) -> None:
+    def delete_removed(self, before: Instant) -> None:
         """Drop the rows of Tasks gone for long."""
         self._begin()
         self._connection.execute(sql.FORGET, {"before": before})
 
-    def close(self, closing: PollEnd) -> Snapshot:
+    def end_poll(self, end: PollEnd) -> Snapshot:
         """End a complete poll: judge deadlines, show what was held long enough, read the picture."""
         if not self._rows.indexed:
             self._begin()
             self._rows.build_indexes()
-        self._judge_deadlines(closing)
-        self._show(self.born if closing.show is None else closing.show)
+        self._judge_deadlines(end)
+        self._show(end.show_through)
         self.closed = True
         memory = self.memory
         memory.counts = memory.counts or read_counts(self._connection, self._pairs)
-        return Snapshot(*memory.counts, read_gauges(self._connection, self._pairs, closing, memory))
+        return Snapshot(*memory.counts, read_gauges(self._connection, self._pairs, end, memory))
 
     def _show(self, upto: int) -> None:
         """Show what is counted in the series of pictures up to this one."""
@@ -196,15 +203,15 @@ class Transaction:
             self._connection.execute(sql.SHOW, values)
             self.memory.counts = None
 
-    def _judge_deadlines(self, closing: PollEnd) -> None:
+    def _judge_deadlines(self, end: PollEnd) -> None:
         """Book each missed deadline once; those overdue at the end of the baseline silently."""
-        cutoff = {"cutoff": closing.deadline.cutoff(closing.now)}
+        cutoff = {"cutoff": end.deadline.cutoff(end.now)}
         missed = self._connection.execute(sql.MISSED, cutoff).fetchall()
         if not missed:
             return
         self._begin()
         self._connection.execute(sql.MARK_MISSED, cutoff)
-        if not closing.baseline:
+        if not end.baseline:
             for pair, n in missed:
                 self._count(Series(Event.DEADLINE_MISSED, self._pairs.pair(pair)), n)
 

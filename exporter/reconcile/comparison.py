@@ -29,7 +29,7 @@ KEPT_MS = 30 * 86_400_000
 def compare_open(context: WalkContext, lookback_ms: int) -> Iterator[Step]:
     """Compare the open Tasks, and what changed within the lookback."""
     ledger, watermark = context.ledger, context.watermark.instant or 0
-    ledger.begin_sweep()
+    ledger.begin_comparison()
     yield from _walk(context, Search(filters=(NOT_ENDED,)))
     yield from _walk(context, Search(Bound("ge", watermark - lookback_ms)))
     yield PollFirst()
@@ -39,7 +39,7 @@ def compare_open(context: WalkContext, lookback_ms: int) -> Iterator[Step]:
 def compare_everything(context: WalkContext) -> Iterator[Step]:
     """Compare everything: by counts where the server counts, else, or where payers were renamed, by walking."""
     yield from read_again(context)
-    context.ledger.begin_sweep()
+    context.ledger.begin_comparison()
     context.server.ask_tag_again()
     slices: list[Slice] | None = None
     try:
@@ -59,10 +59,10 @@ def _end(context: WalkContext, *, walked: bool) -> None:
     """Save that everything was compared; `walked` means that every Task was also read."""
     context.watermark.let_jump()
     with context.ledger.transaction() as tx:
-        tx.forget((context.watermark.instant or 0) - KEPT_MS)
-        tx.note(StateKey.COMPARED_WALL, context.clock.wall())
+        tx.delete_removed((context.watermark.instant or 0) - KEPT_MS)
+        tx.set_instant(StateKey.COMPARED_WALL, context.clock.wall())
         if walked:
-            tx.note(StateKey.NAMES, context.rules.names)
+            tx.set_instant(StateKey.NAMES, context.rules.names)
             tx.recount_capped()
 
 

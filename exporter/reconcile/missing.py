@@ -41,7 +41,7 @@ def look_up(context: WalkContext, part: Slice | None) -> Iterator[Compared]:
     Raises NothingThere if there is more.
     """
     blind, unsure = None, False
-    for ids in context.ledger.miss(part, BATCH):
+    for ids in _missing(context, part):
         blind = _shows_nothing(context) if blind is None else blind
         found = yield from retried(context, partial(_search_by_id, context, ids))
         yield Compared(corrections=found.corrections)
@@ -56,6 +56,12 @@ def look_up(context: WalkContext, part: Slice | None) -> Iterator[Compared]:
             break  # a right is lost: to read all the others one by one would show nothing more
     if unsure:
         raise NothingThere("The FHIR server shows no Task at all, where there were some before.")
+
+
+def _missing(context: WalkContext, part: Slice | None) -> Iterator[list[str]]:
+    """List in batches which Tasks the comparison has not seen."""
+    ledger = context.ledger
+    return ledger.missing_open(BATCH) if part is None else ledger.missing_in(part, BATCH)
 
 
 def _shows_nothing(context: WalkContext) -> bool:

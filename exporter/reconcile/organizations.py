@@ -67,8 +67,8 @@ class _Reading:
         if not answers:
             return
         with self._context.ledger.transaction() as tx:
-            tx.learn(answers)
+            tx.save_organizations(answers)
             if namer.differs(answers):
-                tx.note(StateKey.NAMES, None)
+                tx.set_instant(StateKey.NAMES, None)
         namer.renew(answers)
         self._answers = {}

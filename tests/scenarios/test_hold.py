@@ -12,6 +12,7 @@ import pytest
 
 from exporter.demo.server import Response
 from exporter.hold import HOLDS_WITHOUT_SCRAPE, SeriesHold
+from exporter.ledger.state import ALL_GENERATIONS, NO_GENERATION
 from exporter.metrics.negotiation import Format
 
 from ..support import fake
@@ -61,46 +62,46 @@ def ready(**options: object) -> Rig:
 
 
 def test_nothing_is_shown_before_two_scrapes_and_the_hold() -> None:
-    exposure = SeriesHold(HOLD, now_seconds=0)
-    assert exposure.shown(10) == -1
-    exposure.exposed(1, 10)
-    assert exposure.shown(10 + HOLD) == -1
-    exposure.exposed(2, 20)
-    assert exposure.shown(10 + HOLD - 1) == -1
-    assert exposure.shown(10 + HOLD) == 1
-    assert exposure.shown(20 + HOLD) == 1
-    exposure.exposed(3, 21 + HOLD)
-    assert exposure.shown(21 + HOLD) == 2
+    hold = SeriesHold(HOLD, now_seconds=0)
+    assert hold.exposed_through(10) == NO_GENERATION
+    hold.exposed(1, 10)
+    assert hold.exposed_through(10 + HOLD) == NO_GENERATION
+    hold.exposed(2, 20)
+    assert hold.exposed_through(10 + HOLD - 1) == NO_GENERATION
+    assert hold.exposed_through(10 + HOLD) == 1
+    assert hold.exposed_through(20 + HOLD) == 1
+    hold.exposed(3, 21 + HOLD)
+    assert hold.exposed_through(21 + HOLD) == 2
 
 
 def test_a_picture_scraped_once_long_ago_is_held_until_the_second_scrape() -> None:
-    exposure = SeriesHold(HOLD, now_seconds=0)
-    exposure.exposed(5, 0)
-    exposure.exposed(5, 30)
-    exposure.exposed(6, 60)
-    assert exposure.shown(60 + HOLD) == 5
-    exposure.exposed(7, 61 + HOLD)
-    assert exposure.shown(61 + HOLD) == 6
+    hold = SeriesHold(HOLD, now_seconds=0)
+    hold.exposed(5, 0)
+    hold.exposed(5, 30)
+    hold.exposed(6, 60)
+    assert hold.exposed_through(60 + HOLD) == 5
+    hold.exposed(7, 61 + HOLD)
+    assert hold.exposed_through(61 + HOLD) == 6
 
 
 def test_many_pictures_cost_no_memory() -> None:
-    exposure = SeriesHold(HOLD, now_seconds=0)
+    hold = SeriesHold(HOLD, now_seconds=0)
     for number in range(10_000):
-        exposure.exposed(number, number * 15)
-    assert len(exposure._first_scrapes) < 20
-    assert exposure.shown(10_000 * 15) is not None
+        hold.exposed(number, number * 15)
+    assert len(hold._first_scrapes) < 20
+    assert hold.exposed_through(10_000 * 15) != ALL_GENERATIONS
 
 
 def test_without_scrapes_all_is_shown_after_three_holds() -> None:
-    exposure = SeriesHold(HOLD, now_seconds=0)
-    assert exposure.shown(HOLDS_WITHOUT_SCRAPE * HOLD - 1) == -1
-    assert exposure.shown(HOLDS_WITHOUT_SCRAPE * HOLD) is None
-    exposure.exposed(9, HOLDS_WITHOUT_SCRAPE * HOLD)
-    assert exposure.shown(HOLDS_WITHOUT_SCRAPE * HOLD + 1) == -1
+    hold = SeriesHold(HOLD, now_seconds=0)
+    assert hold.exposed_through(HOLDS_WITHOUT_SCRAPE * HOLD - 1) == NO_GENERATION
+    assert hold.exposed_through(HOLDS_WITHOUT_SCRAPE * HOLD) == ALL_GENERATIONS
+    hold.exposed(9, HOLDS_WITHOUT_SCRAPE * HOLD)
+    assert hold.exposed_through(HOLDS_WITHOUT_SCRAPE * HOLD + 1) == NO_GENERATION
 
 
 def test_a_hold_of_zero_shows_all_at_once() -> None:
-    assert SeriesHold(0, now_seconds=0).shown(0) is None
+    assert SeriesHold(0, now_seconds=0).exposed_through(0) == ALL_GENERATIONS
 
 
 # --- One Prometheus

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.context import Rules, WalkContext
 from exporter.ledger import Binding, open_ledger
-from exporter.ledger.state import PollEnd, StateKey
+from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
 from exporter.names import Namer
 from exporter.task.deadline import Deadline
@@ -120,8 +120,8 @@ class Exactness(RuleBasedStateMachine):
         def finish(tx: Transaction) -> None:
             if crash:
                 raise Crash
-            tx.note(StateKey.WATERMARK, self.at)
-            self.snapshot = tx.close(PollEnd(self.at, LENGTH, 0, not self.counting, None))
+            tx.set_instant(StateKey.WATERMARK, self.at)
+            self.snapshot = tx.end_poll(PollEnd(self.at, LENGTH, 0, not self.counting, ALL_GENERATIONS))
 
         try:
             absorb(self.context(), TruthWindow(self.truth), page, Observation(self.at, LENGTH, self.counting), finish)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ ELSEWHERE = Binding("http://elsewhere.example/fhir", SELECTION)
 def make(path: Path, watermark: int | None = None) -> str:
     ledger, _ = open_ledger(str(path), BINDING, PairRule())
     with ledger.transaction() as tx:
-        tx.note(StateKey.WATERMARK, watermark)
+        tx.set_instant(StateKey.WATERMARK, watermark)
     ledger.close()
     return str(path)
 
@@ -52,7 +52,7 @@ def test_a_ledger_in_use_is_said_to_be_so_and_goes_on(tmp_path: Path) -> None:
     with pytest.raises(LedgerInUse):
         inspect_ledger(path, BINDING)
     with ledger.transaction() as tx:
-        tx.note(StateKey.WATERMARK, START)
+        tx.set_instant(StateKey.WATERMARK, START)
     assert ledger.instant(StateKey.WATERMARK) == START
     ledger.close()
 
@@ -63,7 +63,7 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
     if child == 0:
         ledger, _ = open_ledger(path, BINDING, PairRule())
         with ledger.transaction() as tx:
-            tx.note(StateKey.WATERMARK, START)
+            tx.set_instant(StateKey.WATERMARK, START)
         os._exit(0)
     os.waitpid(child, 0)
     assert Path(path + "-wal").stat().st_size > 0

@@ -17,7 +17,7 @@ import pytest
 from exporter.errors import ErrorReason, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
 from exporter.ledger import Binding, Ledger, open_ledger, schema
 from exporter.ledger import open as files
-from exporter.ledger.state import PollEnd, StateKey, WalkState
+from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey, WalkState
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Changes, Observation, compare, vanish
 from exporter.task.model import Coding, Event, Instant, Pair, Selection, Snapshot, Status, Task
@@ -58,8 +58,8 @@ def write(ledger: Ledger, *seen: Task, pair: Pair = PAIR, baseline: bool = False
         tx.slots([pair])
         known = ledger.known([each.id for each in seen])
         tx.apply(compare(known, [(each, pair) for each in seen], Observation(START, DEADLINE, not baseline)))
-        tx.note(StateKey.WATERMARK, START)
-        return tx.close(PollEnd(START, DEADLINE, 0, baseline, None)) if close else Snapshot()
+        tx.set_instant(StateKey.WATERMARK, START)
+        return tx.end_poll(PollEnd(START, DEADLINE, 0, baseline, ALL_GENERATIONS)) if close else Snapshot()
 
 
 def counts(snapshot: Snapshot) -> dict[str, int]:
@@ -107,13 +107,13 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
         write(ledger, version("a", Status.FAILED, 2))
         walk = WalkState("poll", START, Bound("ge", START), 7, None)
         with ledger.transaction() as tx:
-            tx.remember(walk)
+            tx.save_walk(walk)
     with ledger_at(path) as ledger:
         assert counts(ledger.counters()) == {"transition failed": 1, "failure unclassified": 1}
         assert ledger.counters().gauges is None
         assert ledger.known(["a"])["a"].status is Status.FAILED
         assert ledger.instant(StateKey.WATERMARK) == START
-        assert ledger.walk == walk
+        assert ledger.walk_state == walk
         assert ledger.baseline_complete
 
 
@@ -378,27 +378,27 @@ def break_off(ledger: Ledger, pair: Pair) -> None:
     with ledger.transaction() as tx:
         tx.slots([pair])
         tx.apply(compare({}, [(version("b", Status.FAILED), pair)], Observation(START, DEADLINE)))
-        tx.note(StateKey.WATERMARK, START + 5)
-        tx.note(StateKey.BASELINE_BEGAN, 1)
-        tx.remember(WalkState("poll", 1, None, 0, None))
-        tx.close(PollEnd(START, DEADLINE, 0, baseline=False, show=None))
+        tx.set_instant(StateKey.WATERMARK, START + 5)
+        tx.set_instant(StateKey.BASELINE_BEGAN, 1)
+        tx.save_walk(WalkState("poll", 1, None, 0, None))
+        tx.end_poll(PollEnd(START, DEADLINE, 0, baseline=False, show_through=ALL_GENERATIONS))
         raise Interrupted
 
 
 def test_a_transaction_broken_off_leaves_nothing_behind() -> None:
     with ledger_at(":memory:") as ledger:
         before = write(ledger, version("a"), baseline=True)
-        state = ledger.state
+        state = ledger.figures
         newcomer = Pair("Newcomer", "New Payer")
         with pytest.raises(Interrupted):
             break_off(ledger, newcomer)
-        assert ledger.state == state
+        assert ledger.figures == state
         assert ledger.known(["b"]) == {}
         times = (ledger.instant(StateKey.WATERMARK), ledger.instant(StateKey.BASELINE_BEGAN))
-        assert (*times, ledger.walk) == (START, None, None)
+        assert (*times, ledger.walk_state) == (START, None, None)
         assert ledger.counters().counts == before.counts
         assert newcomer not in ledger.pairs
-        assert ledger.number == 1
+        assert ledger.generation == 1
         again = write(ledger, version("b", Status.FAILED), pair=newcomer)
         assert counts(again) == {"created": 1, "transition failed": 1, "failure unclassified": 1}
 
@@ -434,7 +434,7 @@ def test_a_full_disk_is_a_failure_of_the_ledger_and_nothing_is_half_written() ->
             write(ledger, *many(10_000), pair=Pair("Newcomer", "New Payer"))
         assert raised.value.reason is ErrorReason.LEDGER
         assert ledger.counters().counts == before.counts
-        assert ledger.state.tracked == 2_000
+        assert ledger.figures.tracked == 2_000
         make_room(ledger)
         after = write(ledger, *many(10_000), pair=Pair("Newcomer", "New Payer"))
         assert counts(after) == {"created": 2_000, "transition requested": 2_000}
@@ -510,9 +510,9 @@ def write_on_failing(disk: Broken, failing: tuple[str, ...], ledger: Ledger, pai
     """Let the disk fail in the middle of a transaction."""
     with ledger.transaction() as tx:
         tx.slots([pair])
-        tx.note(StateKey.WATERMARK, START + 99)
+        tx.set_instant(StateKey.WATERMARK, START + 99)
         disk.failing = failing
-        tx.note(StateKey.MARKED_WALL, 1)
+        tx.set_instant(StateKey.MARKED_WALL, 1)
 
 
 @pytest.mark.parametrize("failing", [("INSERT", "SELECT"), ("COMMIT", "SELECT"), ("COMMIT", "ROLLBACK", "SELECT")])
@@ -556,7 +556,7 @@ def test_rows_of_tasks_gone_for_longer_than_asked_are_dropped_and_no_other() -> 
             with ledger.transaction() as tx:
                 tx.apply(vanish([ledger.known([identifier])[identifier]], gone))
         with ledger.transaction() as tx:
-            tx.forget(START - 30 * DAY)
+            tx.delete_removed(START - 30 * DAY)
         assert set(ledger.known(["here", "old", "young"])) == {"here", "young"}
         assert counts(write(ledger)) == {"vanished": 2}
 
@@ -582,12 +582,12 @@ def test_a_full_comparison_forgets_after_thirty_days() -> None:
 def test_what_a_sweep_misses_comes_in_lists_and_once() -> None:
     with ledger_at(":memory:") as ledger:
         write(ledger, *many(0, 23), version("ended", Status.COMPLETED), baseline=True)
-        ledger.begin_sweep()
+        ledger.begin_comparison()
         write(ledger, *many(0, 3))
-        lists = list(ledger.miss(None, 7))
+        lists = list(ledger.missing_open(7))
         assert [len(each) for each in lists] == [7, 7, 6]
         assert len({identifier for each in lists for identifier in each}) == 20
-        assert list(ledger.miss(Slice(Status.COMPLETED, 0, START + DAY), 7)) == [["ended"]]
-        ledger.end_sweep()
-        ledger.begin_sweep()
-        assert sum(map(len, ledger.miss(None, 50))) == 23
+        assert list(ledger.missing_in(Slice(Status.COMPLETED, 0, START + DAY), 7)) == [["ended"]]
+        ledger.end_comparison()
+        ledger.begin_comparison()
+        assert sum(map(len, ledger.missing_open(50))) == 23

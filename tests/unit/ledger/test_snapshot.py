@@ -10,7 +10,7 @@ import pytest
 from exporter.ledger import Ledger, schema
 from exporter.ledger import open as files
 from exporter.ledger.snapshot import Memory
-from exporter.ledger.state import PollEnd, StateKey, WalkState
+from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey, WalkState
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Observation, compare, vanish
 from exporter.task.model import Gauges, Instant, Pair, Status, Task
@@ -28,8 +28,8 @@ STATUSES = [Status.REQUESTED, Status.IN_PROGRESS, Status.COMPLETED, Status.FAILE
 def look(ledger: Ledger, now: Instant) -> Gauges:
     """Close a poll that found nothing."""
     with ledger.transaction() as tx:
-        tx.note(StateKey.WATERMARK, now)
-        gauges = tx.close(PollEnd(now, DAY, now - 4 * HOUR, baseline=False, show=None)).gauges
+        tx.set_instant(StateKey.WATERMARK, now)
+        gauges = tx.end_poll(PollEnd(now, DAY, now - 4 * HOUR, baseline=False, show_through=ALL_GENERATIONS)).gauges
     assert gauges is not None
     return gauges
 
@@ -103,7 +103,7 @@ def test_only_a_commit_of_times_alone_is_not_synced(tmp_path: Path) -> None:
         look(ledger, START + 1)
         write(ledger, version("a"))  # known
         with ledger.transaction() as tx:
-            tx.remember(WalkState("poll", START, None, 0, None))
+            tx.save_walk(WalkState("poll", START, None, 0, None))
         assert syncs(told) == ["NORMAL"] * 3
         told.clear()
         write(ledger, version("a", Status.FAILED, 2))  # a row and counters
@@ -113,7 +113,7 @@ def test_only_a_commit_of_times_alone_is_not_synced(tmp_path: Path) -> None:
             tx.apply(vanish([ledger.known(["a"])["a"]], START))
         look(ledger, START + 2)  # shows what was counted
         with ledger.transaction() as tx:
-            tx.forget(START - 1)
+            tx.delete_removed(START - 1)
         assert syncs(told) == ["FULL"] * 5
         told.clear()
         look(ledger, START + 3)
@@ -149,7 +149,7 @@ def test_the_indexes_are_built_when_the_first_walk_closes_and_with_it(tmp_path: 
         write(ledger, version("a"), baseline=True, close=False)
         assert indexes(ledger) == 0
         with suppress(Interrupted), ledger.transaction() as tx:
-            tx.close(PollEnd(START, DAY, 0, baseline=True, show=None))
+            tx.end_poll(PollEnd(START, DAY, 0, baseline=True, show_through=ALL_GENERATIONS))
             raise Interrupted
         assert indexes(ledger) == 0
         write(ledger, version("a"), version("b"), baseline=True)
