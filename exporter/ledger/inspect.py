@@ -1,7 +1,7 @@
-"""A look at a ledger that may be in use: nothing is made, changed or held. For `check` alone.
+"""Inspecting a ledger that may be in use: nothing is created, changed or locked. For `check` alone.
 
-The file is read without any lock where no `-wal` lies beside it, since every exporter at work has one. Else a read lock
-is taken for the moment of one query; an exporter that starts meanwhile waits for it (open.py, `timeout=1`).
+The file is read without any lock where no `-wal` lies beside it, since every running exporter has one. Else a read lock
+is held for one query; an exporter that starts meanwhile waits for it (open.py, `timeout=1`).
 """
 
 import os
@@ -12,9 +12,8 @@ from pathlib import Path
 
 from ..errors import LedgerFailed
 from .open import MEMORY
-from .state import StateKey
-from .statements import STATES
-from .validate import Binding, check_kind, check_source, check_version, check_whole, translated
+from .state import StateKey, read_states
+from .validate import Binding, check_is_ledger, check_schema_version, check_source, check_undamaged, translate_errors
 
 
 class LedgerStatus(StrEnum):
@@ -28,7 +27,7 @@ class LedgerStatus(StrEnum):
 
 
 def inspect_ledger(path: str, binding: Binding) -> LedgerStatus:
-    """Say what serve would find. Raises LedgerInUse, LedgerForeign, LedgerTooNew, LedgerDamaged, or LedgerFailed."""
+    """Find what serve would find. Raises LedgerInUse, LedgerForeign, LedgerTooNew, LedgerDamaged, or LedgerFailed."""
     if path == MEMORY:
         return LedgerStatus.MEMORY
     file = Path(path).absolute()
@@ -36,7 +35,7 @@ def inspect_ledger(path: str, binding: Binding) -> LedgerStatus:
         _check_access(file.parent, os.W_OK | os.X_OK)
         return LedgerStatus.ABSENT
     _check_access(file, os.R_OK | os.W_OK)
-    with translated(path):
+    with translate_errors(path):
         states = _read(file, path)
     check_source(states.get(StateKey.SOURCE), path, binding)
     return LedgerStatus.COMPLETE if StateKey.WATERMARK in states else LedgerStatus.BEGUN
@@ -50,10 +49,10 @@ def _check_access(path: Path, mode: int) -> None:
 def _read(file: Path, path: str) -> dict[str, str]:
     """Read the state table, after the checks that opening makes."""
     unused = not file.with_name(file.name + "-wal").exists()
-    way = "mode=ro&immutable=1" if unused else "mode=ro"
-    with closing(sqlite3.connect(f"{file.as_uri()}?{way}", uri=True, timeout=0)) as connection:
-        check_kind(connection, path)
+    options = "mode=ro&immutable=1" if unused else "mode=ro"
+    with closing(sqlite3.connect(f"{file.as_uri()}?{options}", uri=True, timeout=0)) as connection:
+        check_is_ledger(connection, path)
         if unused:  # else an exporter that starts would wait too long for the lock
-            check_whole(connection, path)
-        check_version(connection, path)
-        return dict(connection.execute(STATES).fetchall())
+            check_undamaged(connection, path)
+        check_schema_version(connection, path)
+        return read_states(connection)

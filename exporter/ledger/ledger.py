@@ -1,127 +1,132 @@
-"""The ledger at work: what is known, one transaction a page, and the figures that become a picture.
+"""The open ledger: what is known, one transaction a page, and the figures that become a snapshot.
 
 Rule 1: all that a page changes is in one transaction: rows, gauges, counters and the cursor.
-Rule 2: what is cached in memory is only what a rolled-back transaction cannot have spoilt, or is read anew after one.
+Rule 2: what is kept in memory is what was committed; after a roll-back it is read again.
 """
 
-import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
 from ..errors import LedgerFailed
 from ..metrics.vocabulary import LedgerFigures
-from ..task.model import Anomaly, Instant, Snapshot, Status
+from ..task.model import Anomaly, Instant, Snapshot
 from ..task.pairs import PairRule
-from ..task.rows import Removal, Row
-from ..task.search import Bound, Slice
-from . import statements as sql
-from .pairs import Capped, PairBook
-from .rows import TaskRows
-from .snapshot import Memory, Standing, read_counts, read_standing
-from .state import StateKey, WalkState
-from .transaction import Parts, Transaction
+from ..task.rows import Row
+from ..task.search import Slice
+from .comparison import ComparisonTables
+from .counters import CounterTable, reset_generations
+from .pairs import CappedPairs, PairTable
+from .snapshot import GaugeTables
+from .state import StateKey, WalkState, read_states
+from .tasks import TaskTable
+from .transaction import Committed, Tables, Transaction, TransactionStart
 
 
 class Ledger:
     """An open ledger. Used by one thread at a time.
 
-    `generation` is that of the last picture published from it in this process; 0 is the one of the start.
+    `generation` numbers the snapshots of this process: it is that of the last one, 0 for what the start shows.
     """
 
     def __init__(self, connection: sqlite3.Connection, rule: PairRule) -> None:
         self._connection = connection
         self._rule = rule
-        self._capped = Capped()
-        connection.execute(sql.REBORN)
-        self._reload()
-        self._rows.prepare(complete=self.baseline_complete)
-        self._spoilt = False
+        self._capped = CappedPairs()
+        self._comparison = ComparisonTables(connection)
+        self._comparing = False
         self.generation = 0
-        self.sweeping = False
+        reset_generations(connection)
+        self._load()
+        self._tables.tasks.prepare(baseline_complete=self.baseline_complete)
 
-    def _reload(self) -> None:
+    def _load(self) -> None:
         """Read what is kept in memory."""
-        self.pairs = PairBook.read(self._connection, self._rule)
-        self._rows = TaskRows(self._connection)
-        self._states: dict[str, str] = dict(self._connection.execute(sql.STATES).fetchall())
-        self._memory = Memory()
+        connection, pairs = self._connection, PairTable(self._connection, self._rule)
+        self._tables = Tables(
+            pairs=pairs,
+            tasks=TaskTable(connection, pairs),
+            counters=CounterTable(connection, pairs),
+            gauges=GaugeTables(connection, pairs),
+        )
+        self._states: dict[str, str] = read_states(connection)
+        self._in_doubt = False
+
+    def _recover(self) -> None:
+        """Undo a transaction that was not committed, and what it has left in memory."""
+        if self._in_doubt:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._load()
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Do all or nothing. Raises LedgerFailed when the disk does; then nothing has changed."""
+        """Do all or nothing. Raises LedgerFailed if the disk fails; then nothing has changed."""
         try:
-            self._mend()
-            parts = Parts(self.pairs, self._capped, self._rows)
-            tx = Transaction(self._connection, parts, dict(self._states), self._memory)
-            tx.first_generation, tx.sweeping = self.generation + 1, self.sweeping
+            self._recover()
+            tx = Transaction(self._transaction_start())
             yield tx
-            tx.commit()
+            committed = tx.commit()
         except BaseException as error:
-            self._spoilt = True
-            with suppress(sqlite3.Error):  # a disk that fails may fail here too: then the next look mends
-                self._mend()
+            self._in_doubt = True
+            with suppress(sqlite3.Error):  # a disk that fails may fail here too: then the next access recovers
+                self._recover()
             if isinstance(error, sqlite3.Error):
-                raise LedgerFailed(f"the ledger cannot be written ({_name(error)})") from error
+                raise LedgerFailed(f"the ledger cannot be written ({_error_name(error)})") from error
             raise
-        self._states = tx.states
-        self._capped.add(tx.met, swept=tx.swept)
-        self.generation += tx.closed
+        self._keep(committed)
 
-    def _mend(self) -> None:
-        """Undo a transaction that was not committed, and what it has left in memory."""
-        if self._spoilt:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            self._reload()
-            self._spoilt = False
-
-    def known(self, ids: Sequence[str]) -> dict[str, Row]:
-        """Find what is remembered of these Tasks, by id."""
-        with self._reading():
-            rows = self._rows.find(list(ids)) if ids else []
-        return {row[0]: self._row(row) for row in rows}
-
-    def _row(self, row: tuple[str, str, int, int, str, int, int | None, int, int, int, str | None, int]) -> Row:
-        id_, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at = row
-        return Row(
-            id=id_,
-            version=version,
-            updated=updated,
-            max_version_counted=highest,
-            status=Status(status),
-            pair=self.pairs.pair(pair),
-            authored=authored,
-            first_seen=seen,
-            deadline_missed=bool(missed),
-            anomaly_bits=kinds,
-            removal=Removal(gone) if gone else None,
-            removed_at=gone_at,
+    def _transaction_start(self) -> TransactionStart:
+        return TransactionStart(
+            connection=self._connection,
+            tables=self._tables,
+            states=self._states,
+            capped=self._capped,
+            comparison=self._comparison if self._comparing else None,
+            generation=self.generation + 1,
         )
 
-    def _read(self, statement: str, values: dict[str, object] | None = None) -> list[tuple]:  # type: ignore[type-arg]
-        with self._reading():
-            return self._connection.execute(statement, values or {}).fetchall()
+    def _keep(self, committed: Committed) -> None:
+        """Keep in memory what a transaction has committed."""
+        self._states = dict(committed.states)
+        self._capped.add(committed.capped_met)
+        if committed.capped_recounted:
+            self._capped.forget_before_comparison()
+        if committed.poll_ended:
+            self.generation += 1
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
+        """Raise LedgerFailed for what SQLite raises inside."""
         try:
-            self._mend()
+            self._recover()
             yield
         except sqlite3.Error as error:
-            raise LedgerFailed(f"the ledger cannot be read ({_name(error)})") from error
+            raise LedgerFailed(f"the ledger cannot be read ({_error_name(error)})") from error
+
+    def _read(self, statement: str) -> list[tuple[Any, ...]]:
+        with self._reading():
+            return self._connection.execute(statement).fetchall()
+
+    # What is known.
+
+    def known(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Find the rows of these Tasks, by id."""
+        if not ids:
+            return {}
+        with self._reading():
+            return self._tables.tasks.find(list(ids))
 
     @property
     def walk_state(self) -> WalkState | None:
         """Where a baseline or catch-up that did not end goes on."""
         text = self._states.get(StateKey.WALK)
-        if text is None:
-            return None
-        kind, searched, cursor, walked, expected = json.loads(text)
-        return WalkState(kind, searched, Bound(*cursor) if cursor else None, walked, expected)
+        return None if text is None else WalkState.from_json(text)
 
     def instant(self, name: StateKey) -> Instant | None:
-        """Read a remembered time."""
+        """Return a time that was kept."""
         value = self._states.get(name)
         return None if value is None else int(value)
 
@@ -130,78 +135,88 @@ class Ledger:
         """Whether the first complete walk has ended."""
         return self.instant(StateKey.WATERMARK) is not None
 
+    def organizations(self) -> dict[str, str | None]:
+        """Read the names of Organizations by reference, those read longest ago first."""
+        return dict(self._read("SELECT reference, name FROM organization ORDER BY place"))
+
     @property
     def figures(self) -> LedgerFigures:
-        """Figures for our own metrics."""
-        tasks, _, anomalous = self._standing()
-        tracked = sum(tasks.values()) + sum(anomalous.get(kind, 0) for kind in (Anomaly.FOREIGN, Anomaly.UNPARSABLE))
-        pages, size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
+        """The ledger's figures for the metrics about the exporter."""
+        with self._reading():
+            stored = self._tables.gauges.stored()
+        unusable = sum(stored.anomalous.get(kind, 0) for kind in (Anomaly.FOREIGN, Anomaly.UNPARSABLE))
+        pages, page_size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
         return LedgerFigures(
-            *(tracked, self.pairs.shown, self.instant(StateKey.PAIRS_CAPPED) or 0, pages * size),
-            *(self.instant(StateKey.WATERMARK), self.instant(StateKey.LAST_COMPLETE), self.baseline_complete),
+            tracked=sum(stored.tasks.values()) + unusable,
+            pairs=self._tables.pairs.with_series,
+            pairs_capped=self.instant(StateKey.PAIRS_CAPPED) or 0,
+            bytes=pages * page_size,
+            watermark=self.instant(StateKey.WATERMARK),
+            last_complete=self.instant(StateKey.LAST_COMPLETE),
+            baseline_complete=self.baseline_complete,
         )
 
-    def organizations(self) -> dict[str, str | None]:
-        """Read the names of Organizations, oldest read first."""
-        return dict(self._read(sql.ORGANIZATIONS))
-
-    def _standing(self) -> Standing:
-        with self._reading():
-            self._memory.standing = self._memory.standing or read_standing(self._connection, self.pairs)
-        return self._memory.standing
-
     def counters(self) -> Snapshot:
-        """Read what is known without asking the server: the counters last shown, once there was a baseline."""
+        """Read what was shown last, without gauges; nothing before the end of the baseline."""
         with self._reading():
-            self._memory.counts = self._memory.counts or read_counts(self._connection, self.pairs)
-        return Snapshot(*self._memory.counts) if self.baseline_complete else Snapshot()
+            shown = self._tables.counters.shown()
+        return Snapshot(counts=shown.counts, durations=shown.durations) if self.baseline_complete else Snapshot()
+
+    # What a comparison asks.
 
     def begin_comparison(self) -> None:
-        """Note from now on which Tasks are seen."""
-        self._read(sql.CLEAR_SIGHTED)
-        self._capped.begin_sweep()
-        self.sweeping = True
+        """From now on note which Tasks are seen."""
+        with self._reading():
+            self._comparison.clear_seen()
+        self._capped.begin_comparison()
+        self._comparing = True
 
     def end_comparison(self) -> None:
-        """Stop noting. What was noted is cleared when the next sweep begins, so that this cannot fail."""
-        self.sweeping = False
+        """Stop noting. What was noted is cleared when the next comparison begins, so that this cannot fail."""
+        self._comparing = False
 
     def saw_any(self) -> bool:
-        """Whether any Task was noted since the sweep began."""
-        return bool(self._read(sql.ANY_SIGHTED))
+        """Whether any Task was seen since the comparison began."""
+        with self._reading():
+            return self._comparison.any_seen()
 
     def missing_open(self, limit: int) -> Iterator[list[str]]:
         """List the open Tasks not seen since the comparison began, in lists of at most `limit` ids.
 
         Between two lists the ledger may be written.
         """
-        return self._missing(limit, sql.MISS_OPEN)
+        return self._missing(self._comparison.list_missing_open, limit)
 
     def missing_in(self, part: Slice, limit: int) -> Iterator[list[str]]:
         """List the Tasks of a slice not seen since the comparison began, as `missing_open` does."""
-        return self._missing(limit, sql.MISS_BETWEEN, part._asdict())
+        return self._missing(partial(self._comparison.list_missing_in, part), limit)
 
-    def _missing(self, limit: int, statement: str, values: dict[str, object] | None = None) -> Iterator[list[str]]:
-        self._read(sql.CLEAR_MISSING)
-        self._read(statement, values)
+    def _missing(self, make_list: Callable[[], None], limit: int) -> Iterator[list[str]]:
+        with self._reading():
+            make_list()
         place = 0
-        while batch := self._read(sql.MISSING, {"after": place, "limit": limit}):
+        while batch := self._missing_after(place, limit):
             place = batch[-1][0]
             yield [id_ for _, id_ in batch]
 
+    def _missing_after(self, place: int, limit: int) -> list[tuple[int, str]]:
+        with self._reading():
+            return self._comparison.missing_after(place, limit)
+
     def count_between(self, part: Slice) -> int:
         """Count the rows of a slice."""
-        return int(self._read(sql.COUNT_BETWEEN, part._asdict())[0][0])
+        with self._reading():
+            return self._comparison.count_in(part)
 
     def stamp_at(self, part: Slice, place: int) -> Instant | None:
-        """Find the stamp at a place of a slice; None past its end."""
-        found = self._read(sql.STAMP_AT, {**part._asdict(), "place": place})
-        return found[0][0] if found else None
+        """Find the stamp at a place of a slice, in the order of stamps; None past its end."""
+        with self._reading():
+            return self._comparison.stamp_at(part, place)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
         self._connection.close()
 
 
-def _name(error: sqlite3.Error) -> str:
+def _error_name(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", type(error).__name__)

@@ -1,4 +1,4 @@
-"""Opening a ledger: its file, its lock, its schema. What is refused is said in `validate`; nothing here knows Tasks.
+"""Opening a ledger: its file, its lock, its schema. What is refused is in `validate`; nothing here knows Tasks.
 
 Settings (sqlite.org/wal.html, sqlite.org/pragma.html): WAL with synchronous=FULL survives power loss;
 locking_mode=EXCLUSIVE keeps a second exporter out, and a killed one leaves no lock behind.
@@ -16,9 +16,8 @@ from ..errors import LedgerDamaged, LedgerError, LedgerFailed
 from ..task.pairs import PairRule
 from . import schema
 from .ledger import Ledger
-from .state import StateKey
-from .statements import SET_STATE
-from .validate import Binding, check_kind, check_source, check_version, check_whole, translated
+from .state import StateKey, read_states, write_state
+from .validate import Binding, check_is_ledger, check_schema_version, check_source, check_undamaged, translate_errors
 
 MEMORY = ":memory:"
 
@@ -29,13 +28,13 @@ SETTINGS = """
     PRAGMA wal_autocheckpoint = 8000;
     PRAGMA journal_size_limit = 67108864;
 """
-"""A checkpoint each 32 MB. How much is cached depends on what is done: `rows`."""
+"""A checkpoint each 32 MB. How much is cached depends on what is done: `tasks`."""
 
 
 def open_ledger(path: str, binding: Binding, rule: PairRule) -> tuple[Ledger, Path | None]:
-    """Open or make the ledger at `path` (or `:memory:`).
+    """Open or create the ledger at `path` (or `:memory:`).
 
-    A damaged file is set aside and a new one made, so that monitoring goes on: its new name is returned.
+    A damaged file is set aside and a new one created, so that monitoring goes on: the name it now has is returned.
     Raises LedgerInUse, LedgerForeign, LedgerTooNew, or LedgerFailed.
     """
     try:
@@ -46,7 +45,7 @@ def open_ledger(path: str, binding: Binding, rule: PairRule) -> tuple[Ledger, Pa
 
 
 def _open(path: str, binding: Binding, rule: PairRule) -> Ledger:
-    with translated(path):
+    with translate_errors(path):
         if path != MEMORY:
             _make_file(Path(path))
             _keep_spills_beside(Path(path))
@@ -60,9 +59,9 @@ def _open(path: str, binding: Binding, rule: PairRule) -> Ledger:
 
 
 def _make_file(path: Path) -> None:
-    """Make an empty ledger, readable by us alone, where there is no file; `-wal` and `-shm` take its mode.
+    """Create an empty ledger, readable by its owner alone, where there is no file; `-wal` and `-shm` take its mode.
 
-    It is made under another name: a first start that is killed, or finds the disk full, leaves no half of a ledger,
+    It is created under another name: a first start that is killed, or finds the disk full, leaves no half of a ledger,
     which the next start would have to refuse.
     """
     draft = path.with_name(f"{path.name}.new-{os.getpid()}")
@@ -84,19 +83,19 @@ def _make_file(path: Path) -> None:
 def _keep_spills_beside(path: Path) -> None:
     """Let SQLite spill temporary tables into the ledger's own folder: they hold Task ids, and /tmp may be read-only.
 
-    The variable is SQLite's own and can only be given so (sqlite.org/tempfiles.html, section 5).
+    There is no other way to set it than the environment (sqlite.org/tempfiles.html, section 5).
     """
     os.environ.setdefault("SQLITE_TMPDIR", str(path.resolve().parent))
 
 
 def _place(draft: Path, path: Path) -> None:
-    """Give it its name, unless another process was quicker: a link never replaces a file, as renaming does."""
+    """Give the draft its name, unless another process was quicker: unlike a rename, a link never replaces a file."""
     try:
         os.link(draft, path)
     except FileExistsError:
         return
     except OSError:
-        draft.rename(path)  # some disks know no links
+        draft.rename(path)  # some file systems have no links
 
 
 def _unwritable(path: Path, error: OSError) -> str:
@@ -105,13 +104,13 @@ def _unwritable(path: Path, error: OSError) -> str:
 
 def _prepare(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
     if path != MEMORY:
-        check_kind(connection, path)
-        with contextlib.suppress(OSError):  # a file of another owner in our group: the next step tells
+        check_is_ledger(connection, path)
+        with contextlib.suppress(OSError):  # the file of another user of our group: the next step fails
             Path(path).chmod(0o600)
     connection.executescript(SETTINGS)
     connection.execute("BEGIN EXCLUSIVE")  # takes the lock now, and for good
     connection.execute("COMMIT")
-    check_whole(connection, path)
+    check_undamaged(connection, path)
     _migrate(connection, path)
     _bind(connection, path, binding)
     connection.executescript(schema.TEMPORARY)
@@ -119,7 +118,7 @@ def _prepare(connection: sqlite3.Connection, path: str, binding: Binding) -> Non
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the schema up to date, each step in a transaction of its own."""
-    version = check_version(connection, path)
+    version = check_schema_version(connection, path)
     for step, script in enumerate(schema.MIGRATIONS[version:], start=version + 1):
         connection.executescript(
             f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {schema.APPLICATION_ID};"
@@ -128,10 +127,10 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _bind(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
-    known = connection.execute("SELECT value FROM state WHERE name = ?", (StateKey.SOURCE,)).fetchone()
-    check_source(known and known[0], path, binding)
+    known = read_states(connection).get(StateKey.SOURCE)
+    check_source(known, path, binding)
     if known is None:
-        connection.execute(SET_STATE, {"name": StateKey.SOURCE, "value": binding.digest})
+        write_state(connection, StateKey.SOURCE, binding.digest)
 
 
 def _set_aside(path: Path) -> Path:

@@ -1,13 +1,13 @@
-"""The tables of the ledger, and how older ones become them.
+"""The tables of the ledger, and how older ledgers get them.
 
-Rule 1: a migration that was released is never edited; a change is a new one at the end.
+Rule 1: a migration that was released is never edited; a change is a new migration at the end.
 Rule 2: `part` of a counter is 0 for a plain one; of a histogram it is the bucket's place, or SUM_PART for its sum.
 """
 
 from ..task.model import DURATION_BUCKETS
 
 APPLICATION_ID = 0x46544558
-"""`FTEX`: tells our files from other SQLite files (SQLite, PRAGMA application_id)."""
+"""`FTEX`: distinguishes ledgers from other SQLite files (SQLite, PRAGMA application_id)."""
 
 SUM_PART = len(DURATION_BUCKETS) + 1
 
@@ -84,11 +84,11 @@ INDEXES = (
     "CREATE INDEX task_stamp ON task (status, updated) WHERE gone IS NULL",
     "CREATE INDEX task_gone ON task (gone_at) WHERE gone IS NOT NULL",
 )
-"""Made together, when the first complete walk closes (`rows`): until then only `met` is needed."""
+"""Made together, at the end of the first complete walk (`tasks`): until then only `task_hash` is needed."""
 
 TEMPORARY = """
-    CREATE TEMP TABLE sighted (id TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TEMP TABLE missing (place INTEGER PRIMARY KEY, id TEXT NOT NULL);
-    CREATE TEMP TABLE met (hash INTEGER, place INTEGER, PRIMARY KEY (hash, place)) WITHOUT ROWID;
+    CREATE TEMP TABLE seen_task (id TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TEMP TABLE missing_task (place INTEGER PRIMARY KEY, id TEXT NOT NULL);
+    CREATE TEMP TABLE task_hash (hash INTEGER, place INTEGER, PRIMARY KEY (hash, place)) WITHOUT ROWID;
 """
-"""What a sweep has seen and misses, and where a baseline finds its Tasks: gone with the process, and made anew."""
+"""What a comparison has seen and misses, and where a baseline finds its Tasks: filled again by the next process."""

@@ -1,40 +1,33 @@
-"""Reading the ledger for a picture: counters as they are shown, gauges as they are now.
+"""The gauges of a snapshot: some are stored, and moved by each change; the ages of open Tasks are read from their rows.
 
 Oldest stamps and counts of the stalled are seeks on partial indexes of the open Tasks, and only where a Task changed or
-a bound passed one since the last picture: at rest nothing is counted, however many Tasks are open.
+a bound passed one since the last snapshot: at rest nothing is counted, however many Tasks are open.
 """
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..task.deadline import Deadline
 from ..task.lifecycle import Changes
-from ..task.model import OPEN, Anomaly, Event, Gauges, Histogram, Instant, Pair, PairStatus, Series, Status
-from . import statements as sql
-from .pairs import PairBook
-from .schema import SUM_PART
+from ..task.model import OPEN, Anomaly, Gauges, Instant, Pair, PairStatus, Status
+from .pairs import PairTable
 from .state import PollEnd
 
 
-class Counts(NamedTuple):
-    """The counted half of a Snapshot."""
+class StoredGauges(NamedTuple):
+    """The gauges that only a change of Tasks moves.
 
-    counts: Mapping[Series, int]
-    durations: Mapping[PairStatus, Histogram]
-
-
-class Standing(NamedTuple):
-    """The gauges that only a change of Tasks moves."""
+    `tasks` keeps a status once met, at 0 when there is none: zero is known, a series that ends would read as unknown.
+    """
 
     tasks: dict[PairStatus, int]
     last_transition: dict[PairStatus, Instant]
     anomalous: dict[Anomaly, int]
 
 
-class Passed(NamedTuple):
-    """How many stamps lie before a bound, and the first one at or behind it: until there nothing changes."""
+class CountBefore(NamedTuple):
+    """How many stamps are before a bound, and the first one at or behind it: until there the count stays."""
 
     bound: Instant
     n: int
@@ -42,112 +35,189 @@ class Passed(NamedTuple):
 
 
 LOWEST = -(2**62)
-NONE_PASSED = Passed(LOWEST, 0, LOWEST)
-"""Before the first look: whatever bound comes, it has passed something."""
+NOT_COUNTED = CountBefore(LOWEST, 0, LOWEST)
+"""Before the first count: whatever bound comes, it is past `next`."""
 
 
-class Age(NamedTuple):
+class OpenTaskAges(NamedTuple):
     """What is known of the open Tasks of one pair in one status."""
 
     oldest_authored: Instant | None
     oldest_updated: Instant | None
-    stalled: Passed
-    overdue: Passed
+    stalled: CountBefore
+    overdue: CountBefore
 
 
-@dataclass(slots=True)
-class Memory:
-    """What was read of the ledger and has not changed since; a few values a series. Read anew after a roll-back."""
+class GaugeTables:
+    """The stored gauges, kept in memory with the ages of open Tasks until a change. Only a transaction writes."""
 
-    counts: Counts | None = None
-    standing: Standing | None = None
-    ages: dict[PairStatus, Age] = field(default_factory=dict)
+    def __init__(self, connection: sqlite3.Connection, pairs: PairTable) -> None:
+        self._connection = connection
+        self._pairs = pairs
+        self._stored: StoredGauges | None = None
+        self._ages: dict[PairStatus, OpenTaskAges] = {}
 
-    def forget(self, changes: Changes) -> None:
-        """Drop what is about Tasks that change: each row moves the tally of what it was and of what it is."""
-        self.standing = None
+    def add(self, changes: Changes) -> None:
+        """Move the gauges; ages are dropped where Tasks change: each row moves the count of its old and new status."""
+        self._stored = None
         for key in changes.tasks:
-            self.ages.pop(key, None)
+            self._ages.pop(key, None)
+        self._add_tasks(changes)
+        self._add_anomalous(changes)
+        self._move_last_transition(changes)
+
+    def _add_tasks(self, changes: Changes) -> None:
+        self._connection.executemany(
+            """
+            INSERT INTO tally (pair, status, n) VALUES (:pair, :status, :n)
+            ON CONFLICT (pair, status) DO UPDATE SET n = tally.n + excluded.n
+            """,
+            [{**self._key(key), "n": n} for key, n in changes.tasks.items() if n],
+        )
+
+    def _add_anomalous(self, changes: Changes) -> None:
+        self._connection.executemany(
+            """
+            INSERT INTO anomalous (kind, n) VALUES (:kind, :n)
+            ON CONFLICT (kind) DO UPDATE SET n = anomalous.n + excluded.n
+            """,
+            [{"kind": kind, "n": n} for kind, n in changes.anomalous.items() if n],
+        )
+
+    def _move_last_transition(self, changes: Changes) -> None:
+        self._connection.executemany(
+            """
+            INSERT INTO latest (pair, status, at) VALUES (:pair, :status, :at)
+            ON CONFLICT (pair, status) DO UPDATE SET at = max(latest.at, excluded.at)
+            """,
+            [{**self._key(key), "at": at} for key, at in changes.last_transition.items()],
+        )
+
+    def _key(self, key: PairStatus) -> dict[str, object]:
+        return {"pair": self._pairs.number(key.pair), "status": key.status}
+
+    def stored(self) -> StoredGauges:
+        """Read what only a change of Tasks moves."""
+        if self._stored is None:
+            self._stored = self._read_stored()
+        return self._stored
+
+    def _read_stored(self) -> StoredGauges:
+        tasks = self._connection.execute("SELECT pair, status, n FROM tally")
+        latest = self._connection.execute("SELECT pair, status, at FROM latest")
+        anomalous = self._connection.execute("SELECT kind, n FROM anomalous WHERE n <> 0")
+        return StoredGauges(
+            {PairStatus(self._pairs.pair(pair), Status(status)): n for pair, status, n in tasks},
+            {PairStatus(self._pairs.pair(pair), Status(status)): at for pair, status, at in latest},
+            {Anomaly(kind): n for kind, n in anomalous},
+        )
+
+    def read(self, end: PollEnd) -> Gauges:
+        """Read all gauges as they are at the end of a poll, by the server's clock."""
+        stored, cutoff = self.stored(), end.deadline.cutoff(end.now)
+        ages: dict[PairStatus, OpenTaskAges] = {}
+        for key in sorted(key for key in stored.tasks if key.status in OPEN):
+            tasks = _OpenTasks(self._connection, self._key(key))
+            ages[key] = tasks.ages(self._ages.get(key), end.stalled_before, cutoff)
+        self._ages = ages
+        return _gauges(stored, ages, end.deadline)
 
 
-def read_counts(connection: sqlite3.Connection, pairs: PairBook) -> Counts:
-    """Read what every series shows."""
-    counts: dict[Series, int] = {}
-    parts: dict[PairStatus, list[float]] = {}
-    for fact, pair, label, part, shown in connection.execute(sql.COUNTERS):
-        if fact == Event.DURATION:
-            key = PairStatus(pairs.pair(pair), Status(label))
-            parts.setdefault(key, [0.0] * (SUM_PART + 1))[part] = shown
-        else:
-            counts[Series(Event(fact), pairs.pair(pair) if pair else None, label)] = int(shown)
-    return Counts(counts, {key: Histogram(tuple(map(int, each[:-1])), each[-1]) for key, each in parts.items()})
-
-
-def read_standing(connection: sqlite3.Connection, pairs: PairBook) -> Standing:
-    """Read what only a change of Tasks moves."""
-    latest = connection.execute(sql.LATESTS)
-    return Standing(
-        {PairStatus(pairs.pair(pair), Status(status)): n for pair, status, n in connection.execute(sql.TALLIES)},
-        {PairStatus(pairs.pair(pair), Status(status)): at for pair, status, at in latest},
-        {Anomaly(kind): n for kind, n in connection.execute(sql.ANOMALIES)},
-    )
-
-
-def read_gauges(connection: sqlite3.Connection, pairs: PairBook, closing: PollEnd, memory: Memory) -> Gauges:
-    """Read what is true now, by the server's clock."""
-    memory.standing = memory.standing or read_standing(connection, pairs)
-    tasks, latest, anomalous = memory.standing
-    cutoff = closing.deadline.cutoff(closing.now)
-    gauges = Gauges(tasks=tasks, last_transition=latest, anomalous=anomalous)
-    found: dict[PairStatus, Age] = {}
-    for key in sorted(key for key in tasks if key.status in OPEN):
-        asked = _Key(connection, pairs.number(key.pair), key.status)
-        found[key] = asked.age(memory.ages.get(key), closing.stalled_before, cutoff)
-    memory.ages = found
-    return _with_ages(gauges, found, closing.deadline)
-
-
-def _with_ages(gauges: Gauges, found: Mapping[PairStatus, Age], deadline: Deadline) -> Gauges:
+def _gauges(stored: StoredGauges, ages: Mapping[PairStatus, OpenTaskAges], deadline: Deadline) -> Gauges:
     overdue: dict[Pair, int] = {}
     next_due: dict[Pair, Instant] = {}
-    for (pair, _), age in found.items():
+    for (pair, _), age in ages.items():
         overdue[pair] = overdue.get(pair, 0) + age.overdue.n
         if age.overdue.next is not None:
             due = deadline.due(age.overdue.next)
             next_due[pair] = min(due, next_due.get(pair, due))
-    return replace(
-        gauges,
-        oldest_authored={key: age.oldest_authored for key, age in found.items() if age.oldest_authored is not None},
-        oldest_updated={key: age.oldest_updated for key, age in found.items() if age.oldest_updated is not None},
-        stalled={key: age.stalled.n for key, age in found.items()},
+    return Gauges(
+        tasks=stored.tasks,
+        last_transition=stored.last_transition,
+        anomalous=stored.anomalous,
+        oldest_authored={key: age.oldest_authored for key, age in ages.items() if age.oldest_authored is not None},
+        oldest_updated={key: age.oldest_updated for key, age in ages.items() if age.oldest_updated is not None},
+        stalled={key: age.stalled.n for key, age in ages.items()},
         next_due=next_due,
         overdue=overdue,
     )
 
 
-class _Key:
-    """Questions about the open Tasks of one pair in one status."""
+class _OpenTasks:
+    """Queries on the open Tasks of one pair in one status; each is a seek on a partial index."""
 
-    def __init__(self, connection: sqlite3.Connection, pair: int, status: Status) -> None:
+    def __init__(self, connection: sqlite3.Connection, key: dict[str, object]) -> None:
         self._connection = connection
-        self._values: dict[str, object] = {"pair": pair, "status": status}
+        self._key = key
 
-    def age(self, known: Age | None, stalled_before: Instant, cutoff: Instant) -> Age:
-        """Tell the age; of what is known only that is read which the two bounds have passed since."""
+    def ages(self, known: OpenTaskAges | None, stalled_before: Instant, cutoff: Instant) -> OpenTaskAges:
+        """Read the ages; where they are known, only what the two bounds have passed since."""
         if known is None:
-            known = Age(self._ask(sql.OLDEST_AUTHORED), self._ask(sql.OLDEST_UPDATED), NONE_PASSED, NONE_PASSED)
-        stalled = self._move(known.stalled, stalled_before, sql.STALLED, sql.NEXT_STALLED)
-        return known._replace(stalled=stalled, overdue=self._move(known.overdue, cutoff, sql.OVERDUE, sql.NEXT_DUE))
+            known = OpenTaskAges(self._oldest_authored(), self._oldest_updated(), NOT_COUNTED, NOT_COUNTED)
+        return known._replace(
+            stalled=self._stalled(known.stalled, stalled_before), overdue=self._overdue(known.overdue, cutoff)
+        )
 
-    def _move(self, known: Passed, bound: Instant, between: str, following: str) -> Passed:
-        """Move a bound; one that moves back, since the server's clock did, gives back what it had passed."""
+    def _oldest_authored(self) -> Instant | None:
+        return self._query(
+            """
+            SELECT authored FROM task
+            WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NOT NULL ORDER BY authored LIMIT 1
+            """
+        )
+
+    def _oldest_updated(self) -> Instant | None:
+        return self._query(
+            """
+            SELECT updated FROM task
+            WHERE open = 1 AND pair = :pair AND status = :status ORDER BY updated LIMIT 1
+            """
+        )
+
+    def _stalled(self, known: CountBefore, bound: Instant) -> CountBefore:
+        return self._move(
+            known,
+            bound,
+            between="""
+                SELECT count(*) FROM task
+                WHERE open = 1 AND pair = :pair AND status = :status AND updated >= :low AND updated < :high
+            """,
+            following="""
+                SELECT min(updated) FROM task
+                WHERE open = 1 AND pair = :pair AND status = :status AND updated >= :low
+            """,
+        )
+
+    def _overdue(self, known: CountBefore, bound: Instant) -> CountBefore:
+        return self._move(
+            known,
+            bound,
+            between="""
+                SELECT
+                    (SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status
+                        AND authored >= :low AND authored < :high) +
+                    (SELECT count(*) FROM task WHERE open = 1 AND pair = :pair AND status = :status
+                        AND authored IS NULL AND seen >= :low AND seen < :high)
+            """,
+            following="""
+                SELECT min(began) FROM (
+                    SELECT min(authored) AS began FROM task
+                        WHERE open = 1 AND pair = :pair AND status = :status AND authored >= :low
+                    UNION ALL SELECT min(seen) FROM task
+                        WHERE open = 1 AND pair = :pair AND status = :status AND authored IS NULL AND seen >= :low
+                ) AS first_ones
+            """,
+        )
+
+    def _move(self, known: CountBefore, bound: Instant, *, between: str, following: str) -> CountBefore:
+        """Move a bound; where it moves back, as the server's clock did, what it had passed is taken off again."""
         if known.bound <= bound and (known.next is None or bound <= known.next):
             return known
         low, high = sorted((known.bound, bound))
-        passed = self._ask(between, low=low, high=high) or 0
+        passed = self._query(between, low=low, high=high) or 0
         n = known.n + (passed if bound == high else -passed)
-        return Passed(bound, n, self._ask(following, low=bound))
+        return CountBefore(bound, n, self._query(following, low=bound))
 
-    def _ask(self, statement: str, **bounds: Instant) -> int | None:
-        found: tuple[int | None] | None = self._connection.execute(statement, {**self._values, **bounds}).fetchone()
+    def _query(self, statement: str, **bounds: Instant) -> int | None:
+        found: tuple[int | None] | None = self._connection.execute(statement, {**self._key, **bounds}).fetchone()
         return None if found is None else found[0]

@@ -1,5 +1,7 @@
-"""What the ledger keeps beside Tasks and counters, and how a complete poll ends. Values only."""
+"""The table `state`: times, the cursor of a walk, the source; and how a complete poll ends."""
 
+import json
+import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -9,10 +11,10 @@ from ..task.model import Instant
 from ..task.search import Bound
 
 ALL_GENERATIONS = 2**63 - 1
-"""Shows every series: SQLite's largest integer, past every generation."""
+"""Shows every series: SQLite's largest integer, larger than any generation."""
 
 NO_GENERATION = -1
-"""Shows none: a series that was there at the start has generation 0."""
+"""Shows none: series that were there at the start have generation 0."""
 
 
 class StateKey(StrEnum):
@@ -38,6 +40,24 @@ class StateKey(StrEnum):
     """The digest of the server and selection that the ledger belongs to."""
 
 
+def read_states(connection: sqlite3.Connection) -> dict[str, str]:
+    """Read the whole table."""
+    return dict(connection.execute("SELECT name, value FROM state").fetchall())
+
+
+def write_state(connection: sqlite3.Connection, name: str, value: str | None) -> None:
+    """Insert, update or (None) delete one row."""
+    if value is None:
+        connection.execute("DELETE FROM state WHERE name = :name", {"name": name})
+        return
+    connection.execute(
+        """
+        INSERT INTO state (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+        """,
+        {"name": name, "value": value},
+    )
+
+
 class WalkState(NamedTuple):
     """Where a baseline or catch-up is: `searched` is the server's clock at the first search of its last window."""
 
@@ -46,6 +66,16 @@ class WalkState(NamedTuple):
     cursor: Bound | None
     walked: int
     expected: int | None
+
+    @classmethod
+    def from_json(cls, text: str) -> "WalkState":
+        """Read what `to_json` wrote."""
+        kind, searched, cursor, walked, expected = json.loads(text)
+        return cls(kind, searched, Bound(*cursor) if cursor else None, walked, expected)
+
+    def to_json(self) -> str:
+        """Write the fields as an array, in their order: ledgers hold them so."""
+        return json.dumps(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a ledger's file must be, and what is said of one that is not: for opening it and for a look alike.
+"""The checks of a ledger's file, and the errors for one that fails them: used by `open` and `inspect`.
 
 Nothing here changes a file.
 
@@ -41,23 +41,23 @@ def _coding_text(coding: Coding | None) -> str:
     return "None" if coding is None else f"Coding(system={coding.system!r}, code={coding.code!r})"
 
 
-def check_kind(connection: sqlite3.Connection, path: str) -> None:
-    """Refuse what is no ledger of ours, an emptied one too: counters made anew from it would lie."""
+def check_is_ledger(connection: sqlite3.Connection, path: str) -> None:
+    """Refuse a file of another kind, and an emptied ledger: its counters would start at 0 again."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
         raise LedgerForeign(f"{path} exists and is not a ledger, or has been emptied")
 
 
-def check_whole(connection: sqlite3.Connection, path: str) -> None:
+def check_undamaged(connection: sqlite3.Connection, path: str) -> None:
     """Refuse a ledger with a damaged page; reads all of it."""
     if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
         raise _damaged(path)
 
 
-def check_version(connection: sqlite3.Connection, path: str) -> int:
-    """Refuse a ledger of a later programme; returns the version of the schema."""
+def check_schema_version(connection: sqlite3.Connection, path: str) -> int:
+    """Refuse a ledger of a later version; returns the version of the schema."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(schema.MIGRATIONS):
-        raise LedgerTooNew(f"the ledger {path} has schema {version}, this programme knows {len(schema.MIGRATIONS)}")
+        raise LedgerTooNew(f"the ledger {path} has schema {version}, this version knows {len(schema.MIGRATIONS)}")
     return version
 
 
@@ -68,15 +68,15 @@ def check_source(known: str | None, path: str, binding: Binding) -> None:
 
 
 @contextlib.contextmanager
-def translated(path: str) -> Iterator[None]:
+def translate_errors(path: str) -> Iterator[None]:
     """Raise LedgerInUse, LedgerForeign, LedgerDamaged or LedgerFailed for what SQLite raises inside."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise _judged(path, error) from error
+        raise _translate(path, error) from error
 
 
-def _judged(path: str, error: sqlite3.DatabaseError) -> LedgerInUse | LedgerForeign | LedgerDamaged | LedgerFailed:
+def _translate(path: str, error: sqlite3.DatabaseError) -> LedgerInUse | LedgerForeign | LedgerDamaged | LedgerFailed:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code == sqlite3.SQLITE_BUSY:
         return LedgerInUse(f"the ledger {path} is in use by another process")

@@ -147,7 +147,7 @@ def _add_new(task: Task, pair: Pair, observation: Observation, changes: Changes)
     missed = _ended_late(task, observation.now, observation)
     if not counting:  # overdue already: overdue, but not counted as missed later
         missed |= observation.deadline.due(task.authored or observation.now) < observation.now
-    row = _new_row(task, pair, observation)._replace(deadline_missed=missed)
+    row = _new_row(task, pair, observation, deadline_missed=missed)
     if counting:
         _count_anomalies(task, row, changes)
         if row.usable:
@@ -210,7 +210,7 @@ def _row_of_version(row: Row, task: Task, pair: Pair, observation: Observation) 
     return after._replace(pair=row.pair, status=row.status)
 
 
-def _new_row(task: Task, pair: Pair, observation: Observation) -> Row:
+def _new_row(task: Task, pair: Pair, observation: Observation, *, deadline_missed: bool = False) -> Row:
     bits = pack_anomalies(task.anomalies) if task.anomalies else 0
     if task.updated > observation.now + FUTURE_TOLERANCE:
         bits |= ANOMALY_BITS[Anomaly.FUTURE_STAMP]
@@ -223,7 +223,7 @@ def _new_row(task: Task, pair: Pair, observation: Observation) -> Row:
         pair=pair,
         authored=task.authored,
         first_seen=observation.now,
-        deadline_missed=False,
+        deadline_missed=deadline_missed,
         anomaly_bits=bits,
     )
 

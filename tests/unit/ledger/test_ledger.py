@@ -288,7 +288,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
     known = len(schema.MIGRATIONS)
-    with pytest.raises(LedgerTooNew, match=f"has schema {known + 1}, this programme knows {known}"):
+    with pytest.raises(LedgerTooNew, match=f"has schema {known + 1}, this version knows {known}"):
         opened(path)
 
 
@@ -397,7 +397,7 @@ def test_a_transaction_broken_off_leaves_nothing_behind() -> None:
         times = (ledger.instant(StateKey.WATERMARK), ledger.instant(StateKey.BASELINE_BEGAN))
         assert (*times, ledger.walk_state) == (START, None, None)
         assert ledger.counters().counts == before.counts
-        assert newcomer not in ledger.pairs
+        assert newcomer not in ledger._tables.pairs
         assert ledger.generation == 1
         again = write(ledger, version("b", Status.FAILED), pair=newcomer)
         assert counts(again) == {"created": 1, "transition failed": 1, "failure unclassified": 1}
@@ -516,7 +516,7 @@ def write_on_failing(disk: Broken, failing: tuple[str, ...], ledger: Ledger, pai
 
 
 @pytest.mark.parametrize("failing", [("INSERT", "SELECT"), ("COMMIT", "SELECT"), ("COMMIT", "ROLLBACK", "SELECT")])
-def test_pairs_of_a_lost_transaction_are_not_remembered_though_they_cannot_be_read_anew(
+def test_pairs_of_a_lost_transaction_are_not_remembered_though_they_cannot_be_read_again(
     failing: tuple[str, ...],
 ) -> None:
     ledger, disk = on_broken_disk()

@@ -9,8 +9,7 @@ import pytest
 
 from exporter.ledger import Ledger, schema
 from exporter.ledger import open as files
-from exporter.ledger.snapshot import Memory
-from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey, WalkState
+from exporter.ledger.state import ALL_GENERATIONS, NO_GENERATION, PollEnd, StateKey, WalkState
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Observation, compare, vanish
 from exporter.task.model import Gauges, Instant, Pair, Status, Task
@@ -34,8 +33,8 @@ def look(ledger: Ledger, now: Instant) -> Gauges:
     return gauges
 
 
-def read_anew(ledger: Ledger, now: Instant) -> Gauges:
-    ledger._memory = Memory()
+def read_again(ledger: Ledger, now: Instant) -> Gauges:
+    ledger._load()
     return look(ledger, now)
 
 
@@ -67,45 +66,68 @@ def test_what_is_remembered_is_what_would_be_counted(seed: int) -> None:
             if dice.random() < 0.4:
                 change(ledger, dice, now)
             remembered = look(ledger, now)
-            assert remembered == read_anew(ledger, now)
+            assert remembered == read_again(ledger, now)
 
 
 def statements(ledger: Ledger) -> list[str]:
-    """Note what SQLite is told from now on."""
-    told: list[str] = []
-    ledger._connection.set_trace_callback(lambda text: told.append(" ".join(text.split())))
-    return told
+    """Note what SQLite is sent from now on."""
+    sent: list[str] = []
+    ledger._connection.set_trace_callback(lambda text: sent.append(" ".join(text.split())))
+    return sent
 
 
 def test_at_rest_no_task_is_counted_until_a_bound_passes_one() -> None:
     with ledger_at(":memory:") as ledger:
         write(ledger, version("a"), version("b"), baseline=True)
         look(ledger, START)
-        told = statements(ledger)
+        sent = statements(ledger)
         look(ledger, START + HOUR)
-        assert not [text for text in told if "count(*) FROM task" in text and "missed" not in text]
+        assert not [text for text in sent if "count(*) FROM task" in text and "missed" not in text]
         assert sum(look(ledger, START + 5 * HOUR).stalled.values()) == 2
-        assert [text for text in told if "count(*) FROM task" in text and "missed" not in text]
+        assert [text for text in sent if "count(*) FROM task" in text and "missed" not in text]
+
+
+# --- What is shown
+
+
+def shown(ledger: Ledger, through: int) -> int:
+    """End a poll that shows the series up to a generation; gives what all series show."""
+    with ledger.transaction() as tx:
+        return sum(tx.end_poll(PollEnd(START, DAY, 0, baseline=False, show_through=through)).counts.values())
+
+
+def test_only_series_up_to_a_generation_show_what_they_count() -> None:
+    with ledger_at(":memory:") as ledger:
+        write(ledger, version("a"), baseline=True)
+        assert (ledger.generation, shown(ledger, NO_GENERATION)) == (1, 0)
+        for generation, pair in enumerate(PAIRS, start=3):
+            write(ledger, version(pair.source), pair=pair, close=False)
+            assert (shown(ledger, NO_GENERATION), ledger.generation) == (0, generation)
+        assert shown(ledger, 2) == 2  # created and entered a status, in the series of the first pair
+        assert shown(ledger, 4) == 4
+        write(ledger, version("b"), close=False)
+        assert shown(ledger, NO_GENERATION) == 4
+        assert shown(ledger, ALL_GENERATIONS) == 6
 
 
 # --- What is synced
 
 
-def syncs(told: list[str]) -> list[str]:
+def syncs(sent: list[str]) -> list[str]:
     """How each transaction since was to be synced, in turn."""
-    return [text.rpartition(" ")[2] for text in told if text.startswith("PRAGMA synchronous")]
+    return [text.rpartition(" ")[2] for text in sent if text.startswith("PRAGMA synchronous")]
 
 
 def test_only_a_commit_of_times_alone_is_not_synced(tmp_path: Path) -> None:
     with ledger_at(tmp_path / "ledger.db") as ledger:
         write(ledger, version("a"), baseline=True)
-        told = statements(ledger)
+        sent = statements(ledger)
         look(ledger, START + 1)
         write(ledger, version("a"))  # known
         with ledger.transaction() as tx:
             tx.save_walk(WalkState("poll", START, None, 0, None))
-        assert syncs(told) == ["NORMAL"] * 3
-        told.clear()
+        assert syncs(sent) == ["NORMAL"] * 3
+        sent.clear()
         write(ledger, version("a", Status.FAILED, 2))  # a row and counters
         with ledger.transaction() as tx:
             tx.slots([PAIRS[1]])  # a pair
@@ -114,27 +136,27 @@ def test_only_a_commit_of_times_alone_is_not_synced(tmp_path: Path) -> None:
         look(ledger, START + 2)  # shows what was counted
         with ledger.transaction() as tx:
             tx.delete_removed(START - 1)
-        assert syncs(told) == ["FULL"] * 5
-        told.clear()
+        assert syncs(sent) == ["FULL"] * 5
+        sent.clear()
         look(ledger, START + 3)
-        assert syncs(told) == ["NORMAL"]
+        assert syncs(sent) == ["NORMAL"]
 
 
 def test_a_deadline_that_is_booked_is_synced(tmp_path: Path) -> None:
     with ledger_at(tmp_path / "ledger.db") as ledger:
         write(ledger, version("a"))
         look(ledger, START)
-        told = statements(ledger)
+        sent = statements(ledger)
         look(ledger, START + 25 * HOUR)
-        assert syncs(told) == ["FULL"]
+        assert syncs(sent) == ["FULL"]
 
 
 def test_a_transaction_that_says_nothing_writes_nothing(tmp_path: Path) -> None:
     with ledger_at(tmp_path / "ledger.db") as ledger:
-        told = statements(ledger)
+        sent = statements(ledger)
         with ledger.transaction():
             pass
-        assert told == []
+        assert sent == []
 
 
 # --- Before the indexes are built
@@ -154,7 +176,7 @@ def test_the_indexes_are_built_when_the_first_walk_closes_and_with_it(tmp_path: 
         assert indexes(ledger) == 0
         write(ledger, version("a"), version("b"), baseline=True)
         assert indexes(ledger) == len(schema.INDEXES)
-        assert ledger._read("SELECT count(*) FROM met") == [(0,)]
+        assert ledger._read("SELECT count(*) FROM task_hash") == [(0,)]
         write(ledger, version("b"), version("c"))
         assert set(ledger.known(["a", "b", "c", "d"])) == {"a", "b", "c"}
 
@@ -180,7 +202,7 @@ def test_a_baseline_finds_its_tasks_across_pages_and_restarts(tmp_path: Path) ->
 
 
 def test_two_ids_of_one_hash_are_two_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.ledger.rows.hash", lambda _: 7, raising=False)
+    monkeypatch.setattr("exporter.ledger.tasks.hash", lambda _: 7, raising=False)
     with ledger_at(":memory:") as ledger:
         for each in "abca":
             write(ledger, version(each), baseline=True, close=False)
@@ -188,7 +210,7 @@ def test_two_ids_of_one_hash_are_two_tasks(monkeypatch: pytest.MonkeyPatch) -> N
         assert len(ledger._read("SELECT id FROM task")) == 3
 
 
-def test_a_ledger_of_the_first_release_becomes_one_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_of_the_first_release_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ledger.db"
     with monkeypatch.context() as patched:
         patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
