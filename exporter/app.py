@@ -19,7 +19,6 @@ from prometheus_client import ProcessCollector
 from .clock import SystemClock
 from .config import DemoSettings, Settings
 from .config.settings import FhirSettings
-from .demo.loopback import host
 from .desk import Desk, Rules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
@@ -122,12 +121,12 @@ def check(settings: Settings) -> int:
 
 def demo(settings: DemoSettings) -> int:
     """Answer scrapes of a simulated network of payers; what a person sees with curl is live."""
-    from .demo.app import Demo, asgi
+    from .demo.app import Demo, asgi, serve_on_loopback
 
     def simulate(address: str) -> object:
         return asgi(Demo(SystemClock().wall, f"{address}/fhir", speed=settings.speed).answer)
 
-    url = f"{host(simulate)}/fhir"
+    url = f"{serve_on_loopback(simulate)}/fhir"
     event(logger, logging.INFO, "a simulated FHIR server is at", url=url)
     shown = Settings(fhir=FhirSettings(url=url), ledger=":memory:", hold=0.0, web=settings.web, log=settings.log)
     return serve(shown, poll_on_view=True)
