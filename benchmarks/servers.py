@@ -13,9 +13,8 @@ import threading
 import time
 import uuid
 
-from exporter.demo.app import asgi
+from exporter.demo.app import asgi, serve_on_loopback
 from exporter.demo.dates import written
-from exporter.demo.loopback import host
 from exporter.demo.server import Request, Response, answer
 from exporter.demo.store import Store
 from tests.support.builders import completed, failed, organization, task
@@ -49,7 +48,7 @@ def simulated(count: int, share: float = OPEN_SHARE) -> None:
         store.base = f"{address}/fhir"
         return asgi(respond)
 
-    announce(host(make) + "/fhir")
+    announce(serve_on_loopback(make) + "/fhir")
 
 
 def fill(store: Store, count: int, share: float) -> None:

@@ -20,7 +20,6 @@ from .clock import Clock, SystemClock
 from .config import DemoSettings, Settings
 from .config.settings import FhirSettings
 from .context import Rules, WalkContext
-from .demo.loopback import host
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
@@ -155,12 +154,12 @@ def check(settings: Settings) -> int:
 
 def demo(settings: DemoSettings) -> int:
     """Serve a simulated network of payers; the hold is 0, so that what a person sees with curl is live."""
-    from .demo.app import Demo, asgi
+    from .demo.app import Demo, asgi, serve_on_loopback
 
     def simulate(address: str) -> object:
         return asgi(Demo(SystemClock().wall, f"{address}/fhir", speed=settings.speed).answer)
 
-    url = f"{host(simulate)}/fhir"
+    url = f"{serve_on_loopback(simulate)}/fhir"
     event(logger, logging.INFO, "simulated FHIR server started", url=url)
     shown = Settings(fhir=FhirSettings(url=url), ledger=":memory:", hold=0.0, web=settings.web, log=settings.log)
     return serve(shown, poll_on_view=True)

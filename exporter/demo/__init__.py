@@ -1,1 +1,1 @@
-"""A simulated payer network: what `demo` shows a visitor, and the tests' honest fake."""
+"""A simulated payer network: behind the `demo` command, and the fake FHIR server of the tests."""

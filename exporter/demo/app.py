@@ -1,13 +1,19 @@
-"""The simulated network behind its FHIR server, as a plain ASGI application.
+"""The simulated network behind its FHIR server, as an ASGI application, and a web server for it.
 
-Nothing here decides what a Task does (network) or what a request is answered (server): it joins the two.
-Time passes when somebody asks: each request first brings the network up to its clock.
+What a Task does is decided in `network`, what a request is answered in `server`; this file joins the two.
+Time passes when a request comes: each first advances the network to the clock.
 """
 
+import asyncio
 import json
+import socket
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
 
 from ..task.model import Instant
 from .network import advance, begin, fail_next, organizations
@@ -22,7 +28,7 @@ Application = Callable[
 
 
 class Demo:
-    """A running simulation. `clock` gives the server's time; `base` is the FHIR address that page links show."""
+    """A running simulation. `clock` gives the server's time; `base` is the FHIR base URL, used in page links."""
 
     def __init__(self, clock: Callable[[], Instant], base: str, *, seed: int = 1, speed: float = 60.0) -> None:
         self.store = Store(clock, base)
@@ -33,26 +39,26 @@ class Demo:
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Put into the store what happened since the last time."""
+        """Advance the network to the clock, and store what changed."""
         self.network, changes = advance(self.network, self.store.clock())
         for change in changes:
             self.store.put(change.resource, stamp=change.at)
 
     def fail_next(self, payer: str, reason: str = "export") -> None:
-        """Have a Task of the payer with this id or name fail at once. Raises KeyError on an unknown payer or reason."""
-        known = {word: each for each in PAYERS for word in (each.id, each.name)}
+        """Let a new Task of the payer with this id or name fail. Raises KeyError for an unknown payer or reason."""
+        payers = {key: each for each in PAYERS for key in (each.id, each.name)}
         if reason not in NOTES:
             raise KeyError(reason)
-        self.network = fail_next(self.network, known[payer], reason)
+        self.network = fail_next(self.network, payers[payer], reason)
 
     def answer(self, request: Request) -> Response:
-        """Answer as the FHIR server does; beside it `POST {base}/$demo-fail?payer=…&reason=…` injects a failure."""
+        """Answer as the FHIR server; in addition, `POST {base}/$demo-fail?payer=…&reason=…` injects a failure."""
         if request.method == "POST" and request.path == urlsplit(self.store.base).path + "/$demo-fail":
-            return self._failure_asked(dict(request.query))
+            return self._inject_failure(dict(request.query))
         self.catch_up()
         return answer(self.store, request)
 
-    def _failure_asked(self, query: dict[str, str]) -> Response:
+    def _inject_failure(self, query: dict[str, str]) -> Response:
         try:
             self.fail_next(query.get("payer", ""), query.get("reason", "export"))
         except KeyError:
@@ -64,17 +70,35 @@ class Demo:
 
 
 def asgi(respond: Callable[[Request], Response]) -> Application:
-    """Serve an answer, `Demo.answer` say, by any ASGI server; request bodies are not read."""
+    """Make an ASGI application of an answering function, such as `Demo.answer`. Request bodies are not read."""
 
     async def application(
         scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
         if scope["type"] == "lifespan":
-            await _live(receive, send)
+            await _complete_lifespan(receive, send)
         elif scope["type"] == "http":
             await _send(send, respond(_request(scope)))
 
     return application
+
+
+def serve_on_loopback(make: Callable[[str], Any]) -> str:
+    """Serve the ASGI application that `make` builds for its own URL, in a thread, until the process ends.
+
+    Returns the URL; the port is a free one.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    application, config = make(url), Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.loglevel = "WARNING"
+
+    async def run() -> None:
+        await serve(application, config, shutdown_trigger=asyncio.Event().wait, mode="asgi")
+
+    threading.Thread(target=lambda: asyncio.run(run()), name="demo-server", daemon=True).start()
+    return url
 
 
 def _request(scope: Message) -> Request:
@@ -84,15 +108,17 @@ def _request(scope: Message) -> Request:
 
 
 async def _send(send: Callable[[Message], Awaitable[None]], response: Response) -> None:
-    # The web server sends a Date of its own, and two would contradict each other.
+    # The web server adds its own Date header, and two would contradict each other.
     headers = [(name.encode(), value.encode()) for name, value in response.headers if name != "date"]
     headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def _live(receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
-    """Say yes to start-up and to shutdown."""
+async def _complete_lifespan(
+    receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """Confirm startup and shutdown."""
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})

@@ -1,6 +1,7 @@
-"""Instants as FHIR writes them, and the span of time that a search value means.
+"""Instants as FHIR writes them, and the time span that a search value covers.
 
-Nothing here knows resources or requests.
+The exporter has date functions of its own. The simulated server does not share them on purpose: tests could not see a
+fault that is the same on both sides.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,13 +17,13 @@ _SECOND = len("2026-11-20T14:03:11")
 
 
 class Span(NamedTuple):
-    """From `low`, included, to `high`, excluded."""
+    """From `low` (inclusive) to `high` (exclusive)."""
 
     low: Instant = -EVER
     high: Instant = EVER
 
-    def within(self, other: "Span") -> "Span":
-        """Keep what lies in both."""
+    def intersect(self, other: "Span") -> "Span":
+        """Return what lies in both."""
         return Span(max(self.low, other.low), min(self.high, other.high))
 
 
@@ -30,23 +31,23 @@ ALWAYS = Span()
 
 
 def written(at: Instant) -> str:
-    """Write as HAPI does, to the millisecond, in UTC."""
+    """Format as HAPI does: to the millisecond, in UTC."""
     return (EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def meant(value: str) -> Span:
-    """Read a FHIR date or dateTime as the span it covers at its precision (FHIR R4 search, §3.1.1.4.7).
+def parse_span(value: str) -> Span:
+    """Parse a FHIR date or dateTime as the span that it covers at its precision (FHIR R4 search, §3.1.1.4.7).
 
-    Raises ValueError; months and years alone are not taken, nor is a time without a zone.
+    Years and months are not supported. Raises ValueError, or TypeError for a time without a zone.
     """
     moment = datetime.fromisoformat(value)
     if len(value) == _DAY:
         moment = moment.replace(tzinfo=UTC)
-    low = (moment - EPOCH) // timedelta(milliseconds=1)  # TypeError without a zone
-    return Span(low, low + _width(value))
+    low = (moment - EPOCH) // timedelta(milliseconds=1)
+    return Span(low, low + _precision_ms(value))
 
 
-def _width(value: str) -> int:
+def _precision_ms(value: str) -> int:
     clock = value.rstrip("Z").split("+")[0]
     clock = clock[:_DAY] + clock[_DAY:].split("-")[0]
     if "." in clock:

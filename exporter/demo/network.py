@@ -1,10 +1,10 @@
-"""The lives of Tasks: who asks whom, how long it takes, and how it ends.
+"""The lives of Tasks: who requests from whom, how long it takes, and how it ends.
 
 Rule 1: `advance(network, now)` is pure: it returns the network afterwards and the changes to put into a store.
-Rule 2: the same seed and the same instants give the same lives. No clock, no store, no request is known here.
+Rule 2: the same seed and instants give the same lives. Nothing here knows a clock, a store or a request.
 
-`speed` shortens lives: an exchange of an hour takes a minute at 60. So that durations and deadlines stay those of
-real exchanges, a Task is authored earlier than it appears, by what the shortening saved.
+`speed` shortens lives: at 60 an exchange of an hour takes a minute. So that durations and deadlines stay realistic, a
+Task is authored earlier than it appears, by as much as was saved.
 """
 
 from dataclasses import dataclass, replace
@@ -16,20 +16,19 @@ from .dates import written
 from .payers import NOTES, NPI, PAYERS, REQUESTERS, Naming, Payer
 from .store import Resource
 
-SECOND, HOUR = 1000, 3_600_000
-"""Milliseconds."""
-HISTORY = 7 * 24 * HOUR
-BIRTHS_PER_HOUR = 12
-QUEUED_HOURS = 0.05
-GIVEN_UP_HOURS = 48.0
-"""After so long a person cancels what stalls."""
+SECOND_MS, HOUR_MS = 1000, 3_600_000
+HISTORY_MS = 7 * 24 * HOUR_MS
+TASKS_PER_HOUR = 12
+MEDIAN_QUEUED_HOURS = 0.05
+CANCELLED_AFTER_HOURS = 48.0
+"""When somebody cancels a Task that stalls."""
 
 TAG = {"system": "http://payer-to-payer-exchange/CodeSystem/p2p-internal-codes", "code": "CDR_MANAGED"}
 CODE = {"system": "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp", "code": "data-request"}
 
 
 class Change(NamedTuple):
-    """A resource as it stands from `at` on."""
+    """A resource as it is from `at` on."""
 
     at: Instant
     resource: Resource
@@ -43,7 +42,7 @@ class Step(NamedTuple):
 
 
 class Life(NamedTuple):
-    """One Task, from its birth to its end, decided at its birth."""
+    """One Task from its creation to its end, all decided when it is created."""
 
     number: int
     payer: Payer
@@ -54,8 +53,8 @@ class Life(NamedTuple):
     documents: int = 0
 
 
-class Fault(NamedTuple):
-    """A failure that somebody asked for."""
+class Failure(NamedTuple):
+    """A failure that was injected."""
 
     payer: Payer
     reason: str
@@ -63,26 +62,27 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Where the simulation stands at `at`; lives before `start` ran at the speed of the world."""
+    """The simulation at `at`. Before `start`, time ran at normal speed."""
 
     seed: int
     speed: float
     start: Instant
     at: Instant
-    births: int = 0
-    next_birth: Instant = 0
+    started: int = 0
+    """Lives so far."""
+    next_start: Instant = 0
     alive: tuple[Life, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    failures: tuple[Failure, ...] = ()
 
 
 def begin(seed: int, start: Instant, speed: float) -> Network:
-    """Make a network whose first `advance` to `start` or later brings a week of history."""
-    first = start - HISTORY
-    return Network(seed, speed, start, first - 1, next_birth=first)
+    """Create a network whose first `advance`, to `start` or later, returns a week of history."""
+    first = start - HISTORY_MS
+    return Network(seed, speed, start, first - 1, next_start=first)
 
 
 def organizations() -> tuple[Resource, ...]:
-    """List the payers that the simulated server knows as Organizations."""
+    """List the payers that the simulated server has as Organizations."""
     known = [(payer.id, payer.name) for payer in PAYERS if payer.naming is Naming.REFERENCE]
     return tuple(
         {"resourceType": "Organization", "id": identifier, "active": True, "name": name}
@@ -91,13 +91,13 @@ def organizations() -> tuple[Resource, ...]:
 
 
 def fail_next(network: Network, payer: Payer, reason: str = "export") -> Network:
-    """Have a Task of this payer requested and failed at the next `advance`."""
-    return replace(network, faults=(*network.faults, Fault(payer, reason)))
+    """Let a new Task of this payer be requested and fail at the next `advance`."""
+    return replace(network, failures=(*network.failures, Failure(payer, reason)))
 
 
 def advance(network: Network, now: Instant) -> tuple[Network, tuple[Change, ...]]:
-    """Let time pass up to `now`, included; changes come in the order of their instants."""
-    network = _born(network, now)
+    """Let time pass up to and including `now`; changes are sorted by their instants."""
+    network = _start_lives(network, now)
     changes = [
         Change(step.at, _task(life, step))
         for life in network.alive
@@ -108,67 +108,67 @@ def advance(network: Network, now: Instant) -> tuple[Network, tuple[Change, ...]
     return replace(network, at=max(now, network.at), alive=alive), tuple(sorted(changes, key=lambda change: change.at))
 
 
-def _born(network: Network, now: Instant) -> Network:
-    """Add the lives that begin by `now`, those that were asked to fail included."""
-    alive, births, at = list(network.alive), network.births, network.next_birth
+def _start_lives(network: Network, now: Instant) -> Network:
+    """Add the lives that start by `now`, injected failures included."""
+    alive, started, at = list(network.alive), network.started, network.next_start
     while at <= now:
-        dice = Random(f"{network.seed} {births}")  # seeded: a simulation must be repeatable
-        alive.append(_life(network, births, at, dice))
-        births += 1
-        at = 1 + _moment(network, at, dice.expovariate(BIRTHS_PER_HOUR))
-    for fault in network.faults:
-        alive.append(_faulty(network, births, fault, now))
-        births += 1
-    return replace(network, alive=tuple(alive), births=births, next_birth=at, faults=())
+        dice = Random(f"{network.seed} {started}")  # seeded: a simulation must be repeatable
+        alive.append(_life(network, started, at, dice))
+        started += 1
+        at = 1 + _instant(network, at, dice.expovariate(TASKS_PER_HOUR))
+    for failure in network.failures:
+        alive.append(_failing_life(network, started, failure, now))
+        started += 1
+    return replace(network, alive=tuple(alive), started=started, next_start=at, failures=())
 
 
-def _life(network: Network, number: int, born: Instant, dice: Random) -> Life:
+def _life(network: Network, number: int, start: Instant, dice: Random) -> Life:
     payer = dice.choices(PAYERS, [payer.share for payer in PAYERS])[0]
-    queued = dice.lognormvariate(0, 0.8) * QUEUED_HOURS
-    worked = dice.lognormvariate(0, 0.7) * payer.hours
-    status = _ending(payer, dice)
+    queued = dice.lognormvariate(0, 0.8) * MEDIAN_QUEUED_HOURS
+    worked = dice.lognormvariate(0, 0.7) * payer.median_hours
+    status = _final_status(payer, dice)
     if dice.random() < payer.stalling:
-        worked, status = GIVEN_UP_HOURS, "cancelled"
+        worked, status = CANCELLED_AFTER_HOURS, "cancelled"
     plan = ((0.0, "requested"), (queued, "in-progress"), (queued + worked, status))
-    steps = tuple(Step(_moment(network, born, hours), word) for hours, word in plan)
+    steps = tuple(Step(_instant(network, start, hours), word) for hours, word in plan)
     return Life(
         number=number,
         payer=payer,
         requester=dice.choices(REQUESTERS, [3, 1])[0][0],
-        authored=min(born, steps[-1].at - round((queued + worked) * HOUR)),
+        authored=min(start, steps[-1].at - round((queued + worked) * HOUR_MS)),
         steps=steps,
         note=_note(payer, dice) if status == "failed" else None,
         documents=0 if status != "completed" or dice.random() < payer.empty else dice.randint(1, 6),
     )
 
 
-def _moment(network: Network, born: Instant, hours: float) -> Instant:
-    """Say when something happens that comes so long after a birth: what lies after `start` goes faster."""
-    at = born + round(hours * HOUR)
-    pivot = max(born, network.start)
+def _instant(network: Network, start: Instant, hours: float) -> Instant:
+    """Return the instant so many hours after the start of a life: what lies after `network.start` happens faster."""
+    at = start + round(hours * HOUR_MS)
+    pivot = max(start, network.start)
     return at if at <= pivot else pivot + round((at - pivot) / network.speed)
 
 
-def _ending(payer: Payer, dice: Random) -> str:
-    lot = dice.random()
-    if lot < payer.failing:
+def _final_status(payer: Payer, dice: Random) -> str:
+    draw = dice.random()
+    if draw < payer.failing:
         return "failed"
-    return "cancelled" if lot < payer.failing + payer.cancelled else "completed"
+    return "cancelled" if draw < payer.failing + payer.cancelled else "completed"
 
 
 def _note(payer: Payer, dice: Random) -> str:
     return dice.choice(NOTES[dice.choice(payer.reasons or tuple(NOTES))])
 
 
-def _faulty(network: Network, number: int, fault: Fault, now: Instant) -> Life:
-    """Make a life of one millisecond, so that both of its steps lie after the last `advance`."""
+def _failing_life(network: Network, number: int, failure: Failure, now: Instant) -> Life:
+    """Create a life of one millisecond, so that both of its steps lie after the last `advance`."""
     steps = (Step(max(network.at + 1, now - 1), "requested"), Step(max(network.at + 1, now), "failed"))
-    requester, note = REQUESTERS[0][0], NOTES[fault.reason][0]
-    return Life(number, fault.payer, requester, now - 30 * SECOND, steps, note)
+    requester, note = REQUESTERS[0][0], NOTES[failure.reason][0]
+    return Life(number, failure.payer, requester, now - 30 * SECOND_MS, steps, note)
 
 
 def _task(life: Life, step: Step) -> Resource:
-    """Write a Task as Smile CDR documents it, as it stands from this step on."""
+    """Write a Task as Smile CDR documents it, as it is from this step on."""
     last = step == life.steps[-1]
     task: dict[str, object] = {
         "resourceType": "Task",

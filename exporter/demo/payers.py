@@ -1,6 +1,6 @@
-"""Who takes part in the simulated network, and what their failures read like.
+"""The payers of the simulated network, and the texts of their failures.
 
-Every name and number here is invented; nothing is a payer, a person or an NPI of this world.
+Every name and number here is invented: none is a real payer, person or NPI.
 """
 
 from enum import StrEnum
@@ -19,40 +19,43 @@ class Naming(StrEnum):
 
 
 class Payer(NamedTuple):
-    """One source payer. `hours` is the median length of an exchange; the rest are probabilities or weights."""
+    """One source payer. `share` is its weight among all; `failing`, `cancelled` and `stalling` are probabilities.
+
+    `empty` is the probability that a completed exchange brings no documents.
+    """
 
     id: str
     name: str
     naming: Naming = Naming.REFERENCE
     npi: str = ""
     share: float = 1.0
-    hours: float = 3.0
+    median_hours: float = 3.0
     failing: float = 0.06
     cancelled: float = 0.01
     empty: float = 0.05
     stalling: float = 0.0
     reasons: tuple[str, ...] = ()
-    """What it fails of; empty means anything."""
+    """Why its exchanges fail; empty means any reason."""
 
 
 PAYERS = (
-    Payer("amberquill", "Amberquill Health Plan", share=3.0, hours=0.8),
-    Payer("bluefern", "Bluefern Mutual", share=2.0, hours=2.0),
-    Payer("copperlantern", "Copperlantern Care", hours=1.2, failing=0.25, reasons=("member_match", "no_data")),
-    Payer("driftwillow", "Driftwillow Health", hours=5.0),
-    Payer("emberloch", "Emberloch Benefit Trust", hours=0.3, empty=0.3),
-    Payer("foxmere", "Foxmere Family Plan", Naming.CONTAINED, hours=4.0),
-    Payer("granitefold", "Granitefold Managed Care", Naming.IDENTIFIER, "9900000017", hours=6.0),
-    Payer("hollowpine", "Hollowpine Advantage", Naming.IDENTIFIER, "9900000025", hours=2.5),
-    Payer("inkwater", "Inkwater Community Plan", Naming.DISPLAY, share=0.5, hours=3.5),
+    Payer("amberquill", "Amberquill Health Plan", share=3.0, median_hours=0.8),
+    Payer("bluefern", "Bluefern Mutual", share=2.0, median_hours=2.0),
+    Payer("copperlantern", "Copperlantern Care", median_hours=1.2, failing=0.25, reasons=("member_match", "no_data")),
+    Payer("driftwillow", "Driftwillow Health", median_hours=5.0),
+    Payer("emberloch", "Emberloch Benefit Trust", median_hours=0.3, empty=0.3),
+    Payer("foxmere", "Foxmere Family Plan", Naming.CONTAINED, median_hours=4.0),
+    Payer("granitefold", "Granitefold Managed Care", Naming.IDENTIFIER, "9900000017", median_hours=6.0),
+    Payer("hollowpine", "Hollowpine Advantage", Naming.IDENTIFIER, "9900000025", median_hours=2.5),
+    Payer("inkwater", "Inkwater Community Plan", Naming.DISPLAY, share=0.5, median_hours=3.5),
     Payer("juniperglass", "Juniperglass Health", Naming.DISPLAY, share=0.5, failing=0.3, reasons=("auth",)),
-    Payer("kestrelmoor", "Kestrelmoor Mutual", hours=15.0, reasons=("timeout", "export")),
-    Payer("larkspan", "Larkspan Health Cooperative", share=0.6, hours=2.0, stalling=0.3),
+    Payer("kestrelmoor", "Kestrelmoor Mutual", median_hours=15.0, reasons=("timeout", "export")),
+    Payer("larkspan", "Larkspan Health Cooperative", share=0.6, median_hours=2.0, stalling=0.3),
 )
 """Kestrelmoor is the slow one, Larkspan the one that stalls."""
 
 REQUESTERS = (("marigold-harbor", "Marigold Harbor Health"), ("marigold-senior", "Marigold Harbor Senior Plans"))
-"""Us: the id and name of each Organization that asks."""
+"""The requesting side: id and name of each Organization."""
 
 NOTES = {
     "auth": (
@@ -74,4 +77,4 @@ NOTES = {
     "no_data": ("The source payer returned no data for the member", "No matching documents were found"),
     "unclassified": ("Unexpected error, see the log of the job instance",),
 }
-"""Plausible texts by reason: no note of a real installation is published."""
+"""Plausible texts by reason; no note of a real installation is published anywhere."""

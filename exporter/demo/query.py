@@ -1,6 +1,6 @@
-"""What a search asks for: the parameters that this server knows, as one table.
+"""Search parameters, parsed into a Query. Pure: nothing here touches a store.
 
-Nothing here touches a store. A parameter that is not in the table is refused, as HAPI does.
+A parameter that is not in the tables is refused, as HAPI does.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..task.model import Instant
-from .dates import ALWAYS, Span, meant
+from .dates import ALWAYS, Span, parse_span
 
 Parameters = tuple[tuple[str, str], ...]
 
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 class Group(NamedTuple):
-    """All that a search can tell apart beside id and stamp: resources of one group share one index."""
+    """All that a search can distinguish besides id and stamp: resources of one group share one index."""
 
     kind: str
     status: str | None
@@ -31,33 +31,33 @@ class Group(NamedTuple):
     codes: frozenset[str]
 
 
-Test = Callable[[Group], bool]
+Filter = Callable[[Group], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search, understood. `counting` means `_summary=count`; `count` is the page size asked for."""
+    """A parsed search. `count_only` is `_summary=count`; `count` is the requested page size."""
 
     kind: str
-    tests: tuple[Test, ...] = ()
+    filters: tuple[Filter, ...] = ()
     span: Span = ALWAYS
     ids: frozenset[str] | None = None
     newest_first: bool = False
     count: int | None = None
-    counting: bool = False
+    count_only: bool = False
     elements: frozenset[str] | None = None
     self_link: str = ""
 
-    def wants(self, group: Group) -> bool:
-        """Tell whether every resource of this group fits, but for id and stamp."""
-        return group.kind == self.kind and all(test(group) for test in self.tests)
+    def matches(self, group: Group) -> bool:
+        """Whether the resources of this group match, apart from id and stamp."""
+        return group.kind == self.kind and all(each(group) for each in self.filters)
 
 
 @dataclass(slots=True)
 class Cursor:
-    """A search that ran: a list of ids, whose bodies are looked up when a page is fetched (measured on HAPI 8.8.0).
+    """A search that ran: a list of ids, whose resources are looked up when a page is fetched (measured on HAPI 8.8.0).
 
-    `more` says that the list stops at the first stage, and that others would follow.
+    `more`: the list ends with the first stage, and more ids would follow.
     """
 
     query: Query
@@ -66,21 +66,21 @@ class Cursor:
     more: bool = False
 
 
-def _status(value: str) -> Test:
+def _status(value: str) -> Filter:
     wanted = frozenset(value.split(","))
     return lambda group: group.status in wanted
 
 
-def _status_not(value: str) -> Test:
+def _status_not(value: str) -> Filter:
     unwanted = frozenset(value.split(","))
     return lambda group: group.status not in unwanted
 
 
-def _tag(value: str) -> Test:
+def _tag(value: str) -> Filter:
     return lambda group: _any_matches(value.split(","), group.tags)
 
 
-def _code(value: str) -> Test:
+def _code(value: str) -> Filter:
     return lambda group: _any_matches(value.split(","), group.codes)
 
 
@@ -89,7 +89,7 @@ def _any_matches(tokens: Iterable[str], held: frozenset[str]) -> bool:
 
 
 def _matches(token: str, held: frozenset[str]) -> bool:
-    """Compare as FHIR tokens: `system|code`, `|code` (no system), `system|`, or `code` of any system."""
+    """Match a FHIR token: `system|code`, `|code` (no system), `system|`, or `code` of any system."""
     if "|" not in token:
         return any(each.endswith("|" + token) for each in held)
     if token.endswith("|"):
@@ -97,8 +97,13 @@ def _matches(token: str, held: frozenset[str]) -> bool:
     return token in held
 
 
-TESTS: dict[str, Callable[[str], Test]] = {"status": _status, "status:not": _status_not, "_tag": _tag, "code": _code}
-SILENT = frozenset({"_format", "_pretty", "_total"})
+FILTERS: dict[str, Callable[[str], Filter]] = {
+    "status": _status,
+    "status:not": _status_not,
+    "_tag": _tag,
+    "code": _code,
+}
+IGNORED = frozenset({"_format", "_pretty", "_total"})
 SORTS = {
     "_lastUpdated": False,
     "_lastUpdated,_id": False,
@@ -108,26 +113,26 @@ SORTS = {
 
 
 def parse(kind: str, parameters: Parameters, self_link: str = "") -> Query:
-    """Read a search. Raises Refused (400) on what this server does not know."""
-    known = {*TESTS, *SILENT, "_lastUpdated", "_id", "_sort", "_count", "_elements", "_summary"}
+    """Parse a search. Raises Refused (400) for what this server does not support."""
+    known = {*FILTERS, *IGNORED, "_lastUpdated", "_id", "_sort", "_count", "_elements", "_summary"}
     for name, _ in parameters:
         if name not in known:
             raise Refused(400, f'HAPI-0524: Unknown search parameter "{name}" for resource type "{kind}"')
     single = dict(parameters)
     return Query(
         kind=kind,
-        tests=tuple(TESTS[name](value) for name, value in parameters if name in TESTS),
+        filters=tuple(FILTERS[name](value) for name, value in parameters if name in FILTERS),
         span=_span([value for name, value in parameters if name == "_lastUpdated"]),
         ids=frozenset(single["_id"].split(",")) if "_id" in single else None,
-        newest_first=_order(single.get("_sort")),
+        newest_first=_newest_first(single.get("_sort")),
         count=_number(single["_count"]) if "_count" in single else None,
-        counting=_summary(single.get("_summary")),
+        count_only=_count_only(single.get("_summary")),
         elements=frozenset(single["_elements"].split(",")) if "_elements" in single else None,
         self_link=self_link,
     )
 
 
-def _order(sort: str | None) -> bool:
+def _newest_first(sort: str | None) -> bool:
     if sort is None:
         return False
     if sort not in SORTS:
@@ -135,7 +140,7 @@ def _order(sort: str | None) -> bool:
     return SORTS[sort]
 
 
-def _summary(value: str | None) -> bool:
+def _count_only(value: str | None) -> bool:
     if value not in {None, "count", "false"}:
         raise Refused(400, "This server knows _summary=count only")
     return value == "count"
@@ -148,20 +153,20 @@ def _number(value: str) -> int:
 
 
 def _span(values: list[str]) -> Span:
-    """Join the bounds of `_lastUpdated`; two lower or two upper ones are refused (measured on HAPI 8.8.0)."""
+    """Combine the bounds of `_lastUpdated`; two lower or two upper ones are refused (measured on HAPI 8.8.0)."""
     prefixes = [value[:2] if value[:2].isalpha() else "eq" for value in values]
     for side in ("g", "l"):
         if sum(prefix.startswith(side) for prefix in prefixes) > 1:
             raise Refused(400, "Can not have multiple date range parameters that specify the same bound")
     span = ALWAYS
     for prefix, value in zip(prefixes, values, strict=True):
-        span = span.within(_bound(prefix, value[2:] if value[:2].isalpha() else value))
+        span = span.intersect(_bound(prefix, value[2:] if value[:2].isalpha() else value))
     return span
 
 
 def _bound(prefix: str, value: str) -> Span:
     try:
-        low, high = meant(value)
+        low, high = parse_span(value)
     except (ValueError, TypeError) as error:
         raise Refused(400, "Invalid date/time format") from error
     bounds = {

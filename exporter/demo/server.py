@@ -1,7 +1,7 @@
 """The simulated FHIR server: `answer(store, request)`, which behaves as HAPI FHIR 8.8.0 (R4) was measured to.
 
-Rule 1: no socket and no clock but the store's; what a request changes is the store's list of cursors only.
-Rule 2: this server is honest. Every quirk is a wrapper around it, in the tests.
+Rule 1: no socket, and no clock but the store's; a request changes nothing but the store's list of cursors.
+Rule 2: this server has no quirks. Each of those is a wrapper around it, in the tests.
 """
 
 import json
@@ -11,15 +11,15 @@ from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from .dates import EVER, written
+from .dates import written
 from .query import Cursor, Parameters, Query, Refused, parse
-from .store import ELEMENTS, SUBSETTED, Record, Store
+from .store import ELEMENTS, SUBSETTED, UNLIMITED, Record, Store
 
 Headers = tuple[tuple[str, str], ...]
 
 
 class Request(NamedTuple):
-    """A request: `query` is decoded, header names are lower case."""
+    """A request. `query` is decoded, header names are lower case."""
 
     method: str
     path: str
@@ -28,37 +28,37 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An answer, whole."""
+    """A complete answer."""
 
     status: int
     headers: Headers
     body: bytes
 
 
-STAGE = 2000
-"""How many ids a search lists before somebody asks for more; HAPI then loads every id there is."""
-CURSORS = 1000
-CURSOR_LIFE = 3_600_000
-"""Milliseconds. HAPI's default; later a page link answers 410."""
+FIRST_STAGE = 2000
+"""How many ids a search lists at first. When a page beyond them is requested, HAPI loads all the others."""
+MAX_CURSORS = 1000
+CURSOR_LIFE_MS = 3_600_000
+"""HAPI's default; later a page link answers 410."""
 DEFAULT_COUNT = 20
 JSON = "application/fhir+json;charset=UTF-8"
 
 
 def answer(store: Store, request: Request) -> Response:
-    """Answer a GET as a FHIR server does; what it cannot serve is an OperationOutcome."""
+    """Answer a GET as a FHIR server does; errors are answered with an OperationOutcome."""
     try:
-        return _routed(store, request)
+        return _route(store, request)
     except Refused as refusal:
         return _respond(store, refusal.status, outcome(refusal.diagnostics))
 
 
 def outcome(diagnostics: str) -> bytes:
-    """Write an OperationOutcome of one error."""
+    """Write an OperationOutcome with one error."""
     issue = {"severity": "error", "code": "processing", "diagnostics": diagnostics}
     return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
 
 
-def _routed(store: Store, request: Request) -> Response:
+def _route(store: Store, request: Request) -> Response:
     base = urlsplit(store.base).path
     if request.method not in {"GET", "HEAD"}:
         raise Refused(405, "This server is read only")
@@ -93,29 +93,29 @@ def _read(store: Store, kind: str, identifier: str) -> Response:
 def _search(store: Store, kind: str, parameters: Parameters) -> Response:
     link = f"{store.base}/{kind}?{urlencode(parameters, quote_via=quote)}"
     query = parse(kind, parameters, link)
-    if query.counting:
-        return _respond(store, 200, _counted(store, query))
-    limit = EVER if query.newest_first else STAGE
+    if query.count_only:
+        return _respond(store, 200, _count_bundle(store, query))
+    limit = UNLIMITED if query.newest_first else FIRST_STAGE
     ids = store.find(query, limit + 1)
     cursor = Cursor(query, store.clock(), ids[:limit], more=len(ids) > limit)
     store.searches += 1
     name = blake2b(str(store.searches).encode(), digest_size=16).hexdigest()
-    return _respond(store, 200, _page(store, name, cursor, 0, _clamped(store, query.count)))
+    return _respond(store, 200, _page(store, name, cursor, 0, _page_size(store, query.count)))
 
 
 def _next_page(store: Store, parameters: dict[str, str]) -> Response:
     name = parameters["_getpages"]
     cursor = store.cursors.get(name)
-    if cursor is None or store.clock() - cursor.at > CURSOR_LIFE:
+    if cursor is None or store.clock() - cursor.at > CURSOR_LIFE_MS:
         raise Refused(410, "HAPI-0417: Search ID does not exist and may have expired")
     offset, count = parameters.get("_getpagesoffset", "0"), parameters.get("_count", "")
     if not offset.isdecimal():
         raise Refused(400, "_getpagesoffset is not a number")
-    size = _clamped(store, int(count) if count.isdecimal() else None)
+    size = _page_size(store, int(count) if count.isdecimal() else None)
     return _respond(store, 200, _page(store, name, cursor, int(offset), size))
 
 
-def _clamped(store: Store, count: int | None) -> int:
+def _page_size(store: Store, count: int | None) -> int:
     return min(count or DEFAULT_COUNT, store.page_limit)
 
 
@@ -125,22 +125,22 @@ def _page(store: Store, name: str, cursor: Cursor, offset: int, size: int) -> by
         _list_the_rest(store, cursor)
     links = [("self", cursor.query.self_link if offset == 0 else _link(store, name, offset, size))]
     if end < len(cursor.ids) or cursor.more:
-        _remember(store, name, cursor)
+        _keep_cursor(store, name, cursor)
         links.append(("next", _link(store, name, end, size)))
     entries = _entries(store, cursor.query, cursor.ids[offset:end])
     return _bundle(cursor, name, links, list(entries))
 
 
 def _list_the_rest(store: Store, cursor: Cursor) -> None:
-    """Go on as HAPI does: all that fits *now* and was not listed yet, so that what moved stands at the end."""
+    """Continue as HAPI does: add what matches *now* and was not listed, so that what changed meanwhile comes last."""
     listed = set(cursor.ids)
-    cursor.ids += [each for each in store.find(cursor.query, EVER) if each not in listed]
+    cursor.ids += [each for each in store.find(cursor.query, UNLIMITED) if each not in listed]
     cursor.more = False
 
 
-def _remember(store: Store, name: str, cursor: Cursor) -> None:
+def _keep_cursor(store: Store, name: str, cursor: Cursor) -> None:
     store.cursors[name] = cursor
-    if len(store.cursors) > CURSORS:
+    if len(store.cursors) > MAX_CURSORS:
         del store.cursors[next(iter(store.cursors))]
 
 
@@ -149,23 +149,23 @@ def _link(store: Store, name: str, offset: int, size: int) -> str:
 
 
 def _entries(store: Store, query: Query, ids: Iterable[str]) -> Iterable[bytes]:
-    """Write what is still there, as it is now: a deleted one leaves a shorter page without a mark."""
+    """Write the resources as they are now; a deleted one is left out, which shortens the page without a sign of it."""
     opening = f'{{"fullUrl":"{store.base}/{query.kind}/'.encode()
     for identifier in ids:
         record = store.get(query.kind, identifier)
         if record:
-            body = _shown(record, query.elements)
+            body = _selected(record, query.elements)
             yield b'%b%b","resource":%b,"search":{"mode":"match"}}' % (opening, identifier.encode(), body)
 
 
-_READY = frozenset({*ELEMENTS, "meta"})
+_PRECOMPUTED = frozenset({*ELEMENTS, "meta"})
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 
 
-def _shown(record: Record, elements: frozenset[str] | None) -> bytes:
+def _selected(record: Record, elements: frozenset[str] | None) -> bytes:
     if elements is None:
         return record.data
-    if elements == _READY:
+    if elements == _PRECOMPUTED:
         return record.subsetted()
     resource = json.loads(record.data)
     kept = {name: value for name, value in resource.items() if name.lstrip("_") in elements | _ALWAYS}
@@ -183,7 +183,7 @@ def _bundle(cursor: Cursor, name: str, links: list[tuple[str, str]], entries: li
     return opening[:-1] + b',"entry":[' + b",".join(entries) + b"]}" if entries else opening
 
 
-def _counted(store: Store, query: Query) -> bytes:
+def _count_bundle(store: Store, query: Query) -> bytes:
     now = written(store.clock())
     meta = {"lastUpdated": now, "tag": [json.loads(SUBSETTED)]}
     head = {"resourceType": "Bundle", "meta": meta, "type": "searchset", "total": store.count(query)}

@@ -1,26 +1,30 @@
-"""What the simulated FHIR server holds: versioned resources, ready to be sent, in the order of their stamps.
+"""The resources of the simulated FHIR server: current versions as bytes, indexed by their stamps.
 
 Rule 1: the only time is that of `clock`, which the owner of the store moves.
 Rule 2: nothing here knows HTTP.
 
-A million Tasks fit: each is its bytes and a small tuple, and each *group* (status, tags, codes) has one
-sorted index, so that searches and counts over time are two bisections.
+It can hold a million Tasks: each is its bytes and a small tuple, and each *group* (status, tags, codes) has one sorted
+index, so that searches and counts over time are two bisections.
 """
 
 import json
+import sys
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import NamedTuple
 
 from ..task.model import Coding, Instant
-from .dates import EVER, Span, written
+from .dates import Span, written
 from .query import Cursor, Group, Query
 
 Resource = Mapping[str, object]
 
+UNLIMITED = sys.maxsize
+"""As the limit of a search."""
+
 ELEMENTS = (*("status", "code", "authoredOn", "requester", "owner", "focus", "for", "note", "statusReason", "output"),)
-"""What the exporter asks for beside `meta`: written first, so that a SUBSETTED answer is a slice of the bytes."""
+"""What the exporter requests beside `meta`: written first, so that a SUBSETTED answer is a slice of the bytes."""
 
 SUBSETTED = b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}'
 
@@ -28,9 +32,10 @@ _HEAD = ("resourceType", "id", "meta")
 _FIRST = frozenset({*ELEMENTS, *(f"_{name}" for name in ELEMENTS)})
 _REST_WITHOUT = _FIRST | frozenset(_HEAD)
 _write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-"""Made once: `json.dumps` with arguments makes an encoder for each call."""
+"""Created once: `json.dumps` with arguments creates an encoder per call."""
 
-Place = tuple[Instant, str]
+IndexEntry = tuple[Instant, str]
+"""The stamp and id of a resource."""
 
 
 class Record(NamedTuple):
@@ -44,14 +49,14 @@ class Record(NamedTuple):
     wanted_end: int
 
     def subsetted(self) -> bytes:
-        """Keep ELEMENTS only, and say so by a tag beside the others (as HAPI does)."""
+        """Return ELEMENTS only, marked by the tag SUBSETTED beside the others (as HAPI does)."""
         others = self.data[self.tags_end : self.tags_end + 1] == b"]"
         mark = b"," + SUBSETTED if others else b',"tag":[' + SUBSETTED + b"]"
         return b"".join((self.data[: self.tags_end], mark, self.data[self.tags_end : self.wanted_end], b"}"))
 
 
 class Store:
-    """The resources of one server. `base` is its public address, without a slash at the end."""
+    """The resources of one server. `base` is its public base URL, without a slash at the end."""
 
     def __init__(self, clock: Callable[[], Instant], base: str = "http://fhir.example/fhir") -> None:
         self.clock = clock
@@ -61,13 +66,13 @@ class Store:
         self.searches = 0
         self._records: dict[str, dict[str, Record]] = {}
         self._groups: dict[Group, Group] = {}
-        self._indexes: dict[Group, list[Place]] = {}
+        self._indexes: dict[Group, list[IndexEntry]] = {}
         self._deleted: dict[tuple[str, str], int] = {}
 
     def put(self, resource: Resource, *, version: str | None = None, stamp: Instant | None = None) -> None:
-        """Create or update, whole: tags that are not given are gone. What changes nothing makes no version.
+        """Create or replace, tags included. A resource equal to the stored one makes no new version.
 
-        `version` and `stamp` are the server's own unless a test plays a server that lags or went back.
+        A test may set `version` and `stamp`, to simulate a server that lags or was restored from a backup.
         """
         kind, identifier = str(resource["resourceType"]), str(resource["id"])
         before = self.get(kind, identifier)
@@ -75,10 +80,10 @@ class Store:
             return
         if version is None:
             version = self._next_version(kind, identifier, before)
-        self._place(identifier, encode(resource, version, self.clock() if stamp is None else stamp))
+        self._insert(identifier, encode(resource, version, self.clock() if stamp is None else stamp))
 
     def delete(self, identifier: str, kind: str = "Task") -> None:
-        """Delete logically: 410 from now on; a later put goes on three versions further (measured on HAPI)."""
+        """Delete logically: 410 from now on; a later put continues three versions further (measured on HAPI)."""
         record = self._remove(kind, identifier)
         self._deleted[kind, identifier] = int(record.version) + 2 if record.version.isdecimal() else 0
 
@@ -89,55 +94,55 @@ class Store:
         self._deleted.pop((kind, identifier), None)
 
     def meta_add(self, identifier: str, tag: Coding, kind: str = "Task") -> None:
-        """Add a tag as `$meta-add` does: neither version nor stamp move."""
+        """Add a tag as `$meta-add` does: version and stamp stay."""
         self._retag(kind, identifier, lambda tags: [*tags, {"system": tag.system, "code": tag.code}])
 
     def meta_delete(self, identifier: str, tag: Coding, kind: str = "Task") -> None:
-        """Take a tag away as `$meta-delete` does: neither version nor stamp move."""
+        """Remove a tag as `$meta-delete` does: version and stamp stay."""
         gone = {"system": tag.system, "code": tag.code}
         self._retag(kind, identifier, lambda tags: [each for each in tags if each != gone])
 
     def get(self, kind: str, identifier: str) -> Record | None:
-        """Return the current version, None where there is none."""
+        """Return the current version; None if there is none."""
         return self._records.get(kind, {}).get(identifier)
 
     def ids(self, kind: str = "Task") -> Iterable[str]:
-        """List what is there."""
+        """List the ids of all resources of a kind."""
         return self._records.get(kind, {}).keys()
 
     def was_deleted(self, kind: str, identifier: str) -> bool:
-        """Tell 410 from 404."""
+        """Whether a missing resource answers 410 rather than 404."""
         return (kind, identifier) in self._deleted
 
     def count(self, query: Query) -> int:
         """Count what a search would find."""
         if query.ids is not None:
-            return len(self.find(query, EVER))
+            return len(self.find(query, UNLIMITED))
         return sum(high - low for _, low, high in self._slices(query))
 
     def find(self, query: Query, limit: int) -> list[str]:
         """List the ids that a search finds, in its order, at most `limit`."""
         if query.ids is not None:
-            places = sorted(self._known(query.kind, query.ids, query))
+            entries = sorted(self._matching_entries(query.kind, query.ids, query))
         elif query.newest_first:
-            places = sorted(chain.from_iterable(index[low:high] for index, low, high in self._slices(query)))
+            entries = sorted(chain.from_iterable(index[low:high] for index, low, high in self._slices(query)))
         else:
             parts = (index[low : min(high, low + limit)] for index, low, high in self._slices(query))
-            places = sorted(chain.from_iterable(parts))
+            entries = sorted(chain.from_iterable(parts))
         if query.newest_first:
-            places.sort(key=lambda place: -place[0])
-        return [identifier for _, identifier in places[:limit]]
+            entries.sort(key=lambda entry: -entry[0])
+        return [identifier for _, identifier in entries[:limit]]
 
-    def _known(self, kind: str, identifiers: Iterable[str], query: Query) -> Iterable[Place]:
+    def _matching_entries(self, kind: str, identifiers: Iterable[str], query: Query) -> Iterable[IndexEntry]:
         for identifier in identifiers:
             record = self.get(kind, identifier)
-            if record and query.span.low <= record.stamp < query.span.high and query.wants(record.group):
+            if record and query.span.low <= record.stamp < query.span.high and query.matches(record.group):
                 yield record.stamp, identifier
 
-    def _slices(self, query: Query) -> Iterable[tuple[list[Place], int, int]]:
+    def _slices(self, query: Query) -> Iterable[tuple[list[IndexEntry], int, int]]:
         for group, index in self._indexes.items():
-            if query.wants(group):
-                low, high = _ends(index, query.span)
+            if query.matches(group):
+                low, high = _bounds(index, query.span)
                 if low < high:
                     yield index, low, high
 
@@ -145,19 +150,20 @@ class Store:
         last = before.version if before else str(self._deleted.get((kind, identifier), 0))
         return str(int(last) + 1) if last.isdecimal() else "1"
 
-    def _place(self, identifier: str, record: Record) -> None:
+    def _insert(self, identifier: str, record: Record) -> None:
         kind = record.group.kind
         if self.get(kind, identifier):
             self._remove(kind, identifier)
         self._deleted.pop((kind, identifier), None)
-        group = self._groups.setdefault(record.group, record.group)  # one for all: a set each would be most of a record
+        # Shared, because the sets would be most of the size of a record.
+        group = self._groups.setdefault(record.group, record.group)
         self._records.setdefault(kind, {})[identifier] = record._replace(group=group)
         index = self._indexes.setdefault(group, [])
-        place = (record.stamp, identifier)
-        if index and place < index[-1]:
-            insort(index, place)
+        entry = (record.stamp, identifier)
+        if index and entry < index[-1]:
+            insort(index, entry)
         else:
-            index.append(place)
+            index.append(entry)
 
     def _remove(self, kind: str, identifier: str) -> Record:
         record = self._records[kind].pop(identifier)
@@ -169,11 +175,11 @@ class Store:
         record = self._records[kind][identifier]
         resource = json.loads(record.data)
         resource["meta"]["tag"] = change(resource["meta"].get("tag", []))
-        self._place(identifier, encode(resource, record.version, record.stamp))
+        self._insert(identifier, encode(resource, record.version, record.stamp))
 
 
 def encode(resource: Resource, version: str, stamp: Instant) -> Record:
-    """Write a version as it will be sent: meta first and its tags last, then ELEMENTS, then the rest."""
+    """Write a version as it is sent: meta first, with its tags last, then ELEMENTS, then the rest."""
     given = resource.get("meta")
     meta = dict(given) if isinstance(given, Mapping) else {}
     given_tags = meta.pop("tag", None)
@@ -182,12 +188,12 @@ def encode(resource: Resource, version: str, stamp: Instant) -> Record:
     head = _bytes({"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta})
     wanted = _bytes({name: value for name, value in resource.items() if name in _FIRST})
     rest = _bytes({name: value for name, value in resource.items() if name not in _REST_WITHOUT})
-    opening = _joined(head, wanted)
+    opening = _merge_objects(head, wanted)
     return Record(
         version=version,
         stamp=stamp,
         group=_group(resource, tags),
-        data=_joined(opening, rest),
+        data=_merge_objects(opening, rest),
         tags_end=len(head) - (3 if tags else 2),
         wanted_end=len(opening) - 1,
     )
@@ -205,7 +211,7 @@ def _group(resource: Resource, tags: object) -> Group:
 
 
 def _tokens(codings: object) -> frozenset[str]:
-    """Write codings as tokens; a resource of wrong shapes is stored all the same, it just matches less."""
+    """Write codings as tokens; a malformed resource is stored all the same, it only matches fewer searches."""
     if not isinstance(codings, list):
         return frozenset()
     return frozenset(
@@ -213,12 +219,12 @@ def _tokens(codings: object) -> frozenset[str]:
     )
 
 
-def _ends(index: list[Place], span: Span) -> tuple[int, int]:
+def _bounds(index: list[IndexEntry], span: Span) -> tuple[int, int]:
     return bisect_left(index, (span.low, "")), bisect_left(index, (span.high, ""))
 
 
-def _joined(head: bytes, tail: bytes) -> bytes:
-    """Join two JSON objects into one."""
+def _merge_objects(head: bytes, tail: bytes) -> bytes:
+    """Merge two JSON objects, given as bytes."""
     return head if tail == b"{}" else head[:-1] + b"," + tail[1:]
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import httpx
 
 from exporter.clock import SystemClock
-from exporter.demo.app import asgi
-from exporter.demo.loopback import host
+from exporter.demo.app import asgi, serve_on_loopback
 from exporter.demo.server import Request, Response, answer
 from exporter.demo.store import Store
 
@@ -26,7 +25,7 @@ class SimulatedServer:
         self.lock = threading.Lock()
         self.requests = 0
         self.store: Store
-        self.base = host(self._make) + "/fhir"
+        self.base = serve_on_loopback(self._make) + "/fhir"
 
     def _make(self, address: str) -> object:
         self.store = Store(SystemClock().wall, f"{address}/fhir")

@@ -21,7 +21,7 @@ def post(demo: Demo, *query: tuple[str, str]) -> Response:
     return demo.answer(Request("POST", "/fhir/$demo-fail", query))
 
 
-def test_tasks_move_on_while_nobody_does_anything_but_ask() -> None:
+def test_tasks_change_with_time() -> None:
     clock = HandClock()
     demo = Demo(clock, BASE)
     changed = (("_lastUpdated", "gt" + written(START)), ("_summary", "count"))
@@ -48,7 +48,9 @@ def test_a_failure_can_be_injected_over_http(payer: str) -> None:
 
 
 @pytest.mark.parametrize("query", [(("payer", "nobody"),), (("payer", "larkspan"), ("reason", "boredom")), ()])
-def test_an_unknown_payer_or_reason_is_refused_with_what_is_known(query: tuple[tuple[str, str], ...]) -> None:
+def test_an_unknown_payer_or_reason_is_refused_with_a_list_of_the_known_ones(
+    query: tuple[tuple[str, str], ...],
+) -> None:
     response = post(Demo(HandClock(), BASE), *query)
     assert response.status == 400
     assert b"larkspan" in response.body
@@ -85,7 +87,7 @@ def test_asgi_carries_query_headers_status_and_body() -> None:
     assert body["body"] == b"short"
 
 
-def test_asgi_says_yes_to_start_up_and_shutdown() -> None:
+def test_asgi_confirms_startup_and_shutdown() -> None:
     demo = Demo(HandClock(), BASE)
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     sent = exchanged(asgi(demo.answer), {"type": "lifespan"}, *messages)

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from exporter.demo.network import HISTORY, HOUR, Change, Network, advance, begin, fail_next, organizations
+from exporter.demo.network import HISTORY_MS, HOUR_MS, Change, Network, advance, begin, fail_next, organizations
 from exporter.demo.payers import NOTES, PAYERS, Naming
 from exporter.task.model import TERMINAL, Instant
 from exporter.task.reasons import classifier
 from tests.support.fake import START
 
-DAY = 24 * HOUR
+DAY = 24 * HOUR_MS
 
 
 @cache
-def lived(speed: float = 60.0, until: Instant = START + HOUR, seed: int = 1) -> tuple[Change, ...]:
+def lived(speed: float = 60.0, until: Instant = START + HOUR_MS, seed: int = 1) -> tuple[Change, ...]:
     _, changes = advance(begin(seed, START, speed), until)
     return changes
 
@@ -39,7 +39,7 @@ def owner(resource: Mapping[str, Any]) -> str:
 
 
 def test_the_same_seed_gives_the_same_lives_and_another_seed_others() -> None:
-    assert lived() == advance(begin(1, START, 60.0), START + HOUR)[1]
+    assert lived() == advance(begin(1, START, 60.0), START + HOUR_MS)[1]
     assert lived(seed=2) != lived()
 
 
@@ -54,7 +54,7 @@ def test_small_steps_and_one_long_step_give_the_same_changes() -> None:
 def test_what_happens_at_the_very_end_of_a_step_does_not_happen_again_in_the_next() -> None:
     at = next(change.at for change in lived() if change.at > START and change.resource["status"] == "requested")
     network, first = advance(begin(1, START, 60.0), at)
-    _, second = advance(network, START + HOUR)
+    _, second = advance(network, START + HOUR_MS)
     assert first[-1].at == at
     assert (*first, *second) == lived()
 
@@ -68,13 +68,13 @@ def test_there_is_a_week_of_history_with_open_and_overdue_tasks_at_the_start() -
     tasks = latest(lived(until=START)).values()
     ages = [START - instant(task["authoredOn"]) for task in tasks if task["status"] not in TERMINAL]
     assert len(tasks) > 1000
-    assert min(change.at for change in lived(until=START)) < START - HISTORY + DAY
+    assert min(change.at for change in lived(until=START)) < START - HISTORY_MS + DAY
     assert 20 < len(ages) < 150
     assert 3 < sum(age > DAY for age in ages) < 30
 
 
-def test_every_life_goes_from_requested_over_in_progress_to_an_end() -> None:
-    changes = lived(until=START + 2 * HOUR)
+def test_every_task_goes_from_requested_through_in_progress_to_an_end() -> None:
+    changes = lived(until=START + 2 * HOUR_MS)
     assert [change.at for change in changes] == sorted(change.at for change in changes)
     ends = Counter[object]()
     stages: dict[object, list[object]] = {}
@@ -87,18 +87,18 @@ def test_every_life_goes_from_requested_over_in_progress_to_an_end() -> None:
     assert set(ends) == {"completed", "failed", "cancelled"}
 
 
-def test_speed_shortens_lives_but_not_the_durations_that_tasks_tell() -> None:
+def test_speed_shortens_lives_but_not_the_durations_in_tasks() -> None:
     def median_hours(speed: float) -> float:
-        _, changes = advance(begin(1, START, speed), START + 6 * HOUR)
+        _, changes = advance(begin(1, START, speed), START + 6 * HOUR_MS)
         spans = sorted(
             change.at - instant(change.resource["authoredOn"])
             for change in changes
             if change.resource["status"] == "completed" and change.at > START
         )
-        return spans[len(spans) // 2] / HOUR
+        return spans[len(spans) // 2] / HOUR_MS
 
-    births = [sum(change.at > START for change in lived(speed=speed)) for speed in (1.0, 60.0)]
-    assert births[1] > 30 * births[0]
+    started = [sum(change.at > START for change in lived(speed=speed)) for speed in (1.0, 60.0)]
+    assert started[1] > 30 * started[0]
     assert 0.5 < median_hours(60.0) < 6
 
 
@@ -110,7 +110,7 @@ def test_failed_tasks_carry_a_note_of_every_reason_and_no_other_task_has_one() -
 
 
 @pytest.mark.parametrize(("reason", "text"), [(reason, text) for reason, texts in NOTES.items() for text in texts])
-def test_notes_read_as_the_reason_that_they_stand_for(reason: str, text: str) -> None:
+def test_notes_are_classified_as_their_reason(reason: str, text: str) -> None:
     assert classifier(())([text]) == reason
 
 
@@ -141,7 +141,7 @@ def test_one_payer_is_slow_and_one_stalls() -> None:
 
 
 @pytest.mark.parametrize("pause", [0, 1, 60_000])
-def test_a_failure_that_was_asked_for_comes_once(pause: int) -> None:
+def test_an_injected_failure_comes_once(pause: int) -> None:
     network, _ = advance(begin(1, START, 1.0), START)
     network = fail_next(network, PAYERS[0], "auth")
     found = list[Change]()
@@ -151,23 +151,23 @@ def test_a_failure_that_was_asked_for_comes_once(pause: int) -> None:
     failed = [change.resource for change in found if change.resource.get("note") == note_of(found, NOTES["auth"][0])]
     assert len(failed) == 1
     assert statuses(found, str(failed[0]["id"])) == ["requested", "failed"]
-    assert network.faults == ()
+    assert network.failures == ()
 
 
 def note_of(changes: Iterable[Change], text: str) -> object:
     return next(change.resource["note"] for change in changes if text in str(change.resource.get("note")))
 
 
-def test_finished_lives_are_forgotten() -> None:
+def test_finished_tasks_are_forgotten() -> None:
     network: Network = begin(1, START, 60.0)
-    network, _ = advance(network, START + 4 * HOUR)
+    network, _ = advance(network, START + 4 * HOUR_MS)
     assert len(network.alive) < 200
 
 
-def test_the_first_birth_after_the_start_does_not_wait_for_the_speed_of_the_world() -> None:
+def test_the_first_task_after_the_start_comes_at_the_speed_of_the_simulation() -> None:
     start = 1_700_000_000_000
     late = []
     for seed in range(20):
         network, _ = advance(begin(seed, start, speed=60.0), start)
-        late.append((network.next_birth - start) / 1000)
-    assert sum(late) / len(late) < 20  # seconds; 12 births an hour, sixty times as fast, are one in five seconds
+        late.append((network.next_start - start) / 1000)
+    assert sum(late) / len(late) < 20  # seconds; 12 Tasks an hour, sixty times as fast, are one in five seconds

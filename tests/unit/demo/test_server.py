@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from exporter.demo.dates import written
-from exporter.demo.server import CURSOR_LIFE, STAGE, Response
+from exporter.demo.server import CURSOR_LIFE_MS, FIRST_STAGE, Response
 from exporter.demo.store import ELEMENTS, Store
 from exporter.task.model import Coding
 from tests.support.builders import CODE, TAG, concept, meta, organization, task
@@ -65,7 +65,7 @@ def test_an_empty_server_answers_a_search_without_entries() -> None:
     assert "entry" not in bundle
 
 
-def test_a_search_tells_the_time_at_which_it_ran_on_every_page() -> None:
+def test_every_page_has_the_time_of_its_search() -> None:
     clock = HandClock()
     made = store(clock)
     made.put(task("a"))
@@ -145,7 +145,7 @@ def test_answers_are_sorted_by_stamp_then_id_over_all_statuses() -> None:
     assert ids(search(made, ("_sort", "-_lastUpdated"))) == ["t5", "t6", "t7", "t8", "t9"]
 
 
-def test_a_version_with_an_old_stamp_stands_at_its_old_place() -> None:
+def test_a_version_with_an_old_stamp_is_sorted_by_it() -> None:
     made = stamped((0, "a"), (2, "b"))
     made.put(task("c"), stamp=START + 1000)
     assert ids(search(made)) == ["a", "c", "b"]
@@ -158,7 +158,7 @@ def test_pages_hold_every_task_once_and_the_last_has_no_next() -> None:
     assert walked(made, ("_count", "3")) == [["t0", "t1", "t2"], ["t3", "t4", "t5"], ["t6"]]
 
 
-def test_count_is_clamped_without_a_word() -> None:
+def test_count_is_clamped_silently() -> None:
     made = store()
     made.page_limit = 2
     for n in range(3):
@@ -179,19 +179,19 @@ def test_between_pages_an_update_keeps_its_place_and_a_delete_shortens_the_page(
     assert second["entry"][0]["resource"]["status"] == "failed"
 
 
-def test_beyond_the_first_stage_what_moved_stands_at_the_end() -> None:
+def test_beyond_the_first_stage_what_changed_comes_last() -> None:
     made = store()
-    for n in range(STAGE + 2):
+    for n in range(FIRST_STAGE + 2):
         made.put(task(f"t{n:05}"), stamp=START + n)
     first = search(made, ("_count", "200"))
     assert "total" not in first
-    made.put(task(f"t{STAGE:05}", "failed"), stamp=START + STAGE + 5)
+    made.put(task(f"t{FIRST_STAGE:05}", "failed"), stamp=START + FIRST_STAGE + 5)
     pages = [first]
     while following := follow(made, pages[-1]):
         pages.append(following)
     found = [identifier for page in pages for identifier in ids(page)]
-    assert found[-2:] == [f"t{STAGE + 1:05}", f"t{STAGE:05}"]
-    assert len(found) == len(set(found)) == STAGE + 2
+    assert found[-2:] == [f"t{FIRST_STAGE + 1:05}", f"t{FIRST_STAGE:05}"]
+    assert len(found) == len(set(found)) == FIRST_STAGE + 2
 
 
 def test_a_page_link_is_forgotten_after_an_hour() -> None:
@@ -200,7 +200,7 @@ def test_a_page_link_is_forgotten_after_an_hour() -> None:
     made.put(task("a"))
     made.put(task("b"))
     first = search(made, ("_count", "1"))
-    clock.advance(CURSOR_LIFE / 1000 + 1)
+    clock.advance(CURSOR_LIFE_MS / 1000 + 1)
     gone = follow(made, first)
     assert gone
     assert gone["resourceType"] == "OperationOutcome"
@@ -219,7 +219,7 @@ def test_a_count_has_a_total_and_no_entries() -> None:
 
 
 @pytest.mark.parametrize("elements", [",".join((*ELEMENTS, "meta")), "status,meta"])
-def test_elements_leaves_the_rest_out_and_says_so_beside_our_tag(elements: str) -> None:
+def test_elements_omits_the_rest_and_adds_subsetted_beside_the_tag(elements: str) -> None:
     made = store()
     made.put(task("a"))
     resource = search(made, ("_elements", elements))["entry"][0]["resource"]
@@ -228,7 +228,7 @@ def test_elements_leaves_the_rest_out_and_says_so_beside_our_tag(elements: str) 
     assert [tag["code"] for tag in resource["meta"]["tag"]] == ["CDR_MANAGED", "SUBSETTED"]
 
 
-def test_elements_marks_an_untagged_task_too() -> None:
+def test_elements_adds_subsetted_to_an_untagged_task_too() -> None:
     made = store()
     made.put(task("a", meta=meta()))
     resource = search(made, ("_elements", ",".join((*ELEMENTS, "meta"))))["entry"][0]["resource"]
@@ -236,7 +236,7 @@ def test_elements_marks_an_untagged_task_too() -> None:
 
 
 def test_an_unknown_parameter_is_refused_as_hapi_does() -> None:
-    response = get(store(), "/Task", ("colour", "blue"))
+    response = get(store(), "/Task", ("color", "blue"))
     assert response.status == 400
     assert "HAPI-0524" in body(response)["issue"][0]["diagnostics"]
 
@@ -245,11 +245,11 @@ def test_an_unknown_parameter_is_refused_as_hapi_does() -> None:
     "query",
     [("_lastUpdated", "geyesterday"), ("_lastUpdated", "zz2026-11-20"), ("_sort", "status"), ("_count", "many")],
 )
-def test_values_that_make_no_sense_are_refused(query: tuple[str, str]) -> None:
+def test_invalid_values_are_refused(query: tuple[str, str]) -> None:
     assert get(store(), "/Task", query).status == 400
 
 
-def test_a_read_knows_present_deleted_and_never_there() -> None:
+def test_a_read_answers_200_410_or_404() -> None:
     made = store()
     made.put(task("a"))
     made.put(task("b"))
@@ -266,7 +266,7 @@ def test_an_organization_can_be_read_and_is_in_no_search_for_tasks() -> None:
     assert ids(search(made)) == []
 
 
-def test_a_deleted_task_made_anew_goes_on_and_an_expunged_one_starts_again() -> None:
+def test_a_deleted_task_created_again_continues_its_versions_and_an_expunged_one_starts_at_1() -> None:
     made = store()
     for identifier in ("deleted", "expunged"):
         for status in ("requested", "in-progress", "failed"):
