@@ -330,8 +330,8 @@ def test_anomalies_count_once_a_version_and_show_while_they_last(kind: Anomaly) 
     second = see(first.rows["t"], version("2", -5, anomalies=odd))
     assert counted(second)[Event.ANOMALY, kind] == 1
     assert not +second.anomalous
-    mended = see(second.rows["t"], version("3", -4))
-    assert mended.anomalous == {kind: -1}
+    corrected = see(second.rows["t"], version("3", -4))
+    assert corrected.anomalous == {kind: -1}
 
 
 def test_a_stamp_ahead_of_the_servers_clock_is_an_anomaly_until_its_time_comes() -> None:
