@@ -23,7 +23,7 @@ from .context import Rules, WalkContext
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
-from .fhir.http import Http, HttpOptions, Transport
+from .fhir.http import Http, Transport
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, open_ledger
 from .logs import event
@@ -167,21 +167,11 @@ def demo(settings: DemoSettings) -> int:
 
 def fhir_server(settings: Settings, telemetry: Telemetry, transport: Transport | None = None) -> FhirServer:
     """Make the client of the FHIR server."""
-    fhir = settings.fhir
-    connection = HttpOptions(
-        base=fhir.url,
-        timeout=fhir.timeout,
-        ca_file=_path(fhir.ca_file),
-        client_cert_file=_path(fhir.client_cert_file),
-        client_key_file=_path(fhir.client_key_file),
-        rewrite_links=fhir.rewrite_links,
-    )
-    habits = SearchOptions(classifier(settings.reasons), fhir.page_size, settings.poll.timeout)
-    return FhirServer(Http(connection, _auth(settings), telemetry, transport=transport), fhir.selection, habits)
+    http = Http(settings.fhir, _auth(settings.fhir), telemetry, transport=transport)
+    return FhirServer(http, settings.fhir, SearchOptions(classifier(settings.reasons), settings.poll.timeout))
 
 
-def _auth(settings: Settings) -> Auth:
-    fhir = settings.fhir
+def _auth(fhir: FhirSettings) -> Auth:
     if fhir.bearer_token_file is not None:
         return BearerFile(Path(fhir.bearer_token_file))
     if fhir.username is not None and fhir.password_file is not None:
@@ -207,7 +197,3 @@ def _reporter(clock: Clock) -> Reporter:
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)

@@ -1,1 +1,1 @@
-"""The command that tries a server: what it asks, and what it says of the answers."""
+"""The command `check`: tries the configuration on the server, and reports problems."""

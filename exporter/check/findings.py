@@ -1,7 +1,7 @@
-"""What `check` says of configuration, server and ledger: from answers to sentences. Nothing here asks anybody.
+"""What `check` says about configuration, server and ledger: from answers to sentences. Nothing here sends anything.
 
-Rule 1: a *note* is what the exporter copes with, a *trouble* what somebody must mend; each trouble says how.
-Rule 2: no Task id, no value of a further search parameter, no secret. What a sample of Tasks holds is in `sampled`.
+Rule 1: a *note* is what the exporter copes with, a *problem* what somebody must fix; each problem says how.
+Rule 2: no Task id, no value of a further search parameter, no secret. What a sample of Tasks holds is in `samples`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ from ..task.capability import Capability
 from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status
 from ..task.search import Bound, Search
 
-SKEW = 60_000
-"""Milliseconds between two clocks that are worth a word: `Date` has whole seconds, and an answer takes some."""
+SKEW_MS = 60_000
+"""A smaller difference between two clocks is not reported: `Date` has whole seconds, and an answer takes some."""
 
-RATE = 1_000
-"""Tasks a second that a real server gives (HAPI 8.8.0, measured)."""
+TASKS_PER_SECOND = 1_000
+"""What a real server delivers (HAPI 8.8.0, measured)."""
 
 
 class Mark(StrEnum):
@@ -28,7 +28,7 @@ class Mark(StrEnum):
 
     OK = "ok"
     NOTE = "note"
-    TROUBLE = "trouble"
+    PROBLEM = "problem"
 
 
 class Finding(NamedTuple):
@@ -41,40 +41,40 @@ class Finding(NamedTuple):
 
 
 def ok(text: str) -> Finding:
-    """Say what is as it should be."""
+    """Report what is right."""
     return Finding(Mark.OK, text)
 
 
 def note(text: str, remedy: str = "") -> Finding:
-    """Say what is worth knowing."""
+    """Report what is worth knowing."""
     return Finding(Mark.NOTE, text, remedy)
 
 
-def trouble(text: str, remedy: str) -> Finding:
-    """Say what must be mended, and how."""
-    return Finding(Mark.TROUBLE, text, remedy)
+def problem(text: str, remedy: str) -> Finding:
+    """Report what must be fixed, and how."""
+    return Finding(Mark.PROBLEM, text, remedy)
 
 
 def failed(subject: str, error: ExporterError) -> Finding:
-    """Say what could not be found out."""
-    return trouble(f"{subject}: {error}", error.remedy)
+    """Report what could not be found out."""
+    return problem(f"{subject}: {error}", error.remedy)
 
 
 def configured(settings: Settings, base: str) -> list[Finding]:
-    """Say what is asked for, and where."""
-    asked = [ok(f"server: {base}"), ok(f"selection: {_selection(settings.fhir.selection)}")]
+    """Report which Tasks are selected, and on which server."""
+    found = [ok(f"server: {base}"), ok(f"selection: {_selection(settings.fhir.selection)}")]
     if settings.fhir.tag is None and settings.fhir.code is None:
-        asked.append(note("selection: every Task counts as an exchange", "Set --fhir.tag or --fhir.code."))
-    return asked
+        found.append(note("selection: every Task counts as an exchange", "Set --fhir.tag or --fhir.code."))
+    return found
 
 
-def reached(settings: Settings, who: str) -> Finding:
-    """Say that a search worked, and as whom."""
+def reached(settings: Settings, host_and_port: str) -> Finding:
+    """Report that a search worked, and with which credentials."""
     fhir = settings.fhir
     kind = "a bearer token from a file" if fhir.bearer_token_file else "no credentials"
     kind = "basic authentication" if fhir.username else kind
     kind += " and a client certificate" if fhir.client_cert_file else ""
-    return ok(f"search: {who} answers, and lets us read Tasks with {kind}")
+    return ok(f"search: {host_and_port} answers; Tasks can be read with {kind}")
 
 
 def _selection(selection: Selection) -> str:
@@ -88,30 +88,30 @@ def _token(coding: Coding | None) -> str:
 
 
 def software(capability: Capability) -> Finding:
-    """Say what the server calls itself."""
-    said = (
-        f"software: {capability.software or 'of unknown make'}, FHIR {capability.fhir_version or 'of unknown version'}"
-    )
+    """Report what the server calls itself."""
+    said = f"software: {capability.software or 'unknown'}, FHIR {capability.fhir_version or 'of unknown version'}"
     if capability.fhir_version.startswith("4."):
         return ok(said)
     return note(said, "The exporter is made for FHIR R4; compare its numbers with some Tasks by hand.")
 
 
-def silent(error: ExporterError) -> Finding:
-    """Say that the server does not tell what it is: only people miss it."""
-    return note(f"software: the server does not say ({error})", "Nothing: the exporter does not need it.")
+def no_metadata(error: ExporterError) -> Finding:
+    """Report that the server does not describe itself: the exporter does not need it."""
+    return note(f"software: the server does not say ({error})", "No action is needed: the exporter does not use it.")
 
 
 def clocks(theirs: Instant | None, ours: Instant) -> Finding:
     """Compare the server's clock with ours."""
     if theirs is None:
-        return note("clock: the server tells no time; ours is used", "Keep both machines in time by NTP.")
+        return note(
+            "clock: the server sends no timestamp; using the local clock", "Keep both machines synchronized by NTP."
+        )
     apart = theirs - ours
-    if abs(apart) <= SKEW:
-        return ok(f"clock: the server's agrees with ours (within {SKEW // 1000} s)")
+    if abs(apart) <= SKEW_MS:
+        return ok(f"clock: the server's agrees with the local one (within {SKEW_MS // 1000} s)")
     which = "ahead of" if apart > 0 else "behind"
-    remedy = "Keep both machines in time by NTP. Tasks are judged by the server's clock."
-    return note(f"clock: the server's is {span(abs(apart) / 1000)} {which} ours", remedy)
+    remedy = "Keep both machines synchronized by NTP. Deadlines and ages are judged by the server's clock."
+    return note(f"clock: the server's is {span(abs(apart) / 1000)} {which} the local one", remedy)
 
 
 TAG_REFUSED = note(
@@ -122,34 +122,34 @@ TAG_REFUSED = note(
 
 
 class Probe(NamedTuple):
-    """A question whose answer must be 0: a server that counts anything ignored a part of it."""
+    """A search whose count must be 0: a server that counts anything ignored one of its parameters."""
 
     name: str
     search: Search
-    amiss: Mark
+    mark_if_ignored: Mark
     remedy: str
 
 
 def probes(middle: Instant, status: Status) -> tuple[Probe, ...]:
-    """Make the questions. `middle` is a stamp among those of the Tasks, `status` one that some of them have."""
+    """Make the searches. `middle` is a stamp among those of the Tasks, `status` one that some of them have."""
     other = Status.DRAFT if status is not Status.DRAFT else Status.REJECTED
     activate = "Activate the search parameter {} for Task on the server, and reindex Tasks."
-    walks = "Nothing at once: each --reconcile.full-interval everything is walked instead of counted."
+    walks = "No action is needed; each full comparison reads every Task instead of counting."
     return (
-        Probe("_lastUpdated from", Search(Bound("ge", LAST_INSTANT)), Mark.TROUBLE, activate.format("_lastUpdated")),
+        Probe("_lastUpdated from", Search(Bound("ge", LAST_INSTANT)), Mark.PROBLEM, activate.format("_lastUpdated")),
         Probe("_lastUpdated before", Search(until=1), Mark.NOTE, walks),
         Probe("_lastUpdated from and before", Search(Bound("ge", middle), middle), Mark.NOTE, walks),
         Probe("_tag", Search(filters=(("_tag", NO_CODE),)), Mark.NOTE, walks),
         Probe(
             "status",
             Search(filters=(("status", status.value), ("status", other.value))),
-            *(Mark.TROUBLE, activate.format("status")),
+            *(Mark.PROBLEM, activate.format("status")),
         ),
         Probe(
             "status:not",
             Search(filters=(("status", status.value), ("status:not", status.value))),
             *(
-                Mark.TROUBLE,
+                Mark.PROBLEM,
                 "Let the modifier :not of the search parameter status through: open Tasks are found by it.",
             ),
         ),
@@ -157,36 +157,43 @@ def probes(middle: Instant, status: Status) -> tuple[Probe, ...]:
 
 
 def probed(probe: Probe, count: int | None) -> Finding:
-    """Judge the answer to a probe; None means that the server refused it."""
+    """Report the answer to a probe; None means that the server refused it."""
     if count == 0:
         return ok(f"search by {probe.name}: obeyed")
-    return Finding(probe.amiss, f"search by {probe.name}: {'refused' if count is None else 'ignored'}", probe.remedy)
+    return Finding(
+        probe.mark_if_ignored, f"search by {probe.name}: {'refused' if count is None else 'ignored'}", probe.remedy
+    )
 
 
 BY_STATUS = {status: with_status(status) for status in Status}
-"""What to count."""
+"""The searches to count."""
 
 UNCOUNTED = note(
     "counts: the server gives none (_summary=count)",
-    "Let it count. Until then each --reconcile.full-interval everything is walked, and the baseline shows no end.",
+    "Allow _summary=count. Until then each full comparison reads every Task, and the baseline shows no percentage.",
 )
 
 
-UNCOUNTED_BY_TAG = note("counts: none, since the server refuses _tag", "As for _tag; until then everything is walked.")
+UNCOUNTED_BY_TAG = note(
+    "counts: none, since the server refuses _tag", "As for _tag; until then each comparison reads every Task."
+)
 
 
 def nothing(others: int) -> Finding:
-    """Say that no Task fits; `others` are those without regard to the tag."""
+    """Report that no Task matches; `others` are those without regard to the tag."""
     remedy = "Check --fhir.tag and --fhir.search, and whether an exchange has ever been started."
-    return note(f"Tasks: none fits the search; without the tag it would be {others:,}", remedy)
+    return note(f"Tasks: none matches the search; without the tag it would be {others:,}", remedy)
 
 
 def counted(total: int, counts: Mapping[Status, int]) -> list[Finding]:
-    """Say how many Tasks there are, by the server's own count, and how long the baseline takes."""
+    """Report how many Tasks there are, by the server's own count, and how long the baseline takes."""
     shown = [*DOCUMENTED, *(status for status in Status if status not in DOCUMENTED and counts.get(status))]
     each = ", ".join(f"{status} {counts[status]:,}" for status in shown) if counts else "by status unknown"
-    seconds = max(1.0, total / RATE)
-    return [ok(f"Tasks: {total:,} ({each})"), ok(f"baseline: about {span(seconds)}, at {RATE:,} Tasks a second")]
+    seconds = max(1.0, total / TASKS_PER_SECOND)
+    return [
+        ok(f"Tasks: {total:,} ({each})"),
+        ok(f"baseline: about {span(seconds)}, at {TASKS_PER_SECOND:,} Tasks a second"),
+    ]
 
 
 def paged(asked: int, given: int | None) -> Finding:
@@ -195,16 +202,16 @@ def paged(asked: int, given: int | None) -> Finding:
         return ok(f"pages: too few Tasks to fill one of {asked}")
     if given >= asked:
         return ok(f"pages: of {given} Tasks, as asked for")
-    remedy = "Nothing; or raise the server's largest page size, for a quicker baseline."
+    remedy = "No action is needed; for a faster baseline, raise the server's maximum page size."
     return note(f"pages: of {given} Tasks, though {asked} were asked for", remedy)
 
 
 def sorted_by(stamps: Sequence[Instant]) -> Finding:
-    """Judge the order of a page's stamps."""
+    """Report whether a page is sorted by its stamps."""
     if list(stamps) == sorted(stamps):
-        return ok("_sort: stamps ascend")
-    return trouble(
-        "_sort: Tasks do not come in the order of their stamps, so windows may lose some",
+        return ok("_sort: obeyed")
+    return problem(
+        "_sort: ignored; Tasks are not sorted by their stamps, so some may be missed",
         "Let _sort=_lastUpdated,_id through to the server; look for a proxy that drops it.",
     )
 
@@ -213,16 +220,16 @@ LEDGER = {
     LedgerStatus.MEMORY: note(
         "ledger: in memory only", "Give a path in --ledger, or counters start at 0 after each start."
     ),
-    LedgerStatus.ABSENT: ok("ledger: none yet; serve will make it"),
-    LedgerStatus.BEGUN: ok("ledger: of this source; its baseline is not complete"),
-    LedgerStatus.COMPLETE: ok("ledger: of this source; its baseline is complete"),
+    LedgerStatus.ABSENT: ok("ledger: none yet; serve will create it"),
+    LedgerStatus.BEGUN: ok("ledger: belongs to this server; its baseline is not complete"),
+    LedgerStatus.COMPLETE: ok("ledger: belongs to this server; its baseline is complete"),
 }
-IN_USE = note("ledger: in use by another process", "Nothing, if that is the exporter at work.")
+IN_USE = note("ledger: in use by another process", "No action is needed if that is the running exporter.")
 
 
-def summed(findings: Sequence[Finding]) -> str:
-    """Say how it went in one sentence."""
-    count = sum(finding.mark is Mark.TROUBLE for finding in findings)
+def summary(findings: Sequence[Finding]) -> str:
+    """Sum up in one sentence."""
+    count = sum(finding.mark is Mark.PROBLEM for finding in findings)
     if not count:
         return "No problems found."
     problems, them = ("problem", "it") if count == 1 else ("problems", "them")
@@ -230,7 +237,7 @@ def summed(findings: Sequence[Finding]) -> str:
 
 
 def span(seconds: float) -> str:
-    """Write a length of time roughly, as a person would."""
+    """Write a duration roughly, as a person would."""
     units = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
     size, word = next((unit for unit in units if seconds >= 2 * unit[0]), (1, "seconds"))
     count = round(seconds / size)

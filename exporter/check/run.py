@@ -1,8 +1,8 @@
-"""The command `check`: asks the server and the ledger, and says what it found and what to fix.
+"""The command `check`: asks the server and the ledger, and reports what it found and what to fix.
 
 Rule 1: it changes nothing: no ledger is made or held, and the server is only read.
-Rule 2: what a finding says is decided in `findings` and `sampled`; here it is asked for and printed.
-Rule 3: one trouble hides no other, but a server that is not there is asked once.
+Rule 2: what a finding says is decided in `findings` and `samples`; here it is asked for and printed.
+Rule 3: one problem hides no other, but a server that does not answer is asked once.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,13 +32,12 @@ from ..ledger.inspect import inspect_ledger
 from ..names import Namer
 from ..task.model import DAY, HOUR, Anomaly, Instant, Page, Status, Task
 from ..task.search import Bound, Search
-from . import findings
-from . import samples as sampled
+from . import findings, samples
 from .findings import Finding, Mark
 from .samples import Sample
 
 LOST = (Unreachable, TimedOut, TlsFailed, AuthFailed, Throttled, Redirected)
-"""Further questions would be answered alike."""
+"""After these, further requests would fail the same way."""
 
 SPANS = (DAY, 7 * DAY, 30 * DAY, 365 * DAY, None)
 """Seconds back that the sample reaches, until there is a page full: the newest Tasks, without a second order."""
@@ -46,24 +45,24 @@ SPANS = (DAY, 7 * DAY, 30 * DAY, 365 * DAY, None)
 PAGES = 5
 """Pages in a sample."""
 
-COLOURS = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.TROUBLE: "red"}
+COLORS = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.PROBLEM: "red"}
 INDENT = max(len(mark) for mark in Mark) + 2
 
 
 def examine(settings: Settings, server: FhirServer, clock: Clock | None = None) -> int:
-    """Tell all that can be found out; returns 1 when there is trouble."""
-    told = []
+    """Print everything that can be found out; returns 1 where there is a problem."""
+    printed: list[Finding] = []
     for finding in Check(settings, server, clock or SystemClock()).findings():
-        if finding not in told:
-            tell(finding)
-            told.append(finding)
-    click.echo(f"\n{findings.summed(told)}")
-    return int(any(finding.mark is Mark.TROUBLE for finding in told))
+        if finding not in printed:
+            print_finding(finding)
+            printed.append(finding)
+    click.echo(f"\n{findings.summary(printed)}")
+    return int(any(finding.mark is Mark.PROBLEM for finding in printed))
 
 
-def tell(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
     """Print a finding: its mark and sentence, what to do, what to copy."""
-    mark = click.style(f"{finding.mark:<{INDENT}}", fg=COLOURS[finding.mark], bold=finding.mark is Mark.TROUBLE)
+    mark = click.style(f"{finding.mark:<{INDENT}}", fg=COLORS[finding.mark], bold=finding.mark is Mark.PROBLEM)
     click.echo(mark + finding.text)
     if finding.remedy:
         click.echo(" " * INDENT + f"-> {finding.remedy}")
@@ -72,7 +71,7 @@ def tell(finding: Finding) -> None:
 
 
 class Check:
-    """One look at everything. What a part has learned is kept for the next ones."""
+    """One run of all parts. What a part has learned is kept for the next ones."""
 
     def __init__(self, settings: Settings, server: FhirServer, clock: Clock) -> None:
         self._settings = settings
@@ -86,7 +85,7 @@ class Check:
         self._countable = 0
 
     def findings(self) -> Iterator[Finding]:
-        """Look at the configuration, the ledger, then the server."""
+        """Check the configuration, the ledger, then the server."""
         yield from findings.configured(self._settings, self._server.http.base)
         yield self._ledger()
         try:
@@ -115,7 +114,7 @@ class Check:
         except Cached as error:
             yield findings.failed("cache", error)
             return
-        yield findings.reached(self._settings, self._server.http.who)
+        yield findings.reached(self._settings, self._server.http.host_and_port)
         if self._server.tag_refused:
             yield findings.TAG_REFUSED
         yield findings.clocks(page.clock, self._clock.wall())
@@ -127,7 +126,7 @@ class Check:
             yield from self._software(window)
 
     def _further(self) -> Iterator[Finding]:
-        """Go through the parts, each with a deadline of its own."""
+        """Go through the parts, each with a time limit of its own."""
         parts: tuple[tuple[str, Callable[[FhirWindow], Iterator[Finding]]], ...] = (
             ("software", self._software),
             ("cache", self._cache),
@@ -150,27 +149,24 @@ class Check:
         try:
             yield findings.software(window.capability())
         except ServerError as error:
-            yield findings.silent(error)
+            yield findings.no_metadata(error)
 
     def _cache(self, window: FhirWindow) -> Iterator[Finding]:
         """Ask the same as before."""
         window.first(self._first)
-        yield findings.ok("cache: the same question is answered anew")
+        yield findings.ok("cache: a repeated search gets a new answer")
 
     def _follow_link(self, _: FhirWindow) -> Iterator[Finding]:
         """Ask for pages of one Task, so that there is a link to follow wherever there are two."""
-        habits = replace(self._server.habits, page_size=1)
-        small = FhirServer(self._server.http, self._server.selection, habits)
-        small.tag_refused = self._server.tag_refused
-        with small.window() as window:
+        with self._server.with_settings(replace(self._server.settings, page_size=1)).window() as window:
             link = window.first(Search()).next
             if link is not None:
                 window.follow(link)
-                yield findings.ok("page links: lead back to the server, and work")
+                yield findings.ok("page links: lead back to the server and work")
 
     def _sample(self, window: FhirWindow) -> Iterator[Finding]:
         """Read the newest Tasks, and look at how they come."""
-        size = self._server.habits.page_size
+        size = self._server.settings.page_size
         page = self._newest(window, size)
         yield findings.paged(size, page.matches if page.next else None)
         stamps = [task.updated for task in page.tasks if Anomaly.UNPARSABLE not in task.anomalies]
@@ -185,7 +181,7 @@ class Check:
             yield findings.failed("page links", error)
         sample = Sample(tasks, self._now, bool(self._server.tag))
         self._ours = sample.ours
-        yield from sampled.judge(sample)
+        yield from samples.diagnose(sample)
 
     def _newest(self, window: FhirWindow, size: int) -> Page:
         """Go back until there is a page full; the first search may have brought one already."""
@@ -218,8 +214,7 @@ class Check:
         yield from findings.counted(total, counts)
 
     def _count_untagged(self) -> int:
-        selection = replace(self._server.selection, tag=None)
-        with FhirServer(self._server.http, selection, self._server.habits).window() as window:
+        with self._server.with_settings(replace(self._server.settings, tag=None)).window() as window:
             return window.count(Search())
 
     def _probe(self, window: FhirWindow) -> Iterator[Finding]:
@@ -239,12 +234,12 @@ class Check:
 
     def _payers(self, window: FhirWindow) -> Iterator[Finding]:
         """Name the payers of the sample as polls will."""
-        tasks = sampled.with_few_payers(self._ours)
+        tasks = samples.with_few_payers(self._ours)
         namer = Namer(self._settings.payers, self._settings.fhir.url, self._clock)
         named = namer.pairs(tasks, window)
         if tasks:
-            yield sampled.pairs(named, self._settings.pairs_max)
-        yield from sampled.payers(sampled.namings(tasks, named), self._settings.payers)
+            yield samples.pairs(named, self._settings.pairs_max)
+        yield from samples.payers(samples.namings(tasks, named), self._settings.payers)
 
     def _since(self, seconds: int | None) -> Search:
         return Search() if seconds is None else Search(Bound("ge", self._now - seconds * 1000))

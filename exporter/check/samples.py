@@ -1,7 +1,7 @@
-"""What `check` says of the Tasks it has read: payers, reasons, anomalies. Nothing here asks anybody.
+"""What `check` says about the Tasks it has read: payers, reasons, anomalies. Nothing here sends anything.
 
-Rule: of payers, name, reference and identifier are told, so that the operator can write the table `payers:`; of Tasks
-nothing but counts; of persons nothing but the type word, which is all that the decoder lets through.
+Rule: of payers, name, reference and identifier are printed, so that the operator can write the table `payers:`; of
+Tasks only counts; of persons only the type word, which is all that the decoder lets through.
 """
 
 import json
@@ -15,12 +15,12 @@ from ..task.lifecycle import FUTURE_TOLERANCE
 from ..task.model import UNCLASSIFIED, UNKNOWN_PAYER, Anomaly, Instant, Pair, Party, Status, Task
 from ..task.parties import PEOPLE
 from ..task.payers import clean
-from .findings import Finding, Mark, note, ok, trouble
+from .findings import Finding, Mark, note, ok, problem
 
-MOST = 30
-"""Payers told of: the rest is a number."""
+MOST_SHOWN = 30
+"""Payers listed: the rest is a number."""
 
-READ = 200
+MOST_READ = 200
 """Payers looked at: each may cost a read of its Organization."""
 
 _PLACE = re.compile(r"(?:https?://[^\s?#@]+/)?(?:Organization|HealthcareService)/[A-Za-z0-9.-]{1,64}")
@@ -48,20 +48,20 @@ def with_few_payers(tasks: Sequence[Task]) -> list[Task]:
     kept = []
     for task in tasks:
         parties = {task.owner, task.requester}
-        if len(seen | parties) <= READ:
+        if len(seen | parties) <= MOST_READ:
             seen |= parties
             kept.append(task)
     return kept
 
 
-def judge(sample: Sample) -> Iterator[Finding]:
-    """Say what the Tasks show, payers apart."""
+def diagnose(sample: Sample) -> Iterator[Finding]:
+    """Report what the Tasks show, except for payers."""
     tagged = [task for task in sample.tasks if task.tagged]
     yield from _tags(sample, len(tagged))
     foreign = sum(Anomaly.FOREIGN in task.anomalies for task in tagged)
     if foreign:
         text = f"foreign: {foreign} of {len(tagged)} Tasks have our tag but another code; they are not counted"
-        yield note(text, "Nothing; or, if they are exchanges, set --fhir.code.")
+        yield note(text, "No action is needed; if they are exchanges, set --fhir.code.")
     yield from _reasons(sample.ours)
     yield from _anomalies(tagged, sample.now)
 
@@ -71,7 +71,7 @@ def _tags(sample: Sample, tagged: int) -> Iterator[Finding]:
     yield ok(f"sample: {read} Tasks read, {tagged} of them ours by tag")
     if sample.by_tag and tagged < read:
         text = f"search by _tag: ignored; {read - tagged} of {read} Tasks do not carry it, and are left out here"
-        yield note(text, "Let _tag through to the server: as it is, every Task is read.")
+        yield note(text, "Let _tag through to the server: without it every Task is read.")
 
 
 def _reasons(ours: Sequence[Task]) -> Iterator[Finding]:
@@ -80,8 +80,8 @@ def _reasons(ours: Sequence[Task]) -> Iterator[Finding]:
         return
     yield ok(f"failures: {_listed(reasons)}")
     if reasons[UNCLASSIFIED]:
-        remedy = "Read some of their notes on the server, and give patterns under `reasons:` in --config.file."
-        yield note(f"failures: {reasons[UNCLASSIFIED]} of {reasons.total()} fit no reason", remedy)
+        remedy = "Read some of their notes on the server, and add patterns under `reasons:` in --config.file."
+        yield note(f"failures: {reasons[UNCLASSIFIED]} of {reasons.total()} match no reason", remedy)
 
 
 def _anomalies(tagged: Sequence[Task], now: Instant) -> Iterator[Finding]:
@@ -94,7 +94,7 @@ def _anomalies(tagged: Sequence[Task], now: Instant) -> Iterator[Finding]:
 
 
 def _listed(counts: Mapping[Word, int]) -> str:
-    """Write counts, the largest first."""
+    """List counts, the largest first."""
     return ", ".join(f"{word} {count}" for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -104,7 +104,7 @@ def pairs(ours: Sequence[Pair], limit: int) -> Finding:
     if count <= limit:
         return ok(f"pairs of payers: {count} in the sample, of at most {limit}")
     text = f"pairs of payers: {count} in the sample; those past {limit} are shown as other"
-    return trouble(text, f"Raise --pairs.max to {2 * count}, say, and give one payer one name under `payers:`.")
+    return problem(text, f"Raise --pairs.max to {2 * count}, say, and give one payer one name under `payers:`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Naming:
 
 
 def namings(tasks: Sequence[Task], named: Sequence[Pair]) -> list[Naming]:
-    """Gather what each reference was called, the most frequent first."""
+    """List what each reference is called, the most frequent first."""
     names: dict[Party | None, str] = {}
     for task, pair in zip(tasks, named, strict=True):
         names[task.owner], names[task.requester] = pair
@@ -128,22 +128,22 @@ def namings(tasks: Sequence[Task], named: Sequence[Pair]) -> list[Naming]:
 
 
 def payers(found: Sequence[Naming], configured: Mapping[str, str]) -> Iterator[Finding]:
-    """Tell each payer's name and where it comes from, and what to write for those without."""
-    for one in found[:MOST]:
+    """Report each payer's name and where it comes from, and what to write for those without."""
+    for one in found[:MOST_SHOWN]:
         mark = Mark.NOTE if one.name == UNKNOWN_PAYER else Mark.OK
         roles = f"source of {one.source}, requesting {one.requesting}"
         yield Finding(mark, f"payer {one.name} ({roles}): {_origin(one.party)}")
-    if len(found) > MOST:
-        yield ok(f"payers: {len(found) - MOST} more")
+    if len(found) > MOST_SHOWN:
+        yield ok(f"payers: {len(found) - MOST_SHOWN} more")
     lines = snippet([one for one in found if _is_nameless(one, configured)])
     if lines:
         text = "payers: some have no name"
-        remedy = "Put names of yours into the file of --config.file, and let the exporter read Organization:"
+        remedy = "Add names to the file of --config.file, and allow the exporter to read Organization:"
         yield Finding(Mark.NOTE, text, remedy, lines)
 
 
 def _origin(party: Party | None) -> str:
-    """Tell what the Task holds; a reference that may be no organization's is not repeated."""
+    """Describe what the Task holds; a reference that may not be an organization's is not repeated."""
     if party is None:
         return "no reference in the Task"
     if party.kind in PEOPLE:

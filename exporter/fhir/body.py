@@ -1,4 +1,4 @@
-"""The body of an answer, read with caps: bytes on the wire, bytes inflated, and one coding at most.
+"""The body of an answer, read with limits: bytes on the wire, bytes inflated, and one coding at most.
 
 httpx's own decoding has no bound: 6,777 bytes under `gzip, gzip` became 4 GiB (measured). Nothing here knows JSON.
 
@@ -16,7 +16,7 @@ CAP = 16 * 1024 * 1024
 _STEP = 256 * 1024
 
 
-def whole(chunks: Iterable[bytes], codings: Iterable[str], cap: int = CAP) -> bytes:
+def read_body(chunks: Iterable[bytes], codings: Iterable[str], cap: int = CAP) -> bytes:
     """Put a body together; raises TooLarge, Truncated, or NotFhir for a coding that we did not ask for."""
     wanted = [coding.strip().lower() for coding in codings]
     if wanted not in ([], ["identity"], ["gzip"]):
@@ -43,13 +43,13 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
         while chunk:
             if gz.eof:
                 raise NotFhir("The answer goes on behind the end of its gzip.")
-            yield _step(gz, chunk)
+            yield _inflate(gz, chunk)
             chunk = gz.unconsumed_tail or gz.unused_data
     if not gz.eof:
         raise Truncated("The answer ends before its gzip does.")
 
 
-def _step(gz: "zlib._Decompress", chunk: bytes) -> bytes:
+def _inflate(gz: "zlib._Decompress", chunk: bytes) -> bytes:
     try:
         return gz.decompress(chunk, _STEP)
     except zlib.error as error:

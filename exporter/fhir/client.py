@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
+from ..config import FhirSettings
 from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, WrongResource
 from ..metrics.vocabulary import Operation
 from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
 from ..task.decode import decode_count, decode_organization, decode_page
 from ..task.entries import Classify
-from ..task.model import Coding, Page, Selection
+from ..task.model import Coding, Page
 from ..task.search import Bound, Search
 from . import links
 from .http import Http, Reply, Session
@@ -53,40 +54,46 @@ Parameters = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
-    """How we ask. `classify` gives a failed Task's reason; `seconds` and `pages` are what one window may take.
+    """How to search. `classify` gives a failed Task's reason; one window may take `window_seconds` and `max_pages`.
 
-    One instant that many Tasks share is read by `next` to its end, so `pages` is no small number.
+    One instant that many Tasks share is read by `next` to its end, so `max_pages` is no small number.
     """
 
     classify: Classify
-    page_size: int = 200
-    seconds: float = 60.0
-    pages: int = 10_000
+    window_seconds: float
+    max_pages: int = 10_000
 
 
 class FhirServer:
     """A FHIR server that holds Tasks. It remembers whether the server refuses to search by `_tag`."""
 
-    def __init__(self, http: Http, selection: Selection, habits: SearchOptions) -> None:
+    def __init__(
+        self, http: Http, settings: FhirSettings, options: SearchOptions, *, tag_refused: bool = False
+    ) -> None:
         self.http = http
-        self.selection = selection
-        self.habits = habits
-        self.tag_refused = False
+        self.settings = settings
+        self.selection = settings.selection
+        self.options = options
+        self.tag_refused = tag_refused
+
+    def with_settings(self, settings: FhirSettings) -> "FhirServer":
+        """Return the same server, asked with another page size or selection."""
+        return FhirServer(self.http, settings, self.options, tag_refused=self.tag_refused)
 
     @contextmanager
-    def window(self, patience: int = 1) -> Iterator["FhirWindow"]:
+    def window(self, timeout_factor: int = 1) -> Iterator["FhirWindow"]:
         """Open a connection and start its time limit."""
-        with self.http.session(self.habits.seconds * patience) as session:
+        with self.http.session(self.options.window_seconds * timeout_factor) as session:
             yield FhirWindow(self, session)
 
     def refuse_tag(self) -> None:
-        """Go on without `_tag`: the decoder checks it anyway."""
+        """Search without `_tag` from now on: the decoder checks it anyway."""
         self.tag_refused = True
-        logger.warning("The server refuses to search by _tag: every Task is read, and its tag checked here.")
+        logger.warning("the FHIR server refuses to search by _tag: every Task is read and its tag checked here")
 
     @property
     def criterion(self) -> str | None:
-        """What keeps other Tasks out of a count: `_tag`, else `code`, else nothing."""
+        """The search parameter that keeps other Tasks out of a count: `_tag`, else `code`, else None."""
         return "_tag" if self.tag else "code" if self.code else None
 
     @property
@@ -122,7 +129,7 @@ class FhirWindow:
         self._pages = 0
 
     def first(self, search: Search) -> Page:
-        """Ask anew. A 400 may be about `_tag`: it is asked once more without, and if that works, from then on."""
+        """Start a search. A 400 may be about `_tag`: it is asked once more without, and if that works, from then on."""
         self._seen.clear()
         tag = self._server.tag
         try:
@@ -200,9 +207,9 @@ class FhirWindow:
 
     def _follow(self, link: str, seen: set[int]) -> Page:
         """Fetch a page once: `seen` holds hashes, so that ten thousand long links cost little."""
-        address = links.resolve(self._base, link, self._server.http.connection.rewrite_links)
+        address = links.resolve(self._base, link, self._server.settings.rewrite_links)
         self._pages += 1
-        if hash(address) in seen or self._pages > self._server.habits.pages:
+        if hash(address) in seen or self._pages > self._server.options.max_pages:
             raise LinkCycle("The links to further pages come back, or do not end.")
         seen.add(hash(address))
         return self._page(self._session.get(address, Operation.PAGE))
@@ -213,12 +220,12 @@ class FhirWindow:
         return (*code, *_since(search.since), *until, *search.filters, *self._server.selection.search)
 
     def _form(self) -> Parameters:
-        """Say how the answer should look."""
-        size = self._server.habits.page_size
+        """Give the parameters for the form of the answer."""
+        size = self._server.settings.page_size
         return (("_sort", "_lastUpdated,_id"), ("_count", str(size)), ("_elements", ELEMENTS))
 
     def _fresh(self, parameters: Parameters, operation: Operation) -> Reply:
-        """Ask a question anew; an answer out of a cache is refused."""
+        """Search; raises Cached for an answer out of a cache."""
         query = urlencode(parameters, quote_via=quote, safe=":,/")
         reply = self._session.get(f"{self._base}/Task?{query}", operation)
         if reply.cached:
@@ -226,7 +233,7 @@ class FhirWindow:
         return reply
 
     def _page(self, reply: Reply) -> Page:
-        page = decode_page(reply.body, self._server.selection, self._server.habits.classify)
+        page = decode_page(reply.body, self._server.selection, self._server.options.classify)
         return page if page.clock is not None else replace(page, clock=reply.date)
 
 

@@ -2,7 +2,7 @@
 
 Rule 1: credentials are made per request, after the address has been judged; none live on the client.
 Rule 2: nothing is followed, nothing is read from the environment, nothing is read without a cap or an end.
-Rule 3: an error's message holds host, port and operation at most: no path, no query, no word of the server's.
+Rule 3: an error's message holds host, port and operation at most: no path, no query, no text of the server.
 
 See docs/design.md#request-headers.
 """
@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
-from pathlib import Path
 
 import httpx
 
+from ..config import FhirSettings
 from ..errors import (
     AuthFailed,
     ConfigurationError,
@@ -36,9 +36,9 @@ from ..metrics.vocabulary import Operation
 from ..task.model import Instant
 from . import links
 from .auth import Anonymous, Auth
-from .body import whole
+from .body import read_body
 from .deadline import TimeLimit
-from .status import fault, http_date, is_cached, is_json
+from .status import error_for, http_date, is_cached, is_json
 from .tls import caused_by_tls, client_context
 
 HEADERS = {
@@ -48,12 +48,12 @@ HEADERS = {
     "User-Agent": f"fhir-task-exporter/{version('fhir-task-exporter')}",
 }
 
-UNUSED = 55.0
-"""Seconds that a connection is kept unused: servers and balancers end them after 60."""
+LONGEST_IDLE_SECONDS = 55.0
+"""A connection is kept unused no longer: servers and balancers end them after 60 s."""
 
-OLDEST = 300.0
-"""Seconds after which a connection is not used for a new session: a name may lead elsewhere by now, and a balancer to
-a server with less to do."""
+LONGEST_LIFE_SECONDS = 300.0
+"""An older connection is not used for a new session: the name may resolve to another address by now, and a balancer
+may have a server with less to do."""
 
 for _name in ("httpx", "httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # httpx logs whole URLs at INFO, httpcore headers at DEBUG
@@ -61,18 +61,6 @@ for _name in ("httpx", "httpcore", "hpack"):
 
 Transport = httpx.BaseTransport
 """What carries requests: the network, or in tests a simulated server."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpOptions:
-    """Where the server is and how to reach it. `timeout` is in seconds, for one request."""
-
-    base: str
-    timeout: float = 10.0
-    ca_file: Path | None = None
-    client_cert_file: Path | None = None
-    client_key_file: Path | None = None
-    rewrite_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +74,25 @@ class Reply:
 
 
 class Http:
-    """A FHIR server's base address with what it takes to speak to it. `transport` replaces the network in tests."""
+    """How to reach the FHIR server: address, credentials, TLS. `transport` replaces the network in tests."""
 
     def __init__(
         self,
-        connection: HttpOptions,
+        settings: FhirSettings,
         auth: Auth | None = None,
         telemetry: Telemetry | None = None,
         *,
         transport: Transport | None = None,
     ) -> None:
-        self.connection = connection
-        self.base = _canonical(connection.base)
-        home = links.place(self.base)
-        self.who = f"{home.host}:{home.port}"
+        self.settings = settings
+        self.base = _canonical(settings.url)
+        home = links.parse_base_url(self.base)
+        self.host_and_port = f"{home.host}:{home.port}"
         self.auth = auth or Anonymous()
         self.telemetry = telemetry or Telemetry()
         self._transport = transport
-        files = (connection.ca_file, connection.client_cert_file, connection.client_key_file)
-        self._tls = client_context(*files) if home.scheme == "https" else False
-        self._spare: _Line | None = None
+        self._tls = client_context(settings) if home.scheme == "https" else False
+        self._kept: _Connection | None = None
 
     @contextlib.contextmanager
     def session(self, seconds: float) -> Iterator["Session"]:
@@ -113,11 +100,11 @@ class Http:
 
         Its connection may be an earlier session's. Sessions may overlap: then each has its own.
         """
-        line, self._spare = self._spare or _Line(self._tls, self._transport), None
-        timeout = httpx.Timeout(min(self.connection.timeout, seconds))
-        wall = _OneOrigin(self.base, line.transport)
+        connection, self._kept = self._kept or _Connection(self._tls, self._transport), None
+        timeout = httpx.Timeout(min(self.settings.timeout, seconds))
+        wall = _OneOrigin(self.base, connection.transport)
         with (
-            TimeLimit(seconds, self.connection.timeout, line.held) as limit,
+            TimeLimit(seconds, self.settings.timeout, connection.held) as limit,
             httpx.Client(
                 transport=wall, headers=HEADERS, timeout=timeout, trust_env=False, follow_redirects=False
             ) as client,
@@ -126,35 +113,35 @@ class Http:
             try:
                 yield session
             finally:
-                sound = session.sound and not limit.over
-                line.held = limit.hand_on()
-                self._put_back(line, sound=sound)
+                reusable = session.reusable and not limit.over
+                connection.held = limit.hand_on()
+                self._put_back(connection, reusable=reusable)
 
     def close(self) -> None:
         """End the connection that is kept, if one is."""
-        line, self._spare = self._spare, None
-        if line is not None:
-            line.close()
+        connection, self._kept = self._kept, None
+        if connection is not None:
+            connection.close()
 
-    def _put_back(self, line: "_Line", *, sound: bool) -> None:
+    def _put_back(self, connection: "_Connection", *, reusable: bool) -> None:
         """Keep a connection for the next session: only one whose last answer came whole, and that is not too old."""
-        if sound and self._spare is None and time.monotonic() - line.made < OLDEST:
-            self._spare = line
+        if reusable and self._kept is None and time.monotonic() - connection.opened_seconds < LONGEST_LIFE_SECONDS:
+            self._kept = connection
         else:
-            line.close()
+            connection.close()
 
 
-class _Line:
-    """A way to the server: httpx's transport with one connection at most, and the second handle of its socket.
+class _Connection:
+    """A connection to the server: httpx's transport with one at most, and the second handle of its socket.
 
-    A kept connection that has ended meanwhile, or is `UNUSED` for too long, is replaced by the transport.
+    A kept connection that has ended meanwhile, or is `LONGEST_IDLE_SECONDS` for too long, is replaced by the transport.
     """
 
     def __init__(self, tls: ssl.SSLContext | bool, transport: Transport | None) -> None:
-        limits = httpx.Limits(max_connections=1, keepalive_expiry=UNUSED)
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=LONGEST_IDLE_SECONDS)
         self.transport = transport or httpx.HTTPTransport(verify=tls, trust_env=False, limits=limits)
         self.held: socket.socket | None = None
-        self.made = time.monotonic()
+        self.opened_seconds = time.monotonic()
 
     def close(self) -> None:
         self.transport.close()
@@ -163,13 +150,13 @@ class _Line:
 
 
 class Session:
-    """Requests that share a connection and an end. `sound` says whether the connection is fit for another session."""
+    """Requests that share a connection and an end. `reusable`: the connection is fit for another session."""
 
     def __init__(self, http: Http, client: httpx.Client, limit: TimeLimit) -> None:
         self._http = http
         self._client = client
         self._limit = limit
-        self.sound = True
+        self.reusable = True
 
     def get(self, target: str, operation: Operation, accept: Collection[int] = ()) -> Reply:
         """Fetch `target`, an address at or below the base; raises a ServerError.
@@ -182,12 +169,12 @@ class Session:
         if reply.status != HTTPStatus.UNAUTHORIZED:
             return reply
         if not self._http.auth.refused():
-            raise AuthFailed(f"{self._http.who} answered {reply.status} to our {operation} request.")
+            raise AuthFailed(f"{self._http.host_and_port} answered {reply.status} to our {operation} request.")
         return self._send(address, operation, accept)
 
     def _send(self, address: str, operation: Operation, accept: Collection[int]) -> Reply:
         credentials = dict(self._http.auth.headers())
-        started, exchange = time.monotonic(), _Exchange(self._http.who, operation)
+        started, exchange = time.monotonic(), _Exchange(self._http.host_and_port, operation)
         try:
             with self._limit.request():
                 return self._exchange(exchange, address, credentials, accept)
@@ -200,7 +187,7 @@ class Session:
     ) -> Reply:
         """Send and read. The time limit is asked at both ends: what it cut can look like any other end."""
         self._check_time()
-        self.sound = False
+        self.reusable = False
         try:
             reply = self._ask(exchange, address, credentials, accept)
         except ServerError:
@@ -208,9 +195,9 @@ class Session:
             raise
         except (httpx.HTTPError, OSError) as error:
             self._check_time()
-            raise exchange.translated(error) from _tellable(error)
+            raise exchange.translate(error) from _safe_cause(error)
         self._check_time()
-        self.sound = exchange.lasting
+        self.reusable = exchange.stays_open
         return reply
 
     def _ask(self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]) -> Reply:
@@ -233,18 +220,18 @@ class Session:
 
     def _check_time(self) -> None:
         if self._limit.over:
-            raise TimedOut(f"{self._http.who} gave no whole answer within the time allowed.") from None
+            raise TimedOut(f"{self._http.host_and_port} gave no whole answer within the time allowed.") from None
 
 
 class _Exchange:
-    """One answer on its way in: what is known of it when it fails."""
+    """One answer while it is read: what is known of it when it fails."""
 
-    def __init__(self, who: str, operation: Operation) -> None:
-        self.who = who
+    def __init__(self, host_and_port: str, operation: Operation) -> None:
+        self.host_and_port = host_and_port
         self.operation = operation
         self.status: int | None = None
         self.received = 0
-        self.lasting = False
+        self.stays_open = False
 
     def read(self, response: httpx.Response, accept: Collection[int]) -> Reply:
         """Judge status, type, coding and size, in this order, and read the body."""
@@ -252,24 +239,26 @@ class _Exchange:
         with contextlib.closing(response):
             if self.status in accept:
                 return Reply(self.status)
-            wrong = fault(self.who, self.status, headers, self.operation)
-            if wrong is not None:
-                raise wrong
+            error = error_for(self.host_and_port, self.status, headers, self.operation)
+            if error is not None:
+                raise error
             if not is_json(headers):
-                raise NotFhir(f"{self.who} answered our {self.operation} request with something else than FHIR JSON.")
-            body = whole(self._counted(response), headers.get_list("content-encoding", split_commas=True))
-            self.lasting = _stays_open(response)
+                raise NotFhir(
+                    f"{self.host_and_port} answered our {self.operation} request with something else than FHIR JSON."
+                )
+            body = read_body(self._counted(response), headers.get_list("content-encoding", split_commas=True))
+            self.stays_open = _stays_open(response)
         return Reply(self.status, body, http_date(headers.get("date", "")), is_cached(headers))
 
-    def translated(self, error: Exception) -> ServerError:
-        """Say whose fault it is, and whether the answer had begun."""
+    def translate(self, error: Exception) -> ServerError:
+        """Choose the ServerError for an error of httpx, by whether the answer had begun."""
         if isinstance(error, httpx.TimeoutException):
-            return TimedOut(f"{self.who} did not answer our {self.operation} request in time.")
+            return TimedOut(f"{self.host_and_port} did not answer our {self.operation} request in time.")
         if self.status is not None:
-            return Truncated(f"{self.who} broke off its answer to our {self.operation} request.")
+            return Truncated(f"{self.host_and_port} broke off its answer to our {self.operation} request.")
         if caused_by_tls(error):
-            return TlsFailed(f"No trusted TLS connection to {self.who}.")
-        return Unreachable(f"{self.who} cannot be reached, or closed the connection without an answer.")
+            return TlsFailed(f"No trusted TLS connection to {self.host_and_port}.")
+        return Unreachable(f"{self.host_and_port} cannot be reached, or closed the connection without an answer.")
 
     def _counted(self, response: httpx.Response) -> Iterator[bytes]:
         for chunk in response.iter_raw():
@@ -278,7 +267,7 @@ class _Exchange:
 
 
 class _OneOrigin(httpx.BaseTransport):
-    """A second wall, by another parser than the first: nothing goes to another origin, whatever asked for it.
+    """A second check, by another parser than that of `links`: no request goes to another origin.
 
     It is closed with its session, which the transport behind it outlives.
     """
@@ -300,7 +289,7 @@ def _stays_open(response: httpx.Response) -> bool:
     return response.http_version == "HTTP/1.1" and "close" not in (word.strip().lower() for word in words)
 
 
-def _tellable(error: Exception) -> Exception | None:
+def _safe_cause(error: Exception) -> Exception | None:
     """Keep a cause for tracebacks, but for those whose text repeats what the server wrote."""
     return None if isinstance(error, httpx.ProtocolError) else error
 
@@ -308,7 +297,7 @@ def _tellable(error: Exception) -> Exception | None:
 def _canonical(base: str) -> str:
     """Write the base as requests will carry it (case, default port, IDNA)."""
     try:
-        home = links.place(str(httpx.URL(base)))
+        home = links.parse_base_url(str(httpx.URL(base)))
     except (httpx.InvalidURL, LinkRefused):
         raise ConfigurationError(("--fhir.url: must be scheme, host, port and path of a FHIR base.",)) from None
     return home.origin + home.path

@@ -1,8 +1,9 @@
-"""Where a link of the server's may lead: to its own base and nowhere else.
+"""Where a page link may lead: to the server's own base and nowhere else.
 
 The answer is always built on the origin of the base, never on that of the link: whatever two parsers may think of an
-odd host, no request and no credential can leave. Paths are judged by an allow-list, because a proxy may undo what we
-would have to forbid (`%2e%2e`, `..;`, `%252f`). Nothing here sends anything, and no message repeats the server's text.
+odd host, no request and no credential can go elsewhere. Paths are checked by an allow-list, because a proxy may undo
+what we would have to forbid (`%2e%2e`, `..;`, `%252f`). Nothing here sends anything, and no message repeats the
+server's text.
 
 See docs/design.md#links.
 """
@@ -26,7 +27,7 @@ _TAIL = re.compile(r"(?:/(?!\.+(?:/|\Z))[A-Za-z0-9._~$!'()*+,=&@:-]+)*/?")
 """What may stand behind the base path: plain segments, none of dots alone, no escapes, no `;` parameters."""
 
 
-class Place(NamedTuple):
+class BaseUrl(NamedTuple):
     """A base address in parts; `port` is never absent, `path` has no slash at its end."""
 
     scheme: str
@@ -48,21 +49,21 @@ class _Parts(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def place(base: str) -> Place:
+def parse_base_url(base: str) -> BaseUrl:
     """Take a base address apart; raises LinkRefused for anything but scheme, host, port and path."""
     parts = _split(base)
     if parts.authority is None or parts.query or "#" in base:
         raise LinkRefused("The base address needs a scheme and a host, and takes no query or fragment.")
-    return Place(*_origin(parts.scheme or "", parts.authority), parts.path.rstrip("/"))
+    return BaseUrl(*_origin(parts.scheme or "", parts.authority), parts.path.rstrip("/"))
 
 
 def resolve(base: str, link: str, rewrite: bool = False) -> str:
-    """Say where `link` leads, which is at `base` or below it; raises LinkRefused.
+    """Return the address of `link`, which is at `base` or below it; raises LinkRefused.
 
     A relative link is one to the service base (FHIR R4, http.html#general). With `rewrite` only path and query are
     kept, and a path that is not below ours becomes ours: for servers that do not know the name a proxy gives them.
     """
-    home, parts = place(base), _split(link)
+    home, parts = parse_base_url(base), _split(link)
     if not rewrite:
         _check_origin(home, parts)
     elif (parts.scheme or home.scheme).lower() not in _PORTS:
@@ -89,7 +90,7 @@ def _origin(scheme: str, authority: str) -> tuple[str, str, int]:
     return scheme, found["host"].lower(), int(found["port"] or _PORTS[scheme])
 
 
-def _check_origin(home: Place, parts: _Parts) -> None:
+def _check_origin(home: BaseUrl, parts: _Parts) -> None:
     if parts.authority is None:
         if parts.scheme is not None:
             raise LinkRefused("A page link has a scheme and no host.")
@@ -97,11 +98,11 @@ def _check_origin(home: Place, parts: _Parts) -> None:
         raise LinkRefused("A page link names another scheme, host or port than the base address.")
 
 
-def _absolute(home: Place, parts: _Parts) -> str:
+def _absolute(home: BaseUrl, parts: _Parts) -> str:
     if parts.authority is not None or parts.path.startswith("/"):
         return parts.path
     return f"{home.path}/{parts.path}" if parts.path else home.path
 
 
-def _below(home: Place, path: str) -> bool:
+def _below(home: BaseUrl, path: str) -> bool:
     return path == home.path or path.startswith(f"{home.path}/")

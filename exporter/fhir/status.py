@@ -19,7 +19,7 @@ from ..task.model import Instant
 LONGEST_WAIT = 300.0
 """Seconds of a Retry-After that we honour: a year, once seen, must not end the monitoring."""
 
-_FAULTS: dict[int, Callable[..., ServerError]] = {
+_ERRORS: dict[int, Callable[..., ServerError]] = {
     HTTPStatus.UNAUTHORIZED: AuthFailed,
     HTTPStatus.FORBIDDEN: AuthFailed,
     3: Redirected,
@@ -32,9 +32,9 @@ _JSON = frozenset({"application/fhir+json", "application/json"})
 _DIGITS = re.compile(r"[0-9]{1,20}")
 
 
-def fault(who: str, status: int, headers: Mapping[str, str], operation: Operation) -> ServerError | None:
-    """Judge what `who` (host and port) answered by the status; None for 200."""
-    said = f"{who} answered {status} to our {operation} request."
+def error_for(host_and_port: str, status: int, headers: Mapping[str, str], operation: Operation) -> ServerError | None:
+    """Choose the error for a status; None for 200."""
+    said = f"{host_and_port} answered {status} to our {operation} request."
     if status == HTTPStatus.OK:
         return None
     if status == HTTPStatus.TOO_MANY_REQUESTS or (
@@ -43,7 +43,7 @@ def fault(who: str, status: int, headers: Mapping[str, str], operation: Operatio
         return Throttled(said, retry_after(headers))
     if status == HTTPStatus.GONE and operation is Operation.PAGE:
         return CursorExpired(said)
-    kind = _FAULTS.get(status) or _FAULTS.get(status // 100, NotFhir)
+    kind = _ERRORS.get(status) or _ERRORS.get(status // 100, NotFhir)
     return ClientFault(said, status) if kind is ClientFault else kind(said)
 
 

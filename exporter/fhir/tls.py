@@ -1,13 +1,13 @@
-"""TLS towards the FHIR server: whom we trust, and who we say we are."""
+"""TLS to the FHIR server: trusted authorities and the client certificate."""
 
 import ssl
-from pathlib import Path
 
+from ..config import FhirSettings
 from ..errors import ConfigurationError
 
 
-def client_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """Make a context, to be shared: reading the authorities takes longer than a request.
+def client_context(settings: FhirSettings) -> ssl.SSLContext:
+    """Make a context to be shared: reading the authorities takes longer than a request.
 
     Not by `create_default_context`: that one writes session keys to a file when SSLKEYLOGFILE says so.
     Raises ConfigurationError for files that cannot be used.
@@ -16,18 +16,19 @@ def client_context(ca_file: Path | None, cert_file: Path | None, key_file: Path 
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     faults = []
     try:
-        if ca_file:
-            context.load_verify_locations(ca_file)
+        if settings.ca_file:
+            context.load_verify_locations(settings.ca_file)
         else:
             context.load_default_certs()
     except (OSError, ValueError):
-        faults.append(f"--fhir.ca-file: {ca_file} holds no PEM certificates that can be read")
+        faults.append(f"--fhir.ca-file: {settings.ca_file} holds no PEM certificates that can be read")
     try:
-        if cert_file:
-            context.load_cert_chain(cert_file, key_file, password=_no_password)
+        if settings.client_cert_file:
+            context.load_cert_chain(settings.client_cert_file, settings.client_key_file, password=_no_password)
     except (OSError, ValueError):
+        certificate = settings.client_cert_file
         faults.append(
-            f"--fhir.client-cert-file: {cert_file} and its key cannot be read, or do not fit, or are encrypted"
+            f"--fhir.client-cert-file: {certificate} and its key cannot be read, do not match, or are encrypted"
         )
     if faults:
         raise ConfigurationError(tuple(faults))

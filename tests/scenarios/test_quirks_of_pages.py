@@ -1,12 +1,12 @@
 """Quirks of pages and searches, Q1 to Q14: what the exporter makes of each."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from exporter.config import ReconcileSettings
 from exporter.demo.server import Request
-from exporter.fhir.client import SearchOptions
 from exporter.task.model import Anomaly, Event
 
 from ..support import quirk_tasks, quirks
@@ -35,9 +35,11 @@ def settled(*quirk: Quirk, count: int = 5, **options: object) -> Rig:
     return rig
 
 
-def small_pages(rig: Rig, size: int = 2, pages: int = 200) -> Rig:
-    """Ask for small pages, so that few Tasks make many."""
-    rig.context.server.habits = SearchOptions(rig.context.server.habits.classify, size, pages=pages)
+def small_pages(rig: Rig, size: int = 2) -> Rig:
+    """Ask for small pages, so that few Tasks make many, and for no more than 200."""
+    server = rig.context.server
+    server.settings = replace(server.settings, page_size=size)
+    server.options = replace(server.options, max_pages=200)
     return rig
 
 

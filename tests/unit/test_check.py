@@ -15,7 +15,7 @@ from exporter.check import findings
 from exporter.check import run as check
 from exporter.config import FhirSettings, Settings, gather
 from exporter.fhir.client import FhirServer, SearchOptions
-from exporter.fhir.http import Http, HttpOptions
+from exporter.fhir.http import Http
 from exporter.ledger import Binding, open_ledger
 from exporter.task.pairs import PairRule
 from exporter.task.reasons import classifier
@@ -68,8 +68,8 @@ class Case:
 
     def run(self, *played: Quirk, settings: Settings = SETTINGS, page_size: int = 200) -> tuple[int, str]:
         self.transport: RecordingTransport = transport(quirks.played(self.store, *played))
-        http = Http(HttpOptions(settings.fhir.url), transport=self.transport)
-        server = FhirServer(http, settings.fhir.selection, SearchOptions(classifier(settings.reasons), page_size))
+        fhir = dataclasses.replace(settings.fhir, page_size=page_size)
+        server = FhirServer(Http(fhir, transport=self.transport), fhir, SearchOptions(classifier(settings.reasons), 60))
         return check.examine(settings, server, self.ours), self.capsys.readouterr().out
 
 
@@ -82,14 +82,14 @@ HAPPY = """\
 ok       server: http://fhir.example/fhir
 ok       selection: tag http://payer-to-payer-exchange/CodeSystem/p2p-internal-codes|CDR_MANAGED, code \
 http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp|data-request
-ok       ledger: none yet; serve will make it
-ok       search: fhir.example:80 answers, and lets us read Tasks with no credentials
-ok       clock: the server's agrees with ours (within 60 s)
+ok       ledger: none yet; serve will create it
+ok       search: fhir.example:80 answers; Tasks can be read with no credentials
+ok       clock: the server's agrees with the local one (within 60 s)
 ok       software: Simulated payer network, FHIR 4.0.1
-ok       cache: the same question is answered anew
-ok       page links: lead back to the server, and work
+ok       cache: a repeated search gets a new answer
+ok       page links: lead back to the server and work
 ok       pages: too few Tasks to fill one of 200
-ok       _sort: stamps ascend
+ok       _sort: obeyed
 ok       sample: 5 Tasks read, 5 of them ours by tag
 ok       failures: member_match 1
 ok       anomalies: none
@@ -120,22 +120,22 @@ METADATA = quirks.when(
 )
 NOTES = {
     "_tag is refused": ((quirks.tag_retired,), "search by _tag: refused", "Activate the search parameter"),
-    "_tag is ignored": ((quirks.ignoring("_tag"),), "search by _tag: ignored", "everything is walked"),
-    "no upper bound": ((quirks.bound_ignored("lt"),), "search by _lastUpdated before: ignored", "everything is walked"),
+    "_tag is ignored": ((quirks.ignoring("_tag"),), "search by _tag: ignored", "reads every Task"),
+    "no upper bound": ((quirks.bound_ignored("lt"),), "search by _lastUpdated before: ignored", "reads every Task"),
     "no counts": (
         (quirks.when(quirks.is_search, quirks.total(None)),),
         "counts: the server gives none",
-        "Let it count",
+        "Allow _summary=count",
     ),
-    "no counts by tag": ((quirks.tag_retired,), "counts: none, since", "everything is walked"),
-    "small pages": ((quirks.clamped(2),), "pages: of 2 Tasks, though 200 were asked for", "largest page size"),
-    "metadata refused": ((METADATA,), "software: the server does not say (", "does not need it"),
+    "no counts by tag": ((quirks.tag_retired,), "counts: none, since", "reads every Task"),
+    "small pages": ((quirks.clamped(2),), "pages: of 2 Tasks, though 200 were asked for", "maximum page size"),
+    "metadata refused": ((METADATA,), "software: the server does not say (", "does not use it"),
     "a clock ahead": (
         (quirks.clock_told(lambda: START + 10_800_000),),
-        "clock: the server's is 3 hours ahead of ours",
+        "clock: the server's is 3 hours ahead of the local one",
         "NTP",
     ),
-    "no clock": ((quirks.without_clock,), "clock: the server tells no time", "NTP"),
+    "no clock": ((quirks.without_clock,), "clock: the server sends no timestamp", "NTP"),
 }
 
 
@@ -160,7 +160,7 @@ BACKWARDS = quirks.asking(lambda query: [(name, "-" + value if name == "_sort" e
 TROUBLES = {
     "no lower bound": ((quirks.bound_ignored("ge"),), "search by _lastUpdated from: ignored", "Activate the search"),
     "no status:not": ((quirks.ignoring("status:not"),), "search by status:not: ignored", "Let the modifier :not"),
-    "another order": ((BACKWARDS,), "_sort: Tasks do not come in the order", "proxy that drops it"),
+    "another order": ((BACKWARDS,), "_sort: ignored; Tasks are not sorted by their stamps", "proxy that drops it"),
     "links elsewhere": (
         (quirks.clamped(2), quirks.next_at("http://evil.example/fhir")),
         *("page links: ", "--fhir.rewrite-links"),
@@ -176,12 +176,12 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-def test_what_must_be_mended_is_a_trouble_and_hides_no_other(case: Case, name: str) -> None:
+def test_what_must_be_fixed_is_a_problem_and_hides_no_other(case: Case, name: str) -> None:
     played, text, remedy = TROUBLES[name]
     code, told = case.run(*played)
-    assert remedy in below(told, f"trouble  {text}")
+    assert remedy in below(told, f"problem  {text}")
     assert code == 1
-    assert told.count("\ntrouble") == 1
+    assert told.count("\nproblem") == 1
     assert told.endswith("1 problem found. Fix it and run check again.\n")
     assert "payer Old Payer" in told
 
@@ -202,10 +202,10 @@ LOST = {
 def test_a_server_that_cannot_be_searched_ends_the_check_at_once(case: Case, name: str) -> None:
     played, text, remedy = LOST[name]
     code, told = case.run(*played)
-    assert remedy in below(told, "trouble  search: ")
+    assert remedy in below(told, "problem  search: ")
     assert code == 1
     assert text in told
-    assert told.count("trouble ") == 1
+    assert told.count("problem  ") == 1
     assert case.transport.count <= 2
     assert CANARY not in told
 
@@ -214,13 +214,13 @@ def test_a_server_that_refuses_status_still_tells_how_many_tasks_there_are(case:
     code, told = case.run(quirks.refusing("status"))
     assert code == 1
     assert "ok       Tasks: 5 (by status unknown)" in told
-    assert "Activate the search parameter status" in below(told, "trouble  search by status: refused")
+    assert "Activate the search parameter status" in below(told, "problem  search by status: refused")
 
 
 def test_a_server_that_ignores_status_is_found_out(case: Case) -> None:
     code, told = case.run(quirks.ignoring("status"))
     assert code == 1
-    assert "Activate the search parameter status" in below(told, "trouble  search by status: ignored")
+    assert "Activate the search parameter status" in below(told, "problem  search by status: ignored")
 
 
 def test_a_server_that_is_not_there_is_asked_once(case: Case) -> None:
@@ -231,7 +231,7 @@ def test_a_server_that_is_not_there_is_asked_once(case: Case) -> None:
 def test_a_server_that_goes_away_meanwhile_is_not_asked_again(case: Case) -> None:
     code, told = case.run(quirks.when(quirks.is_page, quirks.throttled()))
     assert code == 1
-    assert "trouble  page links: fhir.example:80 answered 429" in told
+    assert "problem  page links: fhir.example:80 answered 429" in told
     assert quirks.is_page(case.transport.requests[-1])
 
 
@@ -242,16 +242,16 @@ def run(capsys: pytest.CaptureFixture[str], *resources: Resource, settings: Sett
     return Case(capsys, resources).run(settings=settings)[1]
 
 
-def test_an_empty_server_is_no_trouble(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_server_is_no_problem(capsys: pytest.CaptureFixture[str]) -> None:
     code, told = Case(capsys, ()).run()
     assert code == 0
-    assert "note     Tasks: none fits the search; without the tag it would be 0" in told
+    assert "note     Tasks: none matches the search; without the tag it would be 0" in told
     assert "_sort" not in told
 
 
 def test_a_wrong_tag_is_recognised_by_the_tasks_that_do_not_carry_it(capsys: pytest.CaptureFixture[str]) -> None:
     told = run(capsys, task("a", meta=meta()), task("b", meta=meta(CODE)))
-    assert "Check --fhir.tag" in below(told, "note     Tasks: none fits the search; without the tag it would be 2")
+    assert "Check --fhir.tag" in below(told, "note     Tasks: none matches the search; without the tag it would be 2")
 
 
 def test_tasks_with_our_tag_and_another_code_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,7 +267,7 @@ def test_untagged_tasks_are_told_where_the_server_ignores_the_tag(capsys: pytest
 
 def test_failures_without_a_reason_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     told = run(capsys, failed("a", "It failed"), failed("b", "timed out"))
-    assert "ok       failures: timeout 1, unclassified 1\nnote     failures: 1 of 2 fit no reason" in told
+    assert "ok       failures: timeout 1, unclassified 1\nnote     failures: 1 of 2 match no reason" in told
 
 
 def test_anomalies_are_told_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,10 +289,10 @@ def test_the_sample_is_of_the_newest_tasks(capsys: pytest.CaptureFixture[str]) -
     assert "Tasks: 3 (" in told
 
 
-def test_more_pairs_than_labels_are_a_trouble(capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_pairs_than_labels_are_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
     settings = dataclasses.replace(SETTINGS, pairs_max=1)
     told = run(capsys, task("a", owner=by_display("A")), task("b", owner=by_display("B")), settings=settings)
-    assert "trouble  pairs of payers: 2 in the sample; those past 1 are shown as other\n" in told
+    assert "problem  pairs of payers: 2 in the sample; those past 1 are shown as other\n" in told
     assert "-> Raise --pairs.max to 4, say" in told
 
 
@@ -385,22 +385,22 @@ def test_a_ledger_in_use_is_a_note(case: Case, tmp_path: Path, url: str, told: s
     assert told in text
 
 
-def test_a_ledger_of_another_source_is_a_trouble_beside_the_servers(case: Case, tmp_path: Path) -> None:
+def test_a_ledger_of_another_source_is_a_problem_beside_the_servers(case: Case, tmp_path: Path) -> None:
     path = str(tmp_path / "l.db")
     open_ledger(path, Binding("http://elsewhere.example/fhir", FHIR.selection), PairRule())[0].close()
     code, told = case.run(quirks.down, settings=dataclasses.replace(SETTINGS, ledger=path))
     assert code == 1
-    assert f"trouble  ledger: the ledger {path} was made for another FHIR server" in told
+    assert f"problem  ledger: the ledger {path} was made for another FHIR server" in told
     assert told.endswith("2 problems found. Fix them and run check again.\n")
 
 
-def test_a_damaged_ledger_is_a_trouble_that_says_what_serve_will_do(case: Case, tmp_path: Path) -> None:
+def test_a_damaged_ledger_is_a_problem_that_says_what_serve_will_do(case: Case, tmp_path: Path) -> None:
     path = tmp_path / "l.db"
     open_ledger(str(path), Binding(BASE, FHIR.selection), PairRule())[0].close()
     path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * 8192)
     code, told = case.run(settings=dataclasses.replace(SETTINGS, ledger=str(path)))
     assert code == 1
-    assert f"trouble  ledger: the ledger {path} is damaged\n" in told
+    assert f"problem  ledger: the ledger {path} is damaged\n" in told
     assert "serve will set the file aside and make a new one, with counters that start at 0." in told
     assert "permissions" not in told
 
@@ -420,8 +420,8 @@ def test_the_command_exits_1_where_nobody_listens_and_shows_no_secret(tmp_path: 
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/fhir"
         found = invoke(f"--fhir.url={url}", f"--fhir.bearer-token-file={token}", f"--ledger={tmp_path / 'l.db'}")
     assert found.exit_code == 1
-    assert "trouble  search: 127.0.0.1:" in found.stdout
-    assert found.stdout.count("trouble ") == 1
+    assert "problem  search: 127.0.0.1:" in found.stdout
+    assert found.stdout.count("problem  ") == 1
     assert CANARY not in found.output
     assert not (tmp_path / "l.db").exists()
 
@@ -429,8 +429,8 @@ def test_the_command_exits_1_where_nobody_listens_and_shows_no_secret(tmp_path: 
 def test_marks_are_coloured_for_a_terminal_only() -> None:
     @cli.main.command("coloured")
     def coloured() -> None:
-        check.tell(findings.trouble("x: y", "z"))
+        check.print_finding(findings.problem("x: y", "z"))
 
     del cli.main.commands["coloured"]
     assert "\x1b[31m" in CliRunner().invoke(coloured, color=True).stdout
-    assert CliRunner().invoke(coloured).stdout == "trouble  x: y\n         -> z\n"
+    assert CliRunner().invoke(coloured).stdout == "problem  x: y\n         -> z\n"

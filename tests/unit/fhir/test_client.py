@@ -1,12 +1,14 @@
 import json
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 
+from exporter.config import FhirSettings
 from exporter.errors import (
     AuthFailed,
     Cached,
@@ -20,7 +22,7 @@ from exporter.errors import (
 )
 from exporter.fhir.auth import Anonymous
 from exporter.fhir.client import ELEMENTS, FhirServer, FhirWindow, SearchOptions
-from exporter.fhir.http import Http, HttpOptions
+from exporter.fhir.http import Http
 from exporter.task.capability import Capability
 from exporter.task.model import UNCLASSIFIED, Coding, Page, Selection
 from exporter.task.search import Bound, Search
@@ -57,12 +59,20 @@ def unclassified(texts: Iterable[str]) -> str:
     return UNCLASSIFIED
 
 
+OPTIONS = SearchOptions(unclassified, window_seconds=60)
+
+
 def server_of(
     script: Script, selection: Selection = OURS, *, page_size: int = 200, rewrite: bool = False
 ) -> FhirServer:
-    connection = HttpOptions(BASE, rewrite_links=rewrite)
-    http = Http(connection, Anonymous(), transport=httpx.MockTransport(script))
-    return FhirServer(http, selection, SearchOptions(unclassified, page_size))
+    settings = replace(settings_of(selection), page_size=page_size, rewrite_links=rewrite)
+    http = Http(settings, Anonymous(), transport=httpx.MockTransport(script))
+    return FhirServer(http, settings, OPTIONS)
+
+
+def settings_of(selection: Selection) -> FhirSettings:
+    """What an operator writes to select these Tasks."""
+    return FhirSettings(url=BASE, tag=selection.tag, code=selection.code, search=selection.search)
 
 
 def ask(script: Script, question: Callable[[FhirWindow], T]) -> T:
@@ -198,8 +208,9 @@ def test_a_new_search_may_be_given_the_links_of_the_last_one() -> None:
 
 def test_links_without_end_are_a_cycle() -> None:
     script = Script(lambda url: (200, bundle(link=f"{BASE}?p={int(url.params.get('p', 0)) + 1}")))
-    http = Http(HttpOptions(BASE), transport=httpx.MockTransport(script))
-    with FhirServer(http, OURS, SearchOptions(unclassified, pages=20)).window() as window:
+    settings = settings_of(OURS)
+    http = Http(settings, transport=httpx.MockTransport(script))
+    with FhirServer(http, settings, replace(OPTIONS, max_pages=20)).window() as window:
         page = window.first(Search())
         for _ in range(20):
             page = window.follow(page.next or "")
@@ -399,8 +410,8 @@ def test_the_simulated_server_is_walked_to_its_end() -> None:
     store = fake.store()
     for number in range(7):
         store.put(task(f"t-{number}"))
-    http = Http(HttpOptions(BASE), transport=fake.transport(store))
-    server = FhirServer(http, Selection(Coding(TAG.system, TAG.code), CODE), SearchOptions(unclassified, page_size=3))
+    settings = replace(settings_of(Selection(Coding(TAG.system, TAG.code), CODE)), page_size=3)
+    server = FhirServer(Http(settings, transport=fake.transport(store)), settings, OPTIONS)
     with server.window() as window:
         page = window.first(Search(Bound("ge", fake.START - 1)))
         found = [each.id for each in page.tasks]

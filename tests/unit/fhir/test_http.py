@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exporter.config import FhirSettings
 from exporter.errors import (
     AuthFailed,
     ClientFault,
@@ -32,8 +33,8 @@ from exporter.errors import (
     Unreachable,
 )
 from exporter.fhir.auth import BearerFile
-from exporter.fhir.body import whole
-from exporter.fhir.http import Http, HttpOptions, Reply
+from exporter.fhir.body import read_body
+from exporter.fhir.http import Http, Reply
 from exporter.fhir.status import LONGEST_WAIT, http_date, retry_after
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.vocabulary import Operation
@@ -99,13 +100,13 @@ def answered(status: int = 200, body: bytes = b"{}", **headers: str) -> Handler:
 def ask(
     handler: Handler, operation: Operation = Operation.SEARCH, target: str = f"{BASE}/Task", log: Log | None = None
 ) -> Reply:
-    http = Http(HttpOptions(BASE), Token(), log, transport=httpx.MockTransport(handler))
+    http = Http(FhirSettings(url=BASE), Token(), log, transport=httpx.MockTransport(handler))
     with http.session(5) as session:
         return session.get(target, operation)
 
 
 def ask_listener(base: str, seconds: float = 5.0, timeout: float = 5.0) -> Reply:
-    with closing(Http(HttpOptions(base, timeout=timeout), Token())) as http, http.session(seconds) as session:
+    with closing(Http(FhirSettings(url=base, timeout=timeout), Token())) as http, http.session(seconds) as session:
         return session.get(f"{base}/Task", Operation.SEARCH)
 
 
@@ -183,7 +184,7 @@ def test_a_client_fault_tells_its_status() -> None:
 
 
 def test_a_status_that_was_foreseen_is_an_answer() -> None:
-    http = Http(HttpOptions(BASE), transport=httpx.MockTransport(answered(404, CANARY.encode())))
+    http = Http(FhirSettings(url=BASE), transport=httpx.MockTransport(answered(404, CANARY.encode())))
     with http.session(5) as session:
         assert session.get(f"{BASE}/Organization/1", Operation.ORGANIZATION, {404}) == Reply(404)
 
@@ -192,7 +193,7 @@ def test_a_status_that_was_foreseen_is_an_answer() -> None:
 def test_every_answer_gives_its_connection_back_at_once(status: int) -> None:
     body = Pieces([b"{}"])
     answer = httpx.Response(status, headers={"Content-Type": "text/html"}, stream=body)
-    http = Http(HttpOptions(BASE), transport=httpx.MockTransport(lambda _: answer))
+    http = Http(FhirSettings(url=BASE), transport=httpx.MockTransport(lambda _: answer))
     with http.session(5) as session:
         with pytest.raises(ServerError):
             session.get(f"{BASE}/Task", Operation.SEARCH)
@@ -269,29 +270,29 @@ def test_broken_and_cut_and_continued_gzip_are_told_apart() -> None:
         (good + b"\0", NotFhir),
     ):
         with pytest.raises(error):
-            whole([body], ["gzip"])
+            read_body([body], ["gzip"])
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096])
 def test_gzip_may_come_in_pieces_of_any_size(size: int) -> None:
     text = bytes(range(256)) * 4000
     sent = gzip.compress(text)
-    assert whole((sent[i : i + size] for i in range(0, len(sent), size)), ["gzip"]) == text
+    assert read_body((sent[i : i + size] for i in range(0, len(sent), size)), ["gzip"]) == text
 
 
 @pytest.mark.parametrize("codings", [[], ["identity"], ["gzip"]])
 def test_a_body_at_the_cap_passes_and_one_byte_more_does_not(codings: list[str]) -> None:
     wrap = gzip.compress if codings == ["gzip"] else bytes
-    assert len(whole([wrap(bytes(1000))], codings, cap=1000)) == 1000
+    assert len(read_body([wrap(bytes(1000))], codings, cap=1000)) == 1000
     with pytest.raises(TooLarge):
-        whole([wrap(bytes(1001))], codings, cap=1000)
+        read_body([wrap(bytes(1001))], codings, cap=1000)
 
 
 def test_bytes_on_the_wire_are_capped_too() -> None:
     empty_blocks = zlib.compressobj(wbits=31)
     wire = [empty_blocks.compress(b"")] + [b"\x00\x00\x00\xff\xff" * 100] * 10
     with pytest.raises(TooLarge):
-        whole(wire, ["gzip"], cap=1000)
+        read_body(wire, ["gzip"], cap=1000)
 
 
 def test_an_ended_token_is_renewed_once_and_asked_with_again() -> None:
@@ -299,7 +300,7 @@ def test_an_ended_token_is_renewed_once_and_asked_with_again() -> None:
         return answered(200 if request.headers["authorization"].endswith("-1") else 401)(request)
 
     log = Log()
-    http = Http(HttpOptions(BASE), Token(renewals=1), log, transport=httpx.MockTransport(handler))
+    http = Http(FhirSettings(url=BASE), Token(renewals=1), log, transport=httpx.MockTransport(handler))
     with http.session(5) as session:
         assert session.get(f"{BASE}/Task", Operation.SEARCH).status == 200
     assert log.requests == [(Operation.SEARCH, 401), (Operation.SEARCH, 200)]
@@ -307,7 +308,7 @@ def test_an_ended_token_is_renewed_once_and_asked_with_again() -> None:
 
 def test_a_server_that_refuses_every_token_is_asked_twice_at_most() -> None:
     log = Log()
-    http = Http(HttpOptions(BASE), Token(renewals=99), log, transport=httpx.MockTransport(answered(401)))
+    http = Http(FhirSettings(url=BASE), Token(renewals=99), log, transport=httpx.MockTransport(answered(401)))
     with http.session(5) as session, pytest.raises(AuthFailed):
         session.get(f"{BASE}/Task", Operation.SEARCH)
     assert len(log.requests) == 2
@@ -315,7 +316,7 @@ def test_a_server_that_refuses_every_token_is_asked_twice_at_most() -> None:
 
 def test_without_credentials_nothing_is_sent(tmp_path: Path) -> None:
     log = Log()
-    http = Http(HttpOptions(BASE), BearerFile(tmp_path / "none"), log, transport=httpx.MockTransport(answered()))
+    http = Http(FhirSettings(url=BASE), BearerFile(tmp_path / "none"), log, transport=httpx.MockTransport(answered()))
     with http.session(5) as session, pytest.raises(AuthFailed):
         session.get(f"{BASE}/Task", Operation.SEARCH)
     assert log.requests == []
@@ -327,20 +328,27 @@ def test_without_credentials_nothing_is_sent(tmp_path: Path) -> None:
 )
 def test_a_base_that_is_none_is_a_fault_of_the_configuration(base: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        Http(HttpOptions(base))
+        Http(FhirSettings(url=base))
     assert "--fhir.url" in str(raised.value)
     assert CANARY not in "".join(traceback.format_exception(raised.value))
 
 
 def test_the_base_is_written_as_requests_carry_it() -> None:
-    assert Http(HttpOptions("HTTP://CDR.Example:80/fhir/")).base == "http://cdr.example/fhir"
+    assert Http(FhirSettings(url="HTTP://CDR.Example:80/fhir/")).base == "http://cdr.example/fhir"
 
 
 def test_unusable_tls_files_are_all_named(tmp_path: Path) -> None:
     nothing = tmp_path / "nothing.pem"
     nothing.write_text("nothing")
     with pytest.raises(ConfigurationError) as raised:
-        Http(HttpOptions(BASE, ca_file=nothing, client_cert_file=nothing, client_key_file=tmp_path / "absent"))
+        Http(
+            FhirSettings(
+                url=BASE,
+                ca_file=str(nothing),
+                client_cert_file=str(nothing),
+                client_key_file=str(tmp_path / "absent"),
+            )
+        )
     assert len(raised.value.faults) == 2
     assert str(nothing) in raised.value.faults[0]
 
@@ -350,7 +358,7 @@ def test_neither_proxy_nor_key_log_of_the_environment_is_used(monkeypatch: pytes
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.base.removesuffix("/fhir"))
         monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-        Http(HttpOptions(BASE))
+        Http(FhirSettings(url=BASE))
         assert ask_listener(server.base).body == b"{}"
         assert proxy.connections == 0
     assert not (tmp_path / "keys").exists()
@@ -361,7 +369,7 @@ def test_neither_proxy_nor_key_log_of_the_environment_is_used(monkeypatch: pytes
 
 def test_cookies_do_not_outlive_a_session() -> None:
     play = sends(head("Content-Length: 2", "Set-Cookie: a=b"), b"{}")
-    with Listener(play) as server, closing(Http(HttpOptions(server.base))) as http:
+    with Listener(play) as server, closing(Http(FhirSettings(url=server.base))) as http:
         for _ in range(2):
             with http.session(5) as session:
                 session.get(f"{server.base}/Task", Operation.SEARCH)
@@ -401,7 +409,7 @@ def test_a_silent_tls_handshake_ends_too() -> None:
 
 
 def test_a_window_that_ran_out_of_time_asks_nothing_more() -> None:
-    with Listener(silent) as server, Http(HttpOptions(server.base)).session(0.2) as session:
+    with Listener(silent) as server, Http(FhirSettings(url=server.base)).session(0.2) as session:
         for _ in range(2):
             with pytest.raises(TimedOut):
                 session.get(f"{server.base}/Task", Operation.SEARCH)
@@ -410,7 +418,7 @@ def test_a_window_that_ran_out_of_time_asks_nothing_more() -> None:
 
 def test_the_limit_of_a_request_does_not_run_between_requests() -> None:
     handler = httpx.MockTransport(answered())
-    with Http(HttpOptions(BASE, timeout=0.1), transport=handler).session(30) as session:
+    with Http(FhirSettings(url=BASE, timeout=0.1), transport=handler).session(30) as session:
         session.get(f"{BASE}/Task", Operation.SEARCH)
         threading.Event().wait(0.35)
         assert session.get(f"{BASE}/Task", Operation.SEARCH).status == 200
@@ -485,7 +493,7 @@ def test_whatever_goes_wrong_past_the_end_is_a_time_out_that_tells_nothing(error
         threading.Event().wait(0.15)
         raise error
 
-    http = Http(HttpOptions(BASE, timeout=0.1), transport=httpx.MockTransport(handler))
+    http = Http(FhirSettings(url=BASE, timeout=0.1), transport=httpx.MockTransport(handler))
     with http.session(5) as session, pytest.raises(TimedOut) as raised:
         session.get(f"{BASE}/Task", Operation.SEARCH)
     assert CANARY not in "".join(traceback.format_exception(raised.value))
@@ -522,7 +530,7 @@ def test_credentials_never_leave_for_another_address() -> None:
     with Listener(silent) as other, Listener(silent) as server:
         port = other.base.rpartition(":")[2].removesuffix("/fhir")
         own = server.base.removeprefix("http://")
-        http = Http(HttpOptions(server.base), Token())
+        http = Http(FhirSettings(url=server.base), Token())
         with http.session(5) as session:
             for target in (
                 f"{other.base}/Task",
@@ -540,7 +548,7 @@ def test_credentials_never_leave_for_another_address() -> None:
 
 
 def test_the_second_wall_refuses_another_origin_by_itself() -> None:
-    http = Http(HttpOptions(BASE), transport=httpx.MockTransport(answered()))
+    http = Http(FhirSettings(url=BASE), transport=httpx.MockTransport(answered()))
     with http.session(5) as session:
         for address in ("https://evil.example/fhir", "http://cdr.example/fhir", "https://cdr.example:444/fhir"):
             with pytest.raises(LinkRefused):
@@ -560,7 +568,7 @@ def test_nothing_of_request_or_answer_is_logged_or_told(caplog: pytest.LogCaptur
         *(play for play, _ in BROKEN.values()),
     ]
     for play in plays:
-        with Listener(play) as server, Http(HttpOptions(server.base), Token()).session(5) as session:
+        with Listener(play) as server, Http(FhirSettings(url=server.base), Token()).session(5) as session:
             with pytest.raises(ServerError) as raised:
                 session.get(f"{server.base}/Task?_id={CANARY}", Operation.READ)
             assert any(secret in request for request in server.seen)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import FhirSettings
 from exporter.errors import ServerError, TimedOut, Truncated, Unreachable
 from exporter.fhir import http as under_test
 from exporter.fhir.auth import BearerFile
-from exporter.fhir.http import Http, HttpOptions, Reply
+from exporter.fhir.http import Http, Reply
 from exporter.metrics.vocabulary import Operation
 
 from ...support.hostile import Listener, Play, drips, head, read_request, sends, silent
@@ -52,7 +53,7 @@ def ask(http: Http, seconds: float = 5.0) -> Reply:
 
 @contextlib.contextmanager
 def client(server: Listener, timeout: float = 5.0) -> Iterator[Http]:
-    with contextlib.closing(Http(HttpOptions(server.base, timeout=timeout))) as http:
+    with contextlib.closing(Http(FhirSettings(url=server.base, timeout=timeout))) as http:
         yield http
 
 
@@ -178,7 +179,7 @@ def test_a_server_that_says_close_gets_its_close_at_once() -> None:
         assert ended.wait(2)
 
 
-@pytest.mark.parametrize(("name", "value"), [("UNUSED", 0.0), ("OLDEST", 0.0)])
+@pytest.mark.parametrize(("name", "value"), [("LONGEST_IDLE_SECONDS", 0.0), ("LONGEST_LIFE_SECONDS", 0.0)])
 def test_what_was_unused_for_long_or_is_old_is_replaced(
     name: str, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +205,7 @@ def test_a_token_that_changed_between_two_polls_is_sent(tmp_path: Path) -> None:
     file, turns = tmp_path / "token", Turns(GOOD, forever=True)
     file.write_text("first")
     with Listener(turns) as server:
-        with contextlib.closing(Http(HttpOptions(server.base), BearerFile(file))) as http:
+        with contextlib.closing(Http(FhirSettings(url=server.base), BearerFile(file))) as http:
             ask(http)
             file.write_text("second-one")
             ask(http)

@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from exporter.errors import LinkRefused
-from exporter.fhir.links import LONGEST_LINK, place, resolve
+from exporter.fhir.links import LONGEST_LINK, parse_base_url, resolve
 
 BASE = "https://cdr.example:8443/fhir"
 CANARY = "PHI-CANARY-77"
@@ -167,7 +167,7 @@ def test_default_ports_root_bases_and_ipv6_are_understood(base: str, link: str, 
 )
 def test_a_base_is_scheme_host_port_and_path_only(base: str) -> None:
     with pytest.raises(LinkRefused):
-        place(base)
+        parse_base_url(base)
 
 
 def test_httpx_reads_every_accepted_link_as_we_do() -> None:

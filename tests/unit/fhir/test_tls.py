@@ -10,8 +10,9 @@ from socket import socket
 
 import pytest
 
+from exporter.config import FhirSettings
 from exporter.errors import ConfigurationError, ServerError, TimedOut, TlsFailed, Truncated
-from exporter.fhir.http import Http, HttpOptions, Reply
+from exporter.fhir.http import Http, Reply
 from exporter.metrics.vocabulary import Operation
 
 from ...support.hostile import Listener, Play, drips, head, read_request, sends
@@ -49,11 +50,12 @@ def encrypted(folder: Path, play: Play, name: str = "server", *, asks_client: bo
 
 
 def ask(play: Play, ca_file: Path | None = None, client: Path | None = None, seconds: float = 5.0) -> Reply:
-    key = client.with_suffix(".key") if client else None
+    key_file = client.with_suffix(".key") if client else None
     with Listener(play, reads=False) as server:
         base = server.base.replace("http:", "https:")
-        connection = HttpOptions(base, ca_file=ca_file, client_cert_file=client, client_key_file=key)
-        with closing(Http(connection)) as http, http.session(seconds) as session:
+        ca, certificate, key = (str(path) if path else None for path in (ca_file, client, key_file))
+        settings = FhirSettings(url=base, ca_file=ca, client_cert_file=certificate, client_key_file=key)
+        with closing(Http(settings)) as http, http.session(seconds) as session:
             return session.get(f"{base}/Task", Operation.SEARCH)
 
 
@@ -85,11 +87,10 @@ def test_a_client_certificate_that_is_missed_is_a_tls_failure(folder: Path) -> N
 
 
 def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(folder: Path) -> None:
-    connection = HttpOptions(
-        "https://127.0.0.1/fhir", client_cert_file=folder / "client.pem", client_key_file=folder / "encrypted.key"
-    )
+    certificate, key = str(folder / "client.pem"), str(folder / "encrypted.key")
+    settings = FhirSettings(url="https://127.0.0.1/fhir", client_cert_file=certificate, client_key_file=key)
     with pytest.raises(ConfigurationError) as raised:
-        Http(connection)
+        Http(settings)
     assert "client-cert-file" in str(raised.value)
 
 
