@@ -37,7 +37,7 @@ from .progress import Bar, Lines, Reporter
 from .published import PublishedSnapshot
 from .serving import Serving
 from .task.deadline import Deadline
-from .task.pairs import PairRule
+from .task.payers import PairRule
 from .task.reasons import classifier
 from .web.server import Web
 from .worker import Worker

@@ -31,7 +31,7 @@ from .errors import (
 from .fhir.client import FhirWindow
 from .logs import event
 from .task.model import NO_PAIR, Pair, Party, Task
-from .task.payers import Book, Unread, name
+from .task.payers import NeedsOrganization, PayerDirectory, name_payer
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Namer:
         self._clock = clock
         self._kept = dict(answers)
         self._unkept: dict[str, str | None] = {}
-        self._book = Book(configured, base, ChainMap(self._kept, self._unkept))
+        self._directory = PayerDirectory(configured, base, ChainMap(self._kept, self._unkept))
         self._names: dict[Party | None, str] = {}
         self._troubles: dict[str, Trouble] = {}
         self.unsaved: dict[str, str | None] = {}
@@ -127,11 +127,11 @@ class Namer:
         known = self._names.get(party)
         if known is not None:
             return known
-        answer = name(party, self._book)
-        while isinstance(answer, Unread):
+        answer = name_payer(party, self._directory)
+        while isinstance(answer, NeedsOrganization):
             if not self._read(answer.reference, reads):
                 return ""
-            answer = name(party, self._book)
+            answer = name_payer(party, self._directory)
         self._names[party] = answer
         return answer
 

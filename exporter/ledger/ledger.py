@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from ..errors import LedgerFailed
 from ..metrics.vocabulary import LedgerFigures
 from ..task.model import Anomaly, Instant, Snapshot, Status
-from ..task.pairs import PairRule
+from ..task.payers import PairRule
 from ..task.rows import Gone, Row
 from ..task.search import Bound, Slice
 from . import statements as sql

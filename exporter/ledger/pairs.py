@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from ..task.model import NO_PAIR, OTHER_PAIR, Pair
-from ..task.pairs import PairRule
+from ..task.payers import PairRule
 from . import statements as sql
 
 MOST_CAPPED = 10_000

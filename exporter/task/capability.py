@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from ..errors import NotFhir, WrongResource
-from .wire import UNREADABLE
+from .fhir_json import DECODE_ERRORS
 
 _LONGEST = 80
 
@@ -54,7 +54,7 @@ def decode_capability(body: bytes) -> Capability:
     """Read a CapabilityStatement; raises NotFhir, or WrongResource where it is another resource."""
     try:
         statement = _STATEMENT.decode(body)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         statement = None
     if statement is None:
         raise NotFhir("The answer to our metadata request is no CapabilityStatement.")

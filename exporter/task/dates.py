@@ -22,12 +22,12 @@ _INSTANT = re.compile(
 )
 
 
-def parse_instant(text: str) -> Instant | None:
-    """Read an `instant`, or a `dateTime` that holds one; None if it is partial, without a zone, or out of range.
+def parse_instant(text: str | None) -> Instant | None:
+    """Read an `instant`, or a `dateTime` that holds one; None if it is absent, partial, out of range, or has no zone.
 
     Second 60 is read as 59, since `datetime` has no leap second. Digits past the millisecond are cut off.
     """
-    if _INSTANT.fullmatch(text) is None:
+    if text is None or _INSTANT.fullmatch(text) is None:
         return None
     if text[17:19] == "60":
         text = f"{text[:17]}59{text[19:]}"

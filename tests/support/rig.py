@@ -15,7 +15,7 @@ from exporter.metrics.vocabulary import Answer
 from exporter.names import Namer, fingerprint
 from exporter.task.deadline import Deadline
 from exporter.task.model import Selection
-from exporter.task.pairs import PairRule
+from exporter.task.payers import PairRule
 from exporter.task.reasons import classifier
 from exporter.worker import Worker
 
