@@ -7,7 +7,7 @@ Classes bear FHIR's names, so import the module: `fhir_json.Task` is what came, 
 `Raw` leaves an element as bytes until it is needed: because few Tasks need it (notes), because only its presence
 matters (the member, the consent), or because it repeats from Task to Task and is read once (tags, codes, payers).
 
-Sources: FHIR R4 Bundle, Task, Organization, Reference; R5 Task.statusReason.
+Sources: FHIR R4 Bundle, Task, Organization, Reference, CapabilityStatement; R5 Task.statusReason.
 
 See docs/design.md#elements.
 """
@@ -202,3 +202,13 @@ class Issue(Element):
 
 class Organization(Resource):
     name: Raw = ABSENT
+
+
+class Software(Element):
+    name: str | None = None
+    version: str | None = None
+
+
+class CapabilityStatement(Resource):
+    fhir_version: str | None = None
+    software: Software | None = None
