@@ -33,7 +33,7 @@ from .metrics.telemetry import Telemetry
 from .names import Namer, fingerprint
 from .progress import LogLines, Reporter, TerminalBar
 from .task.deadline import Deadline
-from .task.pairs import PairRule
+from .task.payers import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
 from .web.backend import Backend

@@ -1,7 +1,7 @@
-"""Who the payers of a Task are: configured names first, then what the server tells.
+"""Names the payers of Tasks: the operator's names first, then what the server says.
 
-The rules are in `task/payers`; this file remembers answers, and asks the server for an Organization once. Only a full
-comparison asks again (`refresh`).
+`task/payers` holds the rules. This file remembers what was read, and reads each Organization once; only a full
+comparison reads it again (`refresh`).
 
 See docs/design.md#organizations.
 """
@@ -31,65 +31,69 @@ from .errors import (
 from .fhir.client import FhirWindow
 from .logs import event
 from .task.model import NO_PAIR, Pair, Party, Task
-from .task.payers import Book, Unread, name
+from .task.payers import NeedsOrganization, PayerDirectory, name_payer
 
 logger = logging.getLogger(__name__)
 
 REMEMBERED = 20_000
-"""Answers kept, in memory and in the ledger. Those past it are in memory only, and forgotten when they are as many."""
+"""Organizations kept in the ledger and in memory. As many again are in memory only, and forgotten past that."""
 
-ABOUT_ONE = (ServerFault, TimedOut, Truncated, Unreachable, Throttled)
-"""Failures that one Organization alone can cause: the page with its Task was just answered. Not a 401, nor TLS."""
+RETRIED = (ServerFault, TimedOut, Truncated, Unreachable, Throttled)
+"""Failures that may concern one Organization only, since the server just sent the page. Not a 401, nor TLS."""
 
-ODD = (ClientFault, NotFhir, WrongResource, TooLarge)
-"""Answers that will not get better by asking again: one odd Organization must not stop every Task."""
+REFUSED = (ClientFault, NotFhir, WrongResource, TooLarge)
+"""Answers that a retry will not change: one odd Organization must not stop every Task."""
 
-LONG_ENOUGH = 3_600.0
-"""Seconds for which the read of an Organization must fail before it counts as refused."""
-ENOUGH_TRIES = 10
-LONGEST_GAP = 900.0
-"""Seconds between two failures; after a longer gap, such as an outage of the whole server, the hour begins again."""
+GIVE_UP_AFTER_SECONDS = 3_600.0
+GIVE_UP_AFTER_TRIES = 10
+"""An Organization whose reads have failed for so long, and so often, counts as refused."""
 
-MOST_FAILED = 5
-"""Organizations that may fail on one page before it fails: their hours pass together, and the server is not pressed."""
+MAX_GAP_SECONDS = 900.0
+"""Between two failures. After a longer gap, such as an outage of the whole server, the hour starts again."""
+
+MAX_FAILED_PER_PAGE = 5
+"""Reads that may fail before the page fails: the hours of five pass at the same time, and the server gets a rest."""
 
 
 def fingerprint(configured: Mapping[str, str], cap: int) -> int:
-    """Tell one table of names from another, across restarts; the cap decides too under which name a Task shows."""
+    """Identify a table of names and a limit of pairs across restarts: both decide which payers a Task shows."""
     return crc32(repr((sorted(configured.items()), cap)).encode())
 
 
-class Trouble(NamedTuple):
-    """An Organization that fails: since when, and until when, by our monotonic clock, and how often."""
+class FailingRead(NamedTuple):
+    """Failures in a row of one Organization. Times are seconds of the monotonic clock."""
 
-    since: float
-    latest: float
+    first_seconds: float
+    latest_seconds: float
     tries: int
 
     @property
-    def lasts(self) -> bool:
-        """Whether it is enough to count as refused."""
-        return self.tries >= ENOUGH_TRIES and self.latest - self.since >= LONG_ENOUGH
+    def gives_up(self) -> bool:
+        """Whether the Organization counts as refused."""
+        enough_seconds = self.latest_seconds - self.first_seconds >= GIVE_UP_AFTER_SECONDS
+        return enough_seconds and self.tries >= GIVE_UP_AFTER_TRIES
 
 
 @dataclass(slots=True)
-class _Reads:
-    """The reads for one page, and those that failed."""
+class _PageReads:
+    """The reads for one page, and the errors of those that failed."""
 
     window: FhirWindow
     failed: dict[str, ServerError] = field(default_factory=dict)
 
     @property
-    def over(self) -> bool:
-        """Whether to read no more: only a plain 5xx says nothing of the next read."""
-        return len(self.failed) >= MOST_FAILED or any(type(each) is not ServerFault for each in self.failed.values())
+    def stopped(self) -> bool:
+        """Whether to read no more for this page. Any error but a plain 5xx would probably meet the next read too."""
+        return len(self.failed) >= MAX_FAILED_PER_PAGE or any(
+            type(error) is not ServerFault for error in self.failed.values()
+        )
 
 
 class Namer:
-    """Names payers. `base` is the FHIR base: an absolute reference elsewhere is never read.
+    """Names payers, and remembers the names of Organizations by relative reference; None if there is none to read.
 
-    `answers` are those of the ledger, oldest read first: names by reference, None where there is none or we may not
-    read it. `unsaved` are to be written with the next page; then `saved` is called.
+    `base` is the FHIR base URL: an Organization elsewhere is never read. `answers` are those of the ledger, the ones
+    read longest ago first. `unsaved` ones are to be written together with the next page; then `saved` is called.
     """
 
     def __init__(
@@ -102,18 +106,21 @@ class Namer:
         self._clock = clock
         self._kept = dict(answers)
         self._unkept: dict[str, str | None] = {}
-        self._book = Book(configured, base, ChainMap(self._kept, self._unkept))
-        self._names: dict[Party | None, str] = {}
-        self._troubles: dict[str, Trouble] = {}
+        self._directory = PayerDirectory(configured, base, ChainMap(self._kept, self._unkept))
+        self._payers: dict[Party | None, str] = {}
+        self._failing: dict[str, FailingRead] = {}
         self.unsaved: dict[str, str | None] = {}
 
     def pairs(self, tasks: Sequence[Task], window: FhirWindow) -> list[Pair]:
-        """Name the pair of each Task; those that are no exchange have none. Raises a ServerError."""
-        if len(self._names) > REMEMBERED or len(self._unkept) > REMEMBERED:
+        """Name the pair of each Task; `NO_PAIR` for those that are no exchange.
+
+        Raises the first ServerError, once the other Organizations of the page were tried.
+        """
+        if len(self._payers) > REMEMBERED or len(self._unkept) > REMEMBERED:
             self.forget_unkept()
-        reads = _Reads(window)
+        reads = _PageReads(window)
         pairs = [
-            Pair(self._name(task.owner, reads), self._name(task.requester, reads))
+            Pair(self._payer(task.owner, reads), self._payer(task.requester, reads))
             if task.tagged and task.usable
             else NO_PAIR
             for task in tasks
@@ -122,62 +129,61 @@ class Namer:
             raise error
         return pairs
 
-    def _name(self, party: Party | None, reads: _Reads) -> str:
-        """Name a payer; empty where its Organization cannot be read now, then the page fails."""
-        known = self._names.get(party)
+    def _payer(self, party: Party | None, reads: _PageReads) -> str:
+        """Name a payer; empty if its Organization cannot be read now, and then the page fails."""
+        known = self._payers.get(party)
         if known is not None:
             return known
-        answer = name(party, self._book)
-        while isinstance(answer, Unread):
-            if not self._read(answer.reference, reads):
+        payer = name_payer(party, self._directory)
+        while isinstance(payer, NeedsOrganization):
+            if not self._read(payer.reference, reads):
                 return ""
-            answer = name(party, self._book)
-        self._names[party] = answer
-        return answer
+            payer = name_payer(party, self._directory)
+        self._payers[party] = payer
+        return payer
 
-    def _read(self, reference: str, reads: _Reads) -> bool:
-        """Read an Organization; says whether there is an answer."""
-        if reads.over or reference in reads.failed:
+    def _read(self, reference: str, reads: _PageReads) -> bool:
+        """Read an Organization. Returns whether there is an answer, if only that there is no name."""
+        if reads.stopped or reference in reads.failed:
             return False
         try:
             self._remember(reference, reads.window.organization(reference))
-        except ODD as error:
+        except REFUSED as error:
             self._refuse(reference, error, "the name of an Organization cannot be read")
-        except ABOUT_ONE as error:
-            if not self._fails_for_long(reference):
+        except RETRIED as error:
+            if not self._count_failure(reference).gives_up:
                 reads.failed[reference] = error
                 return False
             self._refuse(reference, error, "reads of an Organization failed for an hour; it counts as refused")
-        self._troubles.pop(reference, None)
+        self._failing.pop(reference, None)
         return True
 
-    def _refuse(self, reference: str, error: ServerError, why: str) -> None:
-        """Go on without a name. The log does not say whose."""
-        event(logger, logging.WARNING, why, reason=error.reason.value)
+    def _refuse(self, reference: str, error: ServerError, message: str) -> None:
+        """Continue without a name. The log does not say which Organization it is."""
+        event(logger, logging.WARNING, message, reason=error.reason.value)
         self._remember(reference, None)
 
-    def _fails_for_long(self, reference: str) -> bool:
-        """Note a failure; says whether it went on for long enough."""
+    def _count_failure(self, reference: str) -> FailingRead:
         now = self._clock.monotonic()
-        trouble = self._troubles.get(reference)
-        if trouble is None or now - trouble.latest > LONGEST_GAP:
-            trouble = Trouble(now, now, 0)
-        if len(self._troubles) > REMEMBERED:
-            self._troubles.clear()
-        self._troubles[reference] = trouble = Trouble(trouble.since, now, trouble.tries + 1)
-        return trouble.lasts
+        failing = self._failing.get(reference)
+        if failing is None or now - failing.latest_seconds > MAX_GAP_SECONDS:
+            failing = FailingRead(now, now, 0)
+        if len(self._failing) > REMEMBERED:
+            self._failing.clear()
+        self._failing[reference] = failing = FailingRead(failing.first_seconds, now, failing.tries + 1)
+        return failing
 
-    def _remember(self, reference: str, answer: str | None) -> None:
+    def _remember(self, reference: str, name: str | None) -> None:
         if len(self._kept) < REMEMBERED:
-            self._kept[reference] = self.unsaved[reference] = answer
+            self._kept[reference] = self.unsaved[reference] = name
         else:
-            self._unkept[reference] = answer
+            self._unkept[reference] = name
 
     def saved(self) -> None:
-        """Take note that the ledger has what was unsaved."""
+        """Confirm that the ledger holds what was unsaved."""
         self.unsaved.clear()
 
-    # What a full comparison does.
+    # For a full comparison, which reads Organizations again.
 
     @property
     def refused(self) -> bool:
@@ -185,27 +191,27 @@ class Namer:
         return None in self._kept.values()
 
     def oldest(self, count: int) -> list[str]:
-        """List the Organizations whose last read is longest ago."""
+        """List the Organizations that were read longest ago."""
         return list(islice(self._kept, count))
 
     def known(self, reference: str) -> str | None:
-        """Give the answer that is remembered."""
+        """Give the remembered name."""
         return self._kept[reference]
 
     def differs(self, answers: Mapping[str, str | None]) -> bool:
-        """Judge whether any of these is another answer than the one remembered."""
+        """Whether any answer is not the remembered one."""
         return any(self._kept[reference] != answer for reference, answer in answers.items())
 
     def renew(self, answers: Mapping[str, str | None]) -> None:
-        """Take in what was read again; from now on these were read last."""
+        """Replace what is remembered; these Organizations were now read last."""
         if self.differs(answers):
-            self._names.clear()
+            self._payers.clear()
         for reference, answer in answers.items():
             del self._kept[reference]
             self._kept[reference] = answer
             self.unsaved.pop(reference, None)
 
     def forget_unkept(self) -> None:
-        """Forget the answers that are not in the ledger."""
+        """Forget the names that the ledger does not keep."""
         self._unkept.clear()
-        self._names.clear()
+        self._payers.clear()

@@ -13,8 +13,7 @@ from typing import TypeVar
 
 from ..task.lifecycle import FUTURE_TOLERANCE
 from ..task.model import UNCLASSIFIED, UNKNOWN_PAYER, Anomaly, Instant, Pair, Party, Status, Task
-from ..task.parties import PEOPLE
-from ..task.payers import clean
+from ..task.payers import PEOPLE, clean
 from .findings import Finding, Mark, note, ok, problem
 
 MOST_SHOWN = 30

@@ -17,11 +17,11 @@ from urllib.parse import quote, urlencode
 from ..config import FhirSettings
 from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, WrongResource
 from ..metrics.vocabulary import Operation
+from ..task.bundle import decode_count, decode_organization, decode_page
 from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
-from ..task.decode import decode_count, decode_organization, decode_page
-from ..task.entries import Classify
 from ..task.model import Coding, Page
+from ..task.reasons import Classify
 from ..task.search import Bound, Search
 from . import links
 from .http import Http, Reply, Session

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import LedgerFailed
 from ..metrics.vocabulary import LedgerFigures
 from ..task.model import Anomaly, Instant, Snapshot
-from ..task.pairs import PairRule
+from ..task.payers import PairRule
 from ..task.rows import Row
 from ..task.search import Slice
 from .comparison import ComparisonTables

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from ..errors import LedgerDamaged, LedgerError, LedgerFailed
-from ..task.pairs import PairRule
+from ..task.payers import PairRule
 from . import schema
 from .ledger import Ledger
 from .state import StateKey, read_states, write_state

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from ..task.model import NO_PAIR, OTHER_PAIR, Pair
-from ..task.pairs import PairRule
+from ..task.payers import PairRule
 
 MOST_CAPPED = 10_000
 """Pairs past the cap that are distinguished: a server that makes up payers must not fill the memory."""

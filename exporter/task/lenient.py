@@ -1,7 +1,7 @@
-"""What can be saved of an entry that cannot be read as a Task: its place among the matches, its id, version and stamp.
+"""What can be read of an entry that does not decode as a Task: whether it counts, its id, version, date and status.
 
-Every part is read alone, so that a fault in one costs no other. Nothing else of the entry may leave this file.
-When in doubt an entry is a match, and ours: a Task lost in silence is worse than an anomaly too many.
+Every part is decoded by itself, so that a fault in one does not cost the others. Nothing else leaves this file.
+In doubt, an entry is a match and belongs to us: a lost Task is worse than one anomaly too many.
 
 See docs/fhir-quirks.md#q26.
 """
@@ -10,60 +10,54 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from ..errors import WrongResource
+from . import fhir_json
 from .dates import parse_instant
+from .fhir_json import ABSENT, decode_or_none
 from .model import DIGEST, Anomaly, Coding, Instant, Status, Task
-from .wire import NOTHING, Token, Wire, decode_or_none
-
-ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
-"""FHIR's `id`, but no path of dots: ids and versions go into addresses and into the ledger."""
 
 
-class _Entry(Wire):
-    resource: Raw = NOTHING
-    search: Raw = NOTHING
+class _Object(fhir_json.Element):
+    """An entry, or any object in it, with all elements that are read here. Bad UTF-8 elsewhere does no harm."""
+
+    resource: Raw = ABSENT
+    search: Raw = ABSENT
+    mode: Raw = ABSENT
+    resource_type: Raw = ABSENT
+    id: Raw = ABSENT
+    meta: Raw = ABSENT
+    status: Raw = ABSENT
+    issue: Raw = ABSENT
+    version_id: Raw = ABSENT
+    last_updated: Raw = ABSENT
+    tag: Raw = ABSENT
 
 
-class _Search(Wire):
-    mode: Raw = NOTHING
-
-
-class _Resource(Wire):
-    resource_type: Raw = NOTHING
-    id: Raw = NOTHING
-    meta: Raw = NOTHING
-    status: Raw = NOTHING
-    issue: Raw = NOTHING
-
-
-class _Meta(Wire):
-    version_id: Raw = NOTHING
-    last_updated: Raw = NOTHING
-    tag: Raw = NOTHING
-
-
-class _Issue(Struct):
-    severity: str | None = None
-
-
-_ENTRY = Decoder(_Entry)
-_SEARCH = Decoder(_Search)
-_RESOURCE = Decoder(_Resource)
-_META = Decoder(_Meta)
-_ISSUES: Decoder[list[_Issue]] = Decoder(list[_Issue])
-_TAGS: Decoder[list[Token]] = Decoder(list[Token])
+_OBJECT = Decoder(_Object)
 _TEXT = Decoder(str)
+_CODINGS = Decoder(list[fhir_json.Coding])
+_ISSUES = Decoder(list[fhir_json.Issue])
 
-STATUSES = {status.value: status for status in Status if status is not Status.UNKNOWN}
-"""The twelve by their codes."""
+_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
+_STATUSES = {status.value: status for status in Status}
+
+
+def valid_id(text: str | None) -> str | None:
+    """Check for FHIR's `id`. Dots alone are refused: ids and versions go into URLs and into the ledger."""
+    return text if text and _ID.fullmatch(text) else None
+
+
+def read_status(code: str | None) -> Status:
+    """Map a code; any that FHIR R4 does not have is `unknown`."""
+    return _STATUSES.get(code or "", Status.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class PartialTask:
-    """What could be read of a Task; None where it could not."""
+    """What could be read of a Task. One whose tags cannot be read counts as tagged."""
 
     id: str | None = None
     version: str | None = None
@@ -72,65 +66,72 @@ class PartialTask:
     tagged: bool = True
 
 
-def unparsable(raw: Raw, remains: PartialTask, clock: Instant | None) -> Task:
-    """Make the row of a Task that is counted, but not understood.
+def unparsable(raw: Raw, partial: PartialTask, server_time: Instant | None) -> Task:
+    """Make a Task that is counted, but not understood.
 
-    The same resource always gives the same id and version, so that it is counted once, whatever score the search gave
-    it. `?` begins no FHIR id.
+    A digest of the resource replaces a missing id or version, so that the same resource is counted once, whatever
+    score the search gave it.
     """
-    entry = decode_or_none(raw, _ENTRY)
-    digest = sha256(entry.resource if entry and entry.resource else raw).hexdigest()[:32]
+    digest = sha256(_object(raw).resource or raw).hexdigest()[:32]
     return Task(
-        id=remains.id or DIGEST + digest,
-        version=remains.version or digest,
-        updated=remains.updated if remains.updated is not None else clock or 0,
-        status=remains.status,
-        tagged=remains.tagged,
+        id=partial.id or DIGEST + digest,
+        version=partial.version or digest,
+        updated=partial.updated if partial.updated is not None else server_time or 0,
+        status=partial.status,
+        tagged=partial.tagged,
         anomalies=frozenset({Anomaly.UNPARSABLE}),
     )
 
 
-def decode_leniently(raw: Raw, tag: Coding | None, clock: Instant | None) -> Task | None:
-    """Judge an entry that is no readable Task: None where it is no answer to the search (an include, an outcome).
+def decode_leniently(raw: Raw, tag: Coding | None, server_time: Instant | None) -> Task | None:
+    """Read an entry part by part; None if it is not a match of the search (an include, an outcome).
 
-    Raises WrongResource where the server says, inside a Bundle, that its search failed.
+    Raises WrongResource if an OperationOutcome in the Bundle says that the search failed.
     """
-    entry = decode_or_none(raw, _ENTRY)
+    entry = decode_or_none(raw, _OBJECT)
     if entry is None:
-        return unparsable(raw, PartialTask(), clock)
-    resource = decode_or_none(entry.resource, _RESOURCE)
-    kind = decode_or_none(resource.resource_type, _TEXT) if resource else None
-    if not _matches(entry, kind):
-        if resource is not None and kind == "OperationOutcome":
-            _refuse_failure(resource)
+        return unparsable(raw, PartialTask(), server_time)
+    resource = _object(entry.resource)
+    resource_type = _text(resource.resource_type)
+    if not _is_match(entry, resource_type):
+        if resource_type == "OperationOutcome":
+            _raise_if_failed(resource)
         return None
-    return unparsable(raw, _remains(resource, tag) if resource and kind in (None, "Task") else PartialTask(), clock)
+    partial = _read_partial(resource, tag) if resource_type in (None, "Task") else PartialTask()
+    return unparsable(raw, partial, server_time)
 
 
-def _matches(entry: _Entry, kind: str | None) -> bool:
-    """Follow `search.mode`, and the resource type where there is none."""
-    search = decode_or_none(entry.search, _SEARCH)
-    mode = decode_or_none(search.mode, _TEXT) if search else None
+def _is_match(entry: _Object, resource_type: str | None) -> bool:
+    """Follow `search.mode`, or the type of the resource if there is no mode."""
+    mode = _text(_object(entry.search).mode)
     if mode is not None:
         return mode == "match"
-    return kind == "Task" or (kind is None and bytes(entry.resource) not in (b"", b"null"))
+    has_resource = bytes(entry.resource) not in (b"", b"null")
+    return resource_type == "Task" or (resource_type is None and has_resource)
 
 
-def _refuse_failure(outcome: _Resource) -> None:
-    """Take no answer for whole when its server calls it an error. The text may name a patient: it stays unread."""
-    if any(issue.severity in ("fatal", "error") for issue in decode_or_none(outcome.issue, _ISSUES) or ()):
+def _raise_if_failed(outcome: _Object) -> None:
+    issues = decode_or_none(outcome.issue, _ISSUES) or ()
+    if any(issue.severity in ("fatal", "error") for issue in issues):
         raise WrongResource("The search was answered with a Bundle that holds an OperationOutcome of severity error.")
 
 
-def _remains(resource: _Resource, tag: Coding | None) -> PartialTask:
-    name = decode_or_none(resource.id, _TEXT)
-    meta = decode_or_none(resource.meta, _META) or _Meta()
-    version, stamp = decode_or_none(meta.version_id, _TEXT), decode_or_none(meta.last_updated, _TEXT)
-    tags, status = decode_or_none(meta.tag, _TAGS), decode_or_none(resource.status, _TEXT)
+def _read_partial(resource: _Object, tag: Coding | None) -> PartialTask:
+    meta = _object(resource.meta)
+    tags = decode_or_none(meta.tag, _CODINGS)
     return PartialTask(
-        id=name if name and ID.fullmatch(name) else None,
-        version=version if version and ID.fullmatch(version) else None,
-        updated=parse_instant(stamp) if stamp else None,
-        status=STATUSES.get(status or "", Status.UNKNOWN),  # counts are compared by it
-        tagged=tag is None or tags is None or any((one.system or "", one.code) == tag for one in tags),
+        id=valid_id(_text(resource.id)),
+        version=valid_id(_text(meta.version_id)),
+        updated=parse_instant(_text(meta.last_updated)),
+        status=read_status(_text(resource.status)),  # comparisons count Tasks by status
+        tagged=tag is None or tags is None or any(coding.token == tag for coding in tags),
     )
+
+
+def _object(raw: Raw) -> _Object:
+    """Read an object; an empty one if it is absent or something else."""
+    return decode_or_none(raw, _OBJECT) or _Object()
+
+
+def _text(raw: Raw) -> str | None:
+    return decode_or_none(raw, _TEXT)

@@ -1,98 +1,203 @@
-"""What a payer is called in a label.
+"""Who the payers of a Task are: from FHIR References to label values, and which pairs of them get series.
 
-Nothing here reads anything: where an Organization's name decides, `name` says which one to read. Addresses on other
-hosts are never asked for, and persons are never named.
+A *Party* is what a Task holds about one side: a Reference and all that may name it. A *payer* is the label value that
+the Party gets. A *pair* is the source payer and the requesting payer.
 
-See docs/fhir-quirks.md#owner-resolution.
+Rule 1: nothing here asks a server. Where an Organization's name decides, `name_payer` returns which one to read.
+Rule 2: persons are never named. Of a Practitioner, a Patient and the like only the type is kept, and shown.
+
+See docs/fhir-quirks.md#owner-resolution, docs/design.md#bounded-labels.
 """
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .model import UNKNOWN_PAYER, Party
-from .parties import PEOPLE
+from msgspec import Raw
+from msgspec.json import Decoder
 
-_LONGEST = 80
-"""Characters of a label: what the documentation tells operators to allow for (label_value_length_limit)."""
-_LOOKED_AT = 1024
-"""Characters of a name that are looked at before it is cut: some of them may be invisible."""
+from . import fhir_json
+from .fhir_json import cached, decode_or_none
+from .model import OTHER_PAIR, UNKNOWN_PAYER, Pair, Party
+
+PEOPLE = frozenset(
+    {
+        *("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person"),
+        *("CareTeam", "Group", "Device"),
+    }
+)
+"""Types whose texts may name a person: a care team, a group or a device is often called after its patient."""
+
+_KINDS = (*sorted(PEOPLE), "Organization", "HealthcareService")
+"""Types that are recognized, the first one that fits: a person's come first."""
 
 _ORGANIZATION = re.compile(r"Organization/(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
 
+_MAX_TEXT = 512
+"""Characters kept of a text in a Party. A label takes 80; a URL rarely has 200."""
+_MAX_LABEL = 80
+"""Characters of a label: what the documentation says to allow for (label_value_length_limit)."""
+_MAX_CLEANED = 1024
+"""Characters of a name that are cleaned before it is cut: some of them may be invisible."""
 
-class Unread(NamedTuple):
-    """An answer that needs one read first: of this reference, relative to the base."""
+_REFERENCE = Decoder(fhir_json.Reference | None)
+_CONTAINED = Decoder(list[fhir_json.ContainedResource])
+_TEXT = Decoder(str)
+
+
+# From a Reference to a Party
+
+
+def read_party(reference: Raw, contained: Raw) -> Party | None:
+    """Read `owner` or `requester`; None if nothing usable is there. Raises DECODE_ERRORS on wrong types."""
+    party = _read_reference(reference)
+    if party is None or party.reference is None or not party.reference.startswith("#"):
+        return party
+    return _resolve_contained(party, contained)
+
+
+@cached
+def _read_reference(data: bytes) -> Party | None:
+    source = _REFERENCE.decode(data) if data else None
+    if source is None:
+        return None
+    reference = _strip(source.reference)
+    reference = reference.partition("/_history/")[0] if reference else None
+    kind = _kind(reference, _strip(source.type))
+    if kind in PEOPLE:
+        return Party(kind=kind)
+    identifier, display = _identifier_token(source.identifier), _strip(source.display)
+    return Party(reference, kind, identifier, display) if reference or identifier or display else None
+
+
+def _resolve_contained(party: Party, contained: Raw) -> Party:
+    """Find a `#id` among the contained resources, if the server sent them (`_elements` leaves them out)."""
+    wanted_id = (party.reference or "").removeprefix("#")
+    resource = next((each for each in decode_or_none(contained, _CONTAINED) or () if each.id == wanted_id), None)
+    if resource is None:
+        return party
+    if resource.resource_type in PEOPLE:
+        return Party(kind=resource.resource_type)
+    if resource.resource_type != "Organization":
+        return party
+    return party._replace(kind="Organization", contained=_strip(decode_or_none(resource.name, _TEXT)))
+
+
+def _kind(reference: str | None, stated_type: str | None) -> str | None:
+    """Find a known type at the end of the reference or in `Reference.type`, which may be a URL."""
+    path = (reference or "").partition("?")[0].rstrip("/").split("/")
+    words = {*path[-2:], (stated_type or "").rpartition("/")[2]}
+    return next((kind for kind in _KINDS if kind in words), None)
+
+
+def _identifier_token(identifier: fhir_json.Identifier | None) -> str | None:
+    value = _strip(identifier.value) if identifier else None
+    return f"{_strip(identifier.system) or ''}|{value}" if identifier and value else None
+
+
+def _strip(text: str | None) -> str | None:
+    return text[:_MAX_TEXT].strip() or None if text else None
+
+
+# From a Party to a payer
+
+
+@dataclass(frozen=True, slots=True)
+class PayerDirectory:
+    """The names that are known.
+
+    `configured` maps references and identifiers (`system|value`, or the value alone) to the operator's names.
+    `base_url` is the server's, with or without a slash at its end. `organizations` maps relative references to the
+    names that were read, None if there is none or we may not read it.
+    """
+
+    configured: Mapping[str, str] = field(default_factory=dict)
+    base_url: str = ""
+    organizations: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class NeedsOrganization(NamedTuple):
+    """The payer depends on an Organization that was not read yet; the reference is relative to the base URL."""
 
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
-    """What is known of payers.
-
-    `configured` maps references and identifiers (`system|value`, or the value alone) to the operator's names.
-    `base` is the server's own, without or with a slash at its end. `read` maps relative references to the names that
-    were read, None where there is none or we may not read it.
-    """
-
-    configured: Mapping[str, str] = field(default_factory=dict)
-    base: str = ""
-    read: Mapping[str, str | None] = field(default_factory=dict)
-
-
-def name(party: Party | None, book: Book) -> str | Unread:
-    """Give the label of a payer, or what to read first; then call again with what was read."""
+def name_payer(party: Party | None, directory: PayerDirectory) -> str | NeedsOrganization:
+    """Give the payer, or what to read before this is called again."""
     if party is None:
         return UNKNOWN_PAYER
     if party.kind in PEOPLE:
         return party.kind or UNKNOWN_PAYER
-    own = _own(party.reference, book.base)
-    mapped = _mapped(party.reference, own, book)
-    if mapped is None and own is not None and own not in book.read:
-        return Unread(own)
-    candidates = (
-        mapped,
-        book.read.get(own) if own else None,
+    relative = _relative_reference(party.reference, directory.base_url)
+    configured = _configured_name(party.reference, relative, directory)
+    if configured is None and relative is not None and relative not in directory.organizations:
+        return NeedsOrganization(relative)
+    names = (
+        configured,
+        directory.organizations.get(relative) if relative else None,
         party.contained,
-        *_identified(party.identifier, book.configured),
+        *_identifier_names(party.identifier, directory.configured),
         party.display,
     )
-    return next((label for text in candidates if text and (label := _visible(text))), UNKNOWN_PAYER)
+    return next((payer for name in names if name and (payer := _visible(name))), UNKNOWN_PAYER)
 
 
 def clean(text: str) -> str:
-    """Make a label value: printable NFC on one line, at most 80 characters; `unknown` where nothing is left."""
+    """Make a label value: printable NFC on one line, at most 80 characters; `unknown` if nothing is left."""
     return _visible(text) or UNKNOWN_PAYER
 
 
 def _visible(text: str) -> str:
-    """Drop controls, bidi marks, surrogates and the like: str.isprintable is the standard library's word for them."""
-    spaced = (" " if letter.isspace() else letter for letter in text[:_LOOKED_AT])
-    seen = "".join(letter for letter in spaced if letter.isprintable())
-    return " ".join(unicodedata.normalize("NFC", seen).split())[:_LONGEST].rstrip()
+    """Keep what `str.isprintable` allows: no controls, bidirectional marks or surrogates."""
+    spaced = (" " if character.isspace() else character for character in text[:_MAX_CLEANED])
+    printable = "".join(character for character in spaced if character.isprintable())
+    return " ".join(unicodedata.normalize("NFC", printable).split())[:_MAX_LABEL].rstrip()
 
 
-def _own(reference: str | None, base: str) -> str | None:
-    """Give the relative form of an Organization on our own server; None for all else."""
+def _relative_reference(reference: str | None, base_url: str) -> str | None:
+    """Give the relative form of an Organization on our server; None for anything else."""
     if reference is None:
         return None
-    root = base.rstrip("/") + "/"
-    relative = reference.removeprefix(root) if base else reference
+    relative = reference.removeprefix(base_url.rstrip("/") + "/") if base_url else reference
     return relative if _ORGANIZATION.fullmatch(relative) else None
 
 
-def _mapped(reference: str | None, own: str | None, book: Book) -> str | None:
-    """Look a reference up as it came, and on our own server in its other form too."""
-    forms = (reference, own, f"{book.base.rstrip('/')}/{own}" if own else None)
-    return next((book.configured[form] for form in forms if form and form in book.configured), None)
+def _configured_name(reference: str | None, relative: str | None, directory: PayerDirectory) -> str | None:
+    """Look a reference up as it came, and in its relative and absolute forms if it is on our server."""
+    absolute = f"{directory.base_url.rstrip('/')}/{relative}" if relative else None
+    forms = (reference, relative, absolute)
+    return next((directory.configured[form] for form in forms if form and form in directory.configured), None)
 
 
-def _identified(identifier: str | None, configured: Mapping[str, str]) -> tuple[str | None, ...]:
-    """Give what an identifier may be called, best first: by token, by value, else the value itself."""
-    if identifier is None:
-        return ()
-    value = identifier.partition("|")[2]
-    return configured.get(identifier), configured.get(value), value
+def _identifier_names(identifier: str | None, configured: Mapping[str, str]) -> Iterator[str | None]:
+    """Give what an identifier may be called, best first: by token, by value, the value itself."""
+    if identifier is not None:
+        value = identifier.partition("|")[2]
+        yield from (configured.get(identifier), configured.get(value), value)
+
+
+# Which pairs get series
+
+
+@dataclass(frozen=True, slots=True)
+class PairRule:
+    """Labels are bounded, whatever the server sends: at most `limit` pairs get series of their own, the first ones.
+
+    Payers that the operator has named (`configured`) get in even then.
+    """
+
+    limit: int = 100
+    configured: frozenset[str] = frozenset()
+
+    def admits(self, pair: Pair, taken: int, with_slots: Collection[str]) -> bool:
+        """Decide about a pair without a slot: `taken` slots, not counting `other`, are used by the payers `with_slots`.
+
+        Past the limit, a configured payer has one slot, on either side, with the payer it first meets; two configured
+        payers have one together. So the operator's table bounds what the limit does not.
+        """
+        if taken < self.limit or pair == OTHER_PAIR:
+            return True
+        known = [payer for payer in pair if payer in self.configured]
+        return len(known) == len(pair) or any(payer not in with_slots for payer in known)

@@ -1,8 +1,8 @@
-"""Why a Task failed, as one bounded word; the text itself goes no further.
+"""Why a Task failed, as one word of a closed set; the text itself goes no further.
 
-No published example of a note of Smile CDR's exists, so the defaults are cautious: a stage counts only where the same
-clause speaks of a failure ("member match failed"), since notes may tell every step that went well. Order decides where
-two fit: what was wrong comes before where it was. No pattern repeats anything without bound: no text takes long.
+Smile CDR publishes no example of a note, so the defaults are cautious. Notes may list the steps that went well, so the
+name of a step counts only if the same clause speaks of a failure ("member match failed"). If two rows fit, the first
+one wins: what went wrong comes before where it went wrong. No pattern repeats without a bound, so no text takes long.
 
 See docs/fhir-quirks.md#failure-reasons.
 """
@@ -14,10 +14,13 @@ from typing import NamedTuple
 from .model import UNCLASSIFIED
 
 Rule = tuple[str, re.Pattern[str]]
+"""A reason, and the operator's pattern for it."""
+Classify = Callable[[Iterable[str]], str]
+"""From the texts of a failed Task to its reason."""
 
 
 class Default(NamedTuple):
-    """`outright` decides by itself, `stage` only beside a word of failure. Both see a clause in lower case."""
+    """`outright` decides by itself, `stage` only next to a word of failure. Both see a clause in lower case."""
 
     reason: str
     outright: re.Pattern[str] | None
@@ -32,7 +35,7 @@ _FAILED = re.compile(
 
 
 def _default(reason: str, outright: str = "", stage: str = "") -> Default:
-    """Compile one row. Patterns are spread over lines (VERBOSE): a blank that counts is escaped."""
+    """Compile one row. Patterns are VERBOSE: a blank that is part of the text is escaped."""
     return Default(reason, *(re.compile(part, re.VERBOSE) if part else None for part in (outright, stage)))
 
 
@@ -81,16 +84,16 @@ DEFAULTS = (
 )
 
 
-def classifier(rules: Sequence[Rule]) -> Callable[[Iterable[str]], str]:
-    """Make the function that gives a failure's reason from its texts: the operator's `rules` first, then the defaults.
+def classifier(rules: Sequence[Rule]) -> Classify:
+    """Make the function that classifies failures: by the operator's `rules`, then by the defaults.
 
-    Rules are tried in order, each on all texts. The time that the operator's own patterns take is theirs to answer for.
+    Rules are tried in order, each on all texts. The operator's patterns may take any time: nothing here limits them.
     """
 
     def classify(texts: Iterable[str]) -> str:
-        seen = tuple(texts)
-        own = next((reason for reason, pattern in rules if any(map(pattern.search, seen))), None)
-        return own or _classify(seen)
+        all_texts = tuple(texts)
+        configured = next((reason for reason, pattern in rules if any(map(pattern.search, all_texts))), None)
+        return configured or _classify(all_texts)
 
     return classify
 

@@ -7,7 +7,7 @@ from exporter.config import ReconcileSettings
 from exporter.demo.server import Request, Response
 from exporter.metrics.vocabulary import Answer
 from exporter.task.model import OTHER_PAIR, Coding, Event, Pair, Selection
-from exporter.task.pairs import PairRule
+from exporter.task.payers import PairRule
 
 from ..support import fake
 from ..support.builders import completed, organization, task

@@ -17,7 +17,7 @@ from exporter.config import FhirSettings, Settings, gather
 from exporter.fhir.client import FhirServer, SearchOptions
 from exporter.fhir.http import Http
 from exporter.ledger import Binding, open_ledger
-from exporter.task.pairs import PairRule
+from exporter.task.payers import PairRule
 from exporter.task.reasons import classifier
 
 from ..support import quirks

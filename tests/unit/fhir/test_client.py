@@ -378,10 +378,10 @@ STATEMENT = {
 }
 
 
-def test_a_server_says_what_it_is_and_how_tasks_are_searched() -> None:
+def test_a_server_says_what_it_is() -> None:
     script = says(STATEMENT)
     capability = ask(script, lambda window: window.capability())
-    assert capability == Capability("Smile[31m CDR 2026.11", "4.0.1", frozenset({"_lastUpdated", "_tag", ""}))
+    assert capability == Capability("Smile[31m CDR 2026.11", "4.0.1")
     assert script.asked[0].path == "/fhir/metadata"
 
 
@@ -391,7 +391,7 @@ def test_a_server_says_what_it_is_and_how_tasks_are_searched() -> None:
         (b"<html>", NotFhir),
         (b"", NotFhir),
         (b"[" * 100_000, NotFhir),
-        (b'{"resourceType":"CapabilityStatement","rest":{}}', NotFhir),
+        (b'{"resourceType":"CapabilityStatement","software":[]}', NotFhir),
         ({"resourceType": "Patient"}, WrongResource),
         ({}, WrongResource),
     ],
@@ -403,7 +403,7 @@ def test_what_is_no_capability_statement_is_refused(content: Any, error: type[Ex
 
 def test_an_empty_capability_statement_says_nothing() -> None:
     script = says({"resourceType": "CapabilityStatement"})
-    assert ask(script, lambda window: window.capability()) == Capability("", "", frozenset())
+    assert ask(script, lambda window: window.capability()) == Capability("", "")
 
 
 def test_the_simulated_server_is_walked_to_its_end() -> None:

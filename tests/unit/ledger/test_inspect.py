@@ -10,7 +10,7 @@ from exporter.errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerIn
 from exporter.ledger import Binding, open_ledger
 from exporter.ledger.inspect import LedgerStatus, inspect_ledger
 from exporter.ledger.state import StateKey
-from exporter.task.pairs import PairRule
+from exporter.task.payers import PairRule
 from tests.support.fake import BASE, START
 from tests.support.rig import SELECTION
 

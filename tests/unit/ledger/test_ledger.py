@@ -21,7 +21,7 @@ from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey, WalkState
 from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Changes, Observation, compare, vanish
 from exporter.task.model import Coding, Event, Instant, Pair, Selection, Snapshot, Status, Task
-from exporter.task.pairs import PairRule
+from exporter.task.payers import PairRule
 from exporter.task.search import Bound, Slice
 from tests.support.builders import completed, task
 from tests.support.fake import START
@@ -139,7 +139,7 @@ SECOND = """
     from exporter.ledger import Binding, open_ledger
     from exporter.errors import LedgerError
     from exporter.task.model import Coding, Selection
-    from exporter.task.pairs import PairRule
+    from exporter.task.payers import PairRule
 
     try:
         open_ledger(sys.argv[1], Binding("http://fhir.example/fhir", Selection(Coding("urn:tags", "ours"))), PairRule())

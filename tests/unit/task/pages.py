@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.task.decode import decode_page
+from exporter.task.bundle import decode_page
 from exporter.task.model import UNCLASSIFIED, Coding, Page, Selection, Task
 from tests.support.builders import CODE, TAG, Resource, meta
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import NotFhir, ServerError, WrongResource
-from exporter.task.decode import decode_count, decode_organization, decode_page
+from exporter.task.bundle import decode_count, decode_organization, decode_page
 from exporter.task.model import UNCLASSIFIED, Anomaly, Coding, Page, Party, Selection, Status, Task
 from tests.support import builders as make
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.task.model import Party
-from exporter.task.parties import PEOPLE
-from exporter.task.payers import Book, Unread, clean, name
+from exporter.task.payers import PEOPLE, NeedsOrganization, PayerDirectory, clean, name_payer
 
 BASE = "https://cdr.example/fhir"
 OWN = "Organization/7"
@@ -17,47 +16,47 @@ ELSEWHERE = "https://other.example/fhir/Organization/7"
 
 
 @pytest.mark.parametrize(
-    ("party", "book", "label"),
+    ("party", "directory", "label"),
     [
-        (FULL, Book({OWN: "Mapped", "npi|123": "By token"}, BASE, {OWN: "Read"}), "Mapped"),
-        (FULL, Book({f"{BASE}/{OWN}": "Mapped"}, BASE), "Mapped"),
-        (FULL._replace(reference=f"{BASE}/{OWN}"), Book({OWN: "Mapped"}, BASE), "Mapped"),
-        (FULL, Book({"npi|123": "By token"}, BASE, {OWN: "Read"}), "Read"),
-        (FULL._replace(reference=f"{BASE}/{OWN}"), Book({}, BASE + "/", {OWN: "Read"}), "Read"),
-        (FULL, Book({"npi|123": "By token"}, BASE, {OWN: None}), "Contained"),
+        (FULL, PayerDirectory({OWN: "Mapped", "npi|123": "By token"}, BASE, {OWN: "Read"}), "Mapped"),
+        (FULL, PayerDirectory({f"{BASE}/{OWN}": "Mapped"}, BASE), "Mapped"),
+        (FULL._replace(reference=f"{BASE}/{OWN}"), PayerDirectory({OWN: "Mapped"}, BASE), "Mapped"),
+        (FULL, PayerDirectory({"npi|123": "By token"}, BASE, {OWN: "Read"}), "Read"),
+        (FULL._replace(reference=f"{BASE}/{OWN}"), PayerDirectory({}, BASE + "/", {OWN: "Read"}), "Read"),
+        (FULL, PayerDirectory({"npi|123": "By token"}, BASE, {OWN: None}), "Contained"),
         (
             FULL._replace(contained=None),
-            Book({"npi|123": "By token", "123": "By value"}, BASE, {OWN: None}),
+            PayerDirectory({"npi|123": "By token", "123": "By value"}, BASE, {OWN: None}),
             "By token",
         ),
-        (FULL._replace(contained=None), Book({"123": "By value"}, BASE, {OWN: None}), "By value"),
-        (FULL._replace(contained=None), Book({}, BASE, {OWN: None}), "123"),
-        (FULL._replace(contained=None), Book({}, BASE, {OWN: "\u200b\u202e"}), "123"),
-        (Party(identifier="|123"), Book({"|123": "Without system"}, BASE), "Without system"),
-        (Party(identifier="urn:x|a|b"), Book({}, BASE), "a|b"),
-        (Party(display="Displayed"), Book({"Displayed": "no key"}, BASE), "Displayed"),
-        (Party(OWN, display="Displayed"), Book({}, BASE, {OWN: None}), "Displayed"),
-        (Party(OWN), Book({}, BASE, {OWN: None}), "unknown"),
-        (Party("#payer", contained="Contained"), Book({}, BASE), "Contained"),
-        (Party("#payer"), Book({}, BASE), "unknown"),
-        (Party(ELSEWHERE), Book({ELSEWHERE: "Mapped"}, BASE), "Mapped"),
-        (Party(ELSEWHERE, display="Displayed"), Book({}, BASE, {OWN: "Read"}), "Displayed"),
-        (Party(display="other"), Book({}, BASE), "other"),
-        (None, Book({"": "x"}, BASE), "unknown"),
+        (FULL._replace(contained=None), PayerDirectory({"123": "By value"}, BASE, {OWN: None}), "By value"),
+        (FULL._replace(contained=None), PayerDirectory({}, BASE, {OWN: None}), "123"),
+        (FULL._replace(contained=None), PayerDirectory({}, BASE, {OWN: "\u200b\u202e"}), "123"),
+        (Party(identifier="|123"), PayerDirectory({"|123": "Without system"}, BASE), "Without system"),
+        (Party(identifier="urn:x|a|b"), PayerDirectory({}, BASE), "a|b"),
+        (Party(display="Displayed"), PayerDirectory({"Displayed": "no key"}, BASE), "Displayed"),
+        (Party(OWN, display="Displayed"), PayerDirectory({}, BASE, {OWN: None}), "Displayed"),
+        (Party(OWN), PayerDirectory({}, BASE, {OWN: None}), "unknown"),
+        (Party("#payer", contained="Contained"), PayerDirectory({}, BASE), "Contained"),
+        (Party("#payer"), PayerDirectory({}, BASE), "unknown"),
+        (Party(ELSEWHERE), PayerDirectory({ELSEWHERE: "Mapped"}, BASE), "Mapped"),
+        (Party(ELSEWHERE, display="Displayed"), PayerDirectory({}, BASE, {OWN: "Read"}), "Displayed"),
+        (Party(display="other"), PayerDirectory({}, BASE), "other"),
+        (None, PayerDirectory({"": "x"}, BASE), "unknown"),
     ],
 )
-def test_the_first_step_that_tells_decides(party: Party | None, book: Book, label: str) -> None:
-    assert name(party, book) == label
+def test_the_first_step_that_tells_decides(party: Party | None, directory: PayerDirectory, label: str) -> None:
+    assert name_payer(party, directory) == label
 
 
 @pytest.mark.parametrize("reference", [OWN, f"{BASE}/{OWN}"])
 @pytest.mark.parametrize("base", [BASE, BASE + "/"])
 def test_our_own_organization_is_asked_for_once(reference: str, base: str) -> None:
     read: dict[str, str | None] = {}
-    book = Book({}, base, read)
-    assert name(Party(reference, display="Displayed"), book) == Unread(OWN)
+    directory = PayerDirectory({}, base, read)
+    assert name_payer(Party(reference, display="Displayed"), directory) == NeedsOrganization(OWN)
     read[OWN] = "Read"
-    assert name(Party(reference, display="Displayed"), book) == "Read"
+    assert name_payer(Party(reference, display="Displayed"), directory) == "Read"
 
 
 @pytest.mark.parametrize(
@@ -76,13 +75,13 @@ def test_our_own_organization_is_asked_for_once(reference: str, base: str) -> No
     ],
 )
 def test_nothing_else_is_ever_read(reference: str) -> None:
-    assert name(Party(reference), Book({}, BASE)) == "unknown"
+    assert name_payer(Party(reference), PayerDirectory({}, BASE)) == "unknown"
 
 
 @pytest.mark.parametrize("kind", sorted(PEOPLE))
 def test_a_person_is_a_type_word_whatever_else_is_known(kind: str) -> None:
     party = Party(f"{kind}/7", kind, "npi|123", "Dr Adam Careful", "Careful")
-    assert name(party, Book({f"{kind}/7": "Mapped", "npi|123": "Mapped"}, BASE)) == kind
+    assert name_payer(party, PayerDirectory({f"{kind}/7": "Mapped", "npi|123": "Mapped"}, BASE)) == kind
 
 
 @pytest.mark.parametrize(
@@ -127,4 +126,4 @@ def test_every_way_to_a_name_is_cleaned(text: str, way: str) -> None:
         "identifier": Party(identifier="s|" + text),
         "display": Party(display=text),
     }[way]
-    assert name(party, Book({"#x": text}, BASE, {OWN: text})) == clean(text)
+    assert name_payer(party, PayerDirectory({"#x": text}, BASE, {OWN: text})) == clean(text)
