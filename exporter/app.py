@@ -17,8 +17,7 @@ from pathlib import Path
 from prometheus_client import ProcessCollector
 
 from .clock import SystemClock
-from .config import DemoSettings, Settings
-from .config.settings import FhirSettings
+from .config import DemoSettings, FhirSettings, Settings
 from .demo.loopback import host
 from .desk import Desk, Rules
 from .errors import ErrorReason
