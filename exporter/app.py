@@ -17,8 +17,7 @@ from pathlib import Path
 from prometheus_client import ProcessCollector
 
 from .clock import Clock, SystemClock
-from .config import DemoSettings, Settings
-from .config.settings import FhirSettings
+from .config import DemoSettings, FhirSettings, Settings
 from .context import Rules, WalkContext
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile

@@ -166,7 +166,7 @@ def _flags(given: Mapping[str, Given]) -> config.Flags:
 
 
 def _settings(given: Mapping[str, Given]) -> config.Settings:
-    settings = _settled(lambda: config.load(_flags(given), os.environ))
+    settings = _settled(lambda: config.load_settings(_flags(given), os.environ))
     _start_log(settings.log)
     return settings
 
@@ -221,7 +221,7 @@ def once(**given: Given) -> int:
 @_with(config.DEMO_OPTIONS)
 def demo(**given: Given) -> int:
     """Run a simulated network of payers, and the exporter on it."""
-    settings = _settled(lambda: config.gather_demo(_flags(given), os.environ))
+    settings = _settled(lambda: config.load_demo_settings(_flags(given), os.environ))
     _start_log(settings.log)
     from . import app as run
 

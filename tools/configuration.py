@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from exporter.config.gather import CONFIG_FILE
-from exporter.config.option import Option
-from exporter.config.settings import DEMO_OPTIONS, OPTIONS
+from exporter.config import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, Option
 
 from .markdown import table
 

@@ -1,14 +1,13 @@
-"""What an operator decides: from flags, variables and a file to one frozen Settings, or to all faults at once.
+"""What an operator decides: from flags, environment variables and a file to one frozen Settings, or to every problem.
 
-`settings` holds the table of options, `parsers` how a text becomes a value, `file` and `tables` the YAML file,
-`checks` what must hold between options, `gather` which source wins. Nothing outside this package sees YAML, flags or
-the environment.
+`options` has a row for each option, `values` a parser for each kind of value, `load` decides which source wins, and
+`yaml_file` and `tables` read the file. Nothing outside this package sees YAML, flags or the environment.
 """
 
-from .gather import CONFIG_FILE, Flags, gather, gather_demo, load, unknown_variables
-from .option import Option
-from .parsers import Address
-from .settings import (
+from .fields import Option
+from .load import Flags, load_demo_settings, load_settings, unknown_variables
+from .options import (
+    CONFIG_FILE,
     DEMO_OPTIONS,
     OPTIONS,
     DemoSettings,
@@ -24,7 +23,6 @@ __all__ = [
     "CONFIG_FILE",
     "DEMO_OPTIONS",
     "OPTIONS",
-    "Address",
     "DemoSettings",
     "FhirSettings",
     "Flags",
@@ -34,8 +32,7 @@ __all__ = [
     "ReconcileSettings",
     "Settings",
     "WebSettings",
-    "gather",
-    "gather_demo",
-    "load",
+    "load_demo_settings",
+    "load_settings",
     "unknown_variables",
 ]

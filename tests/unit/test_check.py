@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from exporter import cli
 from exporter.check import findings
 from exporter.check import run as check
-from exporter.config import FhirSettings, Settings, gather
+from exporter.config import FhirSettings, Settings
 from exporter.fhir.client import FhirServer, SearchOptions
 from exporter.fhir.http import Http
 from exporter.ledger import Binding, open_ledger
@@ -37,6 +37,7 @@ from ..support.builders import (
     reference,
     task,
 )
+from ..support.configuration import load_with_file
 from ..support.fake import BASE, START, HandClock, RecordingTransport, store, transport
 from ..support.quirks import Quirk
 
@@ -307,7 +308,7 @@ def test_the_printed_table_is_one_that_the_configuration_takes(capsys: pytest.Ca
     )
     told = run(capsys, *tasks)
     table = told.partition("\npayers:\n")[2].partition("\n\n")[0]
-    found = gather({"fhir.url": [BASE]}, {}, f"payers:\n{table}\n").payers
+    found = load_with_file({"fhir.url": [BASE]}, {}, f"payers:\n{table}\n").payers
     assert set(found) == {
         "Organization/42",
         "http://hl7.org/fhir/sid/us-npi|9941339108",

@@ -15,14 +15,15 @@ from exporter.config import (
     FhirSettings,
     Option,
     Settings,
-    gather,
-    gather_demo,
-    load,
+    load_demo_settings,
+    load_settings,
     unknown_variables,
 )
-from exporter.config.parsers import Refused, duration
+from exporter.config.values import InvalidValue, duration
 from exporter.errors import ConfigurationError
 from exporter.task.model import Coding, Selection
+
+from ..support.configuration import load_with_file
 
 URL = "https://cdr.example.org/fhir"
 PREFIX = "FHIR_TASK_EXPORTER_"
@@ -32,7 +33,7 @@ BEYOND_LATIN = "\N{ARABIC-INDIC DIGIT FIVE}s"
 
 def settings(yaml: str = "", **flags: str) -> Settings:
     """Gather with a URL and these flags."""
-    return gather({"fhir.url": [URL]} | {name: [text] for name, text in flags.items()}, {}, yaml)
+    return load_with_file({"fhir.url": [URL]} | {name: [text] for name, text in flags.items()}, {}, yaml)
 
 
 def faults(gathering: Callable[[], object]) -> tuple[str, ...]:
@@ -42,18 +43,18 @@ def faults(gathering: Callable[[], object]) -> tuple[str, ...]:
 
 
 def flag_faults(**flags: str) -> tuple[str, ...]:
-    return faults(lambda: gather({"fhir.url": [URL]} | {name: [text] for name, text in flags.items()}, {}))
+    return faults(lambda: load_with_file({"fhir.url": [URL]} | {name: [text] for name, text in flags.items()}, {}))
 
 
 def file_faults(yaml: str) -> tuple[str, ...]:
-    return faults(lambda: gather({"fhir.url": [URL]}, {}, yaml))
+    return faults(lambda: load_with_file({"fhir.url": [URL]}, {}, yaml))
 
 
 # What is right
 
 
 def test_only_the_url_is_required_and_the_defaults_are_those_of_the_contract() -> None:
-    found = gather({"fhir.url": [URL]}, {})
+    found = load_with_file({"fhir.url": [URL]}, {})
     assert found == Settings(fhir=FhirSettings(url=URL))
     assert found.fhir.selection == Selection(
         Coding("http://payer-to-payer-exchange/CodeSystem/p2p-internal-codes", "CDR_MANAGED"),
@@ -72,44 +73,44 @@ def test_only_the_url_is_required_and_the_defaults_are_those_of_the_contract() -
 def test_a_flag_wins_over_a_variable_over_the_file_over_the_default() -> None:
     name, variable, yaml = "fhir.page-size", PREFIX + "FHIR_PAGE_SIZE", "fhir: {page-size: 3}"
     url = {"fhir.url": [URL]}
-    assert gather(url | {name: ["1"]}, {variable: "2"}, yaml).fhir.page_size == 1
-    assert gather(url, {variable: "2"}, yaml).fhir.page_size == 2
-    assert gather(url, {}, yaml).fhir.page_size == 3
-    assert gather(url, {}).fhir.page_size == 200
+    assert load_with_file(url | {name: ["1"]}, {variable: "2"}, yaml).fhir.page_size == 1
+    assert load_with_file(url, {variable: "2"}, yaml).fhir.page_size == 2
+    assert load_with_file(url, {}, yaml).fhir.page_size == 3
+    assert load_with_file(url, {}).fhir.page_size == 200
 
 
 def test_what_a_better_source_overrides_is_not_even_looked_at() -> None:
-    assert gather({"fhir.url": [URL], "pairs.max": ["7"]}, {PREFIX + "PAIRS_MAX": "many"}).pairs_max == 7
+    assert load_with_file({"fhir.url": [URL], "pairs.max": ["7"]}, {PREFIX + "PAIRS_MAX": "many"}).pairs_max == 7
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    assert gather({"fhir.url": [URL]}, {PREFIX + "DEADLINE": " "}, "deadline: 2h").deadline == 7200
+    assert load_with_file({"fhir.url": [URL]}, {PREFIX + "DEADLINE": " "}, "deadline: 2h").deadline == 7200
 
 
 def test_empty_text_switches_tag_and_code_off_wherever_it_stands() -> None:
     assert settings(**{"fhir.tag": "", "fhir.code": ""}).fhir.selection == Selection()
     variables = {PREFIX + "FHIR_TAG": "", PREFIX + "FHIR_CODE": ""}
-    assert gather({"fhir.url": [URL]}, variables).fhir.selection == Selection()
+    assert load_with_file({"fhir.url": [URL]}, variables).fhir.selection == Selection()
     assert settings('fhir: {tag: "", code: ""}').fhir.selection == Selection()
 
 
 def test_search_parameters_are_repeated_joined_or_listed() -> None:
     wanted = (("owner", "Organization/1"), ("_source", "http://a b"))
     texts = [f"{name}={value}" for name, value in wanted]
-    assert gather({"fhir.url": [URL], "fhir.search": texts}, {}).fhir.search == wanted
-    assert gather({"fhir.url": [URL]}, {PREFIX + "FHIR_SEARCH": "&".join(texts)}).fhir.search == wanted
+    assert load_with_file({"fhir.url": [URL], "fhir.search": texts}, {}).fhir.search == wanted
+    assert load_with_file({"fhir.url": [URL]}, {PREFIX + "FHIR_SEARCH": "&".join(texts)}).fhir.search == wanted
     assert settings(f"fhir: {{search: ['{texts[0]}', '{texts[1]}']}}").fhir.search == wanted
     assert settings(f"fhir: {{search: '{texts[0]}'}}").fhir.search == wanted[:1]
 
 
 def test_a_switch_can_be_turned_off_again_by_a_better_source() -> None:
     variables = {PREFIX + "FHIR_REWRITE_LINKS": "yes"}
-    assert gather({"fhir.url": [URL]}, variables).fhir.rewrite_links
-    assert not gather({"fhir.url": [URL], "fhir.rewrite-links": ["false"]}, variables).fhir.rewrite_links
+    assert load_with_file({"fhir.url": [URL]}, variables).fhir.rewrite_links
+    assert not load_with_file({"fhir.url": [URL], "fhir.rewrite-links": ["false"]}, variables).fhir.rewrite_links
 
 
 def test_a_slash_at_the_end_does_not_make_another_source() -> None:
-    assert gather({"fhir.url": [f" {URL}// "]}, {}).fhir.url == URL
+    assert load_with_file({"fhir.url": [f" {URL}// "]}, {}).fhir.url == URL
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_durations_are_written_as_prometheus_writes_them(text: str, seconds: flo
 
 @pytest.mark.parametrize("text", ["", "5", "5 s", "1.5h", "30m1h", "-1s", "1h1h", "5S", "9" * 4000 + "s", BEYOND_LATIN])
 def test_nothing_else_is_a_duration(text: str) -> None:
-    with pytest.raises(Refused, match="must be a duration such as"):
+    with pytest.raises(InvalidValue, match="must be a duration such as"):
         duration(text)
 
 
@@ -167,13 +168,13 @@ def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
     token.touch()
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    found = gather({}, {}, example.replace("bearer-token-file: token", f"bearer-token-file: {token}"))
+    found = load_with_file({}, {}, example.replace("bearer-token-file: token", f"bearer-token-file: {token}"))
     assert (found.deadline, len(found.payers), len(found.reasons)) == (129600, 3, 2)
 
 
 def test_the_demonstration_takes_its_own_options_only() -> None:
-    assert gather_demo({"speed": ["2.5"]}, {PREFIX + "FHIR_URL": "nonsense"}).speed == 2.5
-    assert faults(lambda: gather_demo({"speed": ["0"]}, {})) == ("--speed: must be a number from 0.1 to 100000",)
+    assert load_demo_settings({"speed": ["2.5"]}, {PREFIX + "FHIR_URL": "nonsense"}).speed == 2.5
+    assert faults(lambda: load_demo_settings({"speed": ["0"]}, {})) == ("--speed: must be a number from 0.1 to 100000",)
 
 
 # One fault each
@@ -232,11 +233,13 @@ def test_a_wrong_flag_is_told_in_a_sentence(name: str, text: str, sentence: str)
 
 
 def test_a_missing_url_is_told_with_the_three_places_for_it() -> None:
-    assert faults(lambda: gather({}, {})) == ("--fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",)
+    assert faults(lambda: load_with_file({}, {})) == (
+        "--fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
+    )
 
 
 def test_a_fault_of_a_variable_bears_its_name() -> None:
-    assert faults(lambda: gather({"fhir.url": [URL]}, {PREFIX + "POLL_TIMEOUT": "soon"})) == (
+    assert faults(lambda: load_with_file({"fhir.url": [URL]}, {PREFIX + "POLL_TIMEOUT": "soon"})) == (
         "FHIR_TASK_EXPORTER_POLL_TIMEOUT: must be a duration such as 500ms, 30s, 5m, 1h30m or 1d",
     )
 
@@ -331,7 +334,7 @@ def test_malformed_yaml_is_told_with_its_line_and_without_its_text(yaml: str, li
 
 
 def test_a_broken_file_is_not_blamed_for_what_it_could_have_held() -> None:
-    assert len(faults(lambda: gather({}, {}, "fhir: ["))) == 1
+    assert len(faults(lambda: load_with_file({}, {}, "fhir: ["))) == 1
 
 
 def test_an_alias_that_holds_itself_ends() -> None:
@@ -403,7 +406,7 @@ def test_all_faults_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("poll:\n  timeout: x\nnonsense: 1\nreasons: [{reason: A}]\nfhir: {username: me}\n")
     flags = {"config.file": [str(file)], "fhir.page-size": ["x"], "fhir.search": ["a", "b=c", "d"]}
-    assert faults(lambda: load(flags, {PREFIX + "PAIRS_MAX": "x"})) == (
+    assert faults(lambda: load_settings(flags, {PREFIX + "PAIRS_MAX": "x"})) == (
         "--config.file line 3, nonsense: is not a key that the exporter knows",
         "--config.file line 4, reasons.reason: must be a word of small letters, digits and _, such as member_match",
         "--config.file line 4, reasons.pattern: is missing",
@@ -420,13 +423,13 @@ def test_all_faults_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
 def test_no_fault_repeats_the_value_wherever_it_was_given(option: Option) -> None:
     bad = f"|{CANARY}\x07://?{CANARY}:"
     for flags, variables in (({option.name: [bad]}, {}), ({}, {option.variable: bad})):
-        told = faults(lambda flags=flags, variables=variables: load(flags, variables))  # type: ignore[misc]
+        told = faults(lambda flags=flags, variables=variables: load_settings(flags, variables))  # type: ignore[misc]
         assert CANARY not in repr(told)
     if option is not CONFIG_FILE:
         group = "".join(f"{part}: {{" for part in option.name.split(".")[:-1])
         key = option.name.rpartition(".")[2]
         yaml = f'{group}{key}: "|{CANARY}\\a://?{CANARY}:"{"}" * group.count("{")}'
-        told = file_faults(yaml) if option.name != "fhir.url" else faults(lambda: gather({}, {}, yaml))
+        told = file_faults(yaml) if option.name != "fhir.url" else faults(lambda: load_with_file({}, {}, yaml))
         assert CANARY not in repr(told)
 
 
@@ -441,12 +444,12 @@ def test_a_key_of_the_file_cannot_forge_lines_on_a_terminal() -> None:
 def test_the_file_is_named_by_flag_or_variable(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(f"\N{BYTE ORDER MARK}fhir: {{url: '{URL}'}}", "utf-8")
-    assert load({"config.file": [str(file)]}, {}).fhir.url == URL
-    assert load({}, {CONFIG_FILE.variable: str(file)}).fhir.url == URL
+    assert load_settings({"config.file": [str(file)]}, {}).fhir.url == URL
+    assert load_settings({}, {CONFIG_FILE.variable: str(file)}).fhir.url == URL
 
 
 def test_a_file_that_is_not_there_is_the_only_fault() -> None:
-    assert faults(lambda: load({}, {CONFIG_FILE.variable: "/no/such/file"})) == (
+    assert faults(lambda: load_settings({}, {CONFIG_FILE.variable: "/no/such/file"})) == (
         "FHIR_TASK_EXPORTER_CONFIG_FILE: names a file that does not exist",
     )
 
@@ -454,7 +457,7 @@ def test_a_file_that_is_not_there_is_the_only_fault() -> None:
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_bytes(b"\xff\xfe\x00")
-    assert faults(lambda: load({"config.file": [str(file)]}, {})) == (
+    assert faults(lambda: load_settings({"config.file": [str(file)]}, {})) == (
         "--config.file: names a file that is not text in UTF-8",
     )
 
@@ -471,7 +474,7 @@ def test_a_named_pipe_is_looked_at_and_not_opened(tmp_path: Path) -> None:
 def test_variables_with_our_prefix_that_are_no_option_are_named() -> None:
     variables = {PREFIX + "PORT": "tcp://10.0.0.1:9842", PREFIX + "SPEED": "1", PREFIX + "LEDGER": "x", "PATH": "/bin"}
     assert unknown_variables(variables) == ("FHIR_TASK_EXPORTER_PORT",)
-    assert gather({"fhir.url": [URL]}, variables).ledger == "x"
+    assert load_with_file({"fhir.url": [URL]}, variables).ledger == "x"
 
 
 def test_no_two_options_share_a_flag_or_variable() -> None:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from exporter.config import OPTIONS
-from exporter.config.parsers import duration
+from exporter.config.values import duration
 
 from ..monitoring.shipped import run
 from .files import EXPORTER, ROOT, read

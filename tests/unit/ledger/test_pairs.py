@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from exporter.task.payers import PairRule
 
 from exporter.ledger import Ledger, open_ledger
 from exporter.task.model import OTHER_PAIR, Pair
+from exporter.task.payers import PairRule
 
 from .test_ledger import SOURCE, Interrupted
 

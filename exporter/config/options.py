@@ -1,8 +1,9 @@
-"""Every option of the exporter, one row each, and the frozen values that the rest of the programme is given.
+"""Every option of the exporter, one row each, and the frozen Settings that the rest of the program is given.
 
-Durations are in seconds. Of a secret only the path of its file is here, never the secret. Nothing here reads anything.
+A row yields the flag, the environment variable, the key in the YAML file, the validation, the default and the
+documentation of its option. Durations are in seconds. Of a secret, only the path of its file is here.
 """
-# ruff: noqa: RUF009 - option() and its kin are dataclasses.field with a row of the table in it
+# ruff: noqa: RUF009 - option() and its siblings return dataclasses.field with the row as its metadata
 
 import re
 from collections.abc import Mapping
@@ -10,48 +11,46 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ..task.model import Coding, Selection
-from . import parsers
-from .option import clearable, option, options_of, repeatable, required, switch
-from .parsers import Address
+from . import values
+from .fields import Option, clearable, option, options_of, repeatable, required, switch
+from .values import Address
 
 _TAG = "http://payer-to-payer-exchange/CodeSystem/p2p-internal-codes|CDR_MANAGED"
 _CODE = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp|data-request"
-_FILE = parsers.readable_file
+_FILE = values.readable_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FhirSettings:
     """Where the Tasks are, which of them are meant, and how to get at them."""
 
-    url: str = field(metadata=required("fhir.url", parsers.base_url, "Base URL of the FHIR endpoint.", "URL"))
+    url: str = field(metadata=required("fhir.url", values.base_url, "Base URL of the FHIR endpoint.", "URL"))
     tag: Coding | None = clearable(
-        "fhir.tag", parsers.coding, _TAG, "Tag that our Tasks carry; empty: any.", "SYSTEM|CODE"
+        "fhir.tag", values.coding, _TAG, "Tag that our Tasks carry; empty: any.", "SYSTEM|CODE"
     )
     code: Coding | None = clearable(
-        "fhir.code", parsers.coding, _CODE, "Task.code of our Tasks; empty: any.", "SYSTEM|CODE"
+        "fhir.code", values.coding, _CODE, "Task.code of our Tasks; empty: any.", "SYSTEM|CODE"
     )
     search: tuple[tuple[str, str], ...] = repeatable(
-        "fhir.search", parsers.search_parameter, "A further search parameter.", "NAME=VALUE"
+        "fhir.search", values.search_parameter, "A further search parameter.", "NAME=VALUE"
     )
     page_size: int = option(
-        "fhir.page-size", parsers.whole_number(1, 500), "200", "Tasks to ask for in one page (_count).", "COUNT"
+        "fhir.page-size", values.whole_number(1, 500), "200", "Tasks to ask for in one page (_count).", "COUNT"
     )
-    timeout: float = option("fhir.timeout", parsers.positive_duration, "10s", "Longest wait for one request.")
+    timeout: float = option("fhir.timeout", values.positive_duration, "10s", "Longest wait for one request.")
     rewrite_links: bool = switch(
         "fhir.rewrite-links",
-        parsers.switch,
         "Of page links keep only path and query, on our own base: for a proxy that rewrites hosts.",
     )
     allow_plain_http: bool = switch(
         "fhir.allow-plain-http",
-        parsers.switch,
         "Allow credentials over unencrypted http to another host than this one.",
     )
     bearer_token_file: str | None = option(
         "fhir.bearer-token-file", _FILE, None, "File that holds a bearer token; read again when it changes.", "FILE"
     )
     username: str | None = option(
-        "fhir.username", parsers.user_name, None, "User name for basic authentication.", "NAME"
+        "fhir.username", values.user_name, None, "User name for basic authentication.", "NAME"
     )
     password_file: str | None = option(
         "fhir.password-file", _FILE, None, "File that holds the password of --fhir.username.", "FILE"
@@ -77,22 +76,22 @@ class PollSettings:
     """How to ask what changed."""
 
     min_interval: float = option(
-        "poll.min-interval", parsers.duration, "5s", "A picture younger than this is served again without asking."
+        "poll.min-interval", values.duration, "5s", "A picture younger than this is served again without asking."
     )
     max_staleness: float = option(
         "poll.max-staleness",
-        parsers.positive_duration,
+        values.positive_duration,
         "5m",
         "How long gauges outlive the last complete poll; then they disappear.",
     )
     overlap: float = option(
         "poll.overlap",
-        parsers.duration,
+        values.duration,
         "30s",
         "How far each poll looks back behind the last one, for writes that become visible late.",
     )
     timeout: float = option(
-        "poll.timeout", parsers.positive_duration, "60s", "Longest time for one window of at most 2,000 Tasks."
+        "poll.timeout", values.positive_duration, "60s", "Longest time for one window of at most 2,000 Tasks."
     )
 
 
@@ -101,13 +100,13 @@ class ReconcileSettings:
     """How often to compare what the server holds with what we believe."""
 
     open_interval: float = option(
-        "reconcile.open-interval", parsers.positive_duration, "5m", "How often to compare open and recent Tasks."
+        "reconcile.open-interval", values.positive_duration, "5m", "How often to compare open and recent Tasks."
     )
     lookback: float = option(
-        "reconcile.lookback", parsers.positive_duration, "15m", "How far back that comparison reads again."
+        "reconcile.lookback", values.positive_duration, "15m", "How far back that comparison reads again."
     )
     full_interval: float = option(
-        "reconcile.full-interval", parsers.positive_duration, "1h", "How often to compare everything, by counts."
+        "reconcile.full-interval", values.positive_duration, "1h", "How often to compare everything, by counts."
     )
 
 
@@ -116,11 +115,11 @@ class WebSettings:
     """Where and how scrapes are answered."""
 
     listen: Address = option(
-        "web.listen-address", parsers.listen_address, "127.0.0.1:9842", "Where to answer scrapes.", "HOST:PORT"
+        "web.listen-address", values.listen_address, "127.0.0.1:9842", "Where to answer scrapes.", "HOST:PORT"
     )
     scrape_timeout_offset: float = option(
         "web.scrape-timeout-offset",
-        parsers.duration,
+        values.duration,
         "1s",
         "How much of Prometheus' own time-out to keep for the way back.",
     )
@@ -142,13 +141,13 @@ class LogSettings:
 
     level: str = option(
         "log.level",
-        parsers.one_of("debug", "info", "warning", "error"),
+        values.one_of("debug", "info", "warning", "error"),
         "info",
         "Least severity to log: debug, info, warning or error.",
         "LEVEL",
     )
     format: str = option(
-        "log.format", parsers.one_of("logfmt", "json"), "logfmt", "How log lines are written: logfmt or json.", "FORMAT"
+        "log.format", values.one_of("logfmt", "json"), "logfmt", "How log lines are written: logfmt or json.", "FORMAT"
     )
 
 
@@ -161,24 +160,24 @@ class Settings:
 
     fhir: FhirSettings
     ledger: str = option(
-        "ledger", parsers.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite), or :memory:.", "PATH"
+        "ledger", values.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite), or :memory:.", "PATH"
     )
     poll: PollSettings = PollSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     hold: float = option(
         "series.hold",
-        parsers.duration,
+        values.duration,
         "2m",
         "How long a new series shows 0 so that Prometheus sees its first event: at least twice the longest scrape "
         "interval; 0s switches it off.",
     )
-    deadline: float = option("deadline", parsers.deadline, "24h", "When an exchange is overdue, after authoredOn.")
+    deadline: float = option("deadline", values.deadline, "24h", "When an exchange is overdue, after authoredOn.")
     stalled_after: float = option(
-        "stalled-after", parsers.positive_duration, "4h", "When an unchanged open Task counts as stalled."
+        "stalled-after", values.positive_duration, "4h", "When an unchanged open Task counts as stalled."
     )
     pairs_max: int = option(
         "pairs.max",
-        parsers.whole_number(1, 10000),
+        values.whole_number(1, 10000),
         "100",
         "Most pairs of payers with labels of their own; later ones are other.",
         "COUNT",
@@ -193,10 +192,17 @@ class Settings:
 class DemoSettings:
     """What the demonstration lets one choose; `speed` is how many simulated seconds pass in a real one."""
 
-    speed: float = option("speed", parsers.number(0.1, 100000), "60", "Simulated seconds in one real second.", "FACTOR")
+    speed: float = option("speed", values.number(0.1, 100000), "60", "Simulated seconds in one real second.", "FACTOR")
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
 
+CONFIG_FILE = Option(
+    name="config.file",
+    parse=values.readable_file,
+    default=None,
+    help="YAML file with any of these options, names of payers and reasons of failures.",
+    metavar="FILE",
+)
 OPTIONS = options_of(Settings)
 DEMO_OPTIONS = options_of(DemoSettings)

@@ -1,0 +1,149 @@
+"""Where values come from: the flag, else the environment variable, else the file, else the default.
+
+Every problem is reported at once, with its source. No value is ever repeated: it may be a secret in the wrong place.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from ..errors import ConfigurationError
+from . import yaml_file
+from .fields import VARIABLE_PREFIX, Option, build, options_of
+from .options import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, DemoSettings, PollSettings, Settings
+from .tables import TABLES
+from .values import ConfigProblem, InvalidValue, RawValue, is_loopback
+from .yaml_file import YamlFile
+
+Flags = Mapping[str, Sequence[str]]
+"""What was on the command line: texts by option name, in their order."""
+T = TypeVar("T")
+
+
+def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
+    """Resolve every option, with the file that they may name; raises ConfigurationError with every problem."""
+    path = _Sources(flags, environment).find(CONFIG_FILE)
+    file = YamlFile() if path is None else _read_file(path)
+    return _resolve_or_fail(Settings, _Sources(flags, environment, file))
+
+
+def load_demo_settings(flags: Flags, environment: Mapping[str, str]) -> DemoSettings:
+    """Resolve the options of the demo, which reads no file; raises ConfigurationError with every problem."""
+    return _resolve_or_fail(DemoSettings, _Sources(flags, environment))
+
+
+def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the variables that have our prefix but no option; Kubernetes sets `…_PORT` for a Service of our name."""
+    known = {option.variable for option in (CONFIG_FILE, *OPTIONS, *DEMO_OPTIONS)}
+    return tuple(sorted(name for name in environment if name.startswith(VARIABLE_PREFIX) and name not in known))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    flags: Flags
+    environment: Mapping[str, str]
+    file: YamlFile = field(default_factory=YamlFile)
+
+    def find(self, option: Option) -> RawValue | None:
+        """Return what the first source that has the option gives. An empty variable is unset, if empty is no value."""
+        if self.flags.get(option.name):
+            return RawValue(option.flag, tuple(self.flags[option.name]))
+        text = self.environment.get(option.variable)
+        if text is not None and (text.strip() or option.empty_is_value):
+            return RawValue(option.variable, tuple(text.split("&")) if option.repeatable else (text,))
+        return self.file.options.get(option.name)
+
+
+def _read_file(path: RawValue) -> YamlFile:
+    try:
+        text = Path(str(_parse(CONFIG_FILE, path.texts[-1]))).read_text("utf-8-sig")
+    except InvalidValue as invalid:
+        return YamlFile(problems=(ConfigProblem(path.source, str(invalid)),), is_complete=False)
+    except (OSError, UnicodeDecodeError):
+        problem = ConfigProblem(path.source, "names a file that is not text in UTF-8")
+        return YamlFile(problems=(problem,), is_complete=False)
+    return yaml_file.read(text, OPTIONS, TABLES)
+
+
+def _resolve_or_fail(settings_class: type[T], sources: _Sources) -> T:
+    problems = list(sources.file.problems)
+    values: dict[str, object] = {}
+    given: dict[str, str] = {}
+    for option in options_of(settings_class):
+        raw = sources.find(option)
+        if raw is not None:
+            given[option.name] = raw.source
+            if parsed := _parse_texts(option, raw, problems):
+                values[option.name] = parsed if option.repeatable else parsed[0]
+        elif option.required and sources.file.is_complete:
+            problems.append(ConfigProblem(option.flag, f"is required (or {option.variable}, or the file)"))
+    problems += [ConfigProblem(given.get(name, f"--{name}"), said) for name, said in _conflicts(values, given.keys())]
+    if problems:
+        raise ConfigurationError(tuple(dict.fromkeys(str(problem) for problem in problems)))
+    return build(settings_class, values | dict(sources.file.tables))
+
+
+def _parse_texts(option: Option, raw: RawValue, problems: list[ConfigProblem]) -> tuple[object, ...]:
+    """Parse the texts of a source and add its problems. The last text counts, unless the option is repeatable."""
+    parsed = []
+    for text in raw.texts if option.repeatable else raw.texts[-1:]:
+        try:
+            parsed.append(_parse(option, text))
+        except InvalidValue as invalid:
+            problems.append(ConfigProblem(raw.source, str(invalid)))
+    return tuple(parsed)
+
+
+def _parse(option: Option, text: str) -> object:
+    if not text.strip() and not option.empty_is_value:
+        raise InvalidValue("must not be empty")
+    return option.parse(text.strip())
+
+
+# What must hold between options. Each check yields the name of the option to change, and a sentence.
+# `values` lacks defaults and what could not be parsed; `given` has the name of every option that a source gave.
+
+_Conflicts = Iterator[tuple[str, str]]
+_REQUIRES = (
+    ("fhir.username", "fhir.password-file"),
+    ("fhir.password-file", "fhir.username"),
+    ("fhir.client-key-file", "fhir.client-cert-file"),
+)
+_CREDENTIALS = {"fhir.bearer-token-file", "fhir.username", "fhir.password-file"}
+
+
+def _conflicts(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
+    for name, needed in _REQUIRES:
+        if name in given and needed not in given:
+            yield name, f"needs --{needed} too"
+    if {"fhir.bearer-token-file", "fhir.username"} <= given:
+        yield "fhir.bearer-token-file", "cannot go together with --fhir.username: choose one way to authenticate"
+    yield from _plain_http(values, given)
+    yield from _staleness(values, given)
+
+
+def _plain_http(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
+    """RFC 6750 section 5.3: a bearer token is sent over TLS only; a password is no different."""
+    url = values.get("fhir.url")
+    if not isinstance(url, str) or not _CREDENTIALS & given or values.get("fhir.allow-plain-http"):
+        return
+    if urlsplit(url).scheme == "http" and not is_loopback(url):
+        yield "fhir.url", "would send credentials unencrypted; use https, or set --fhir.allow-plain-http"
+
+
+def _staleness(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
+    """Keep a result from expiring before the next poll is allowed: gauges would come and go."""
+    longest, shortest = "poll.max-staleness", "poll.min-interval"
+    if any(name in given and name not in values for name in (longest, shortest)):
+        return
+    default = PollSettings()
+    staleness = values.get(longest, default.max_staleness)
+    interval = values.get(shortest, default.min_interval)
+    if isinstance(staleness, float) and isinstance(interval, float) and staleness < interval:
+        yield (
+            longest if longest in given else shortest,
+            "must leave --poll.max-staleness at least --poll.min-interval",
+        )

@@ -1,0 +1,216 @@
+"""From the text of an option to its value, one function for each kind of value.
+
+A parser raises InvalidValue with a sentence that continues "<source>: …". No sentence repeats the text that was given:
+it may be a secret in the wrong place.
+"""
+
+import ipaddress
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from ..task.model import Coding
+
+Parser = Callable[[str], object]
+
+_DURATION = re.compile(
+    r"(?:([0-9]{1,9})y)?(?:([0-9]{1,9})w)?(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?"
+    r"(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?(?:([0-9]{1,9})ms)?"
+)
+_UNIT_SECONDS = (365 * 86400, 7 * 86400, 86400, 3600, 60, 1, 0.001)
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_HIGHEST_PORT = 65535
+_OWN_PARAMETERS = frozenset({"_lastUpdated", "_sort", "_count", "_elements", "_summary", "_id", "_format"})
+"""What each search of the exporter sets itself; a second one would break its windows, pages or counts."""
+
+
+class InvalidValue(ValueError):
+    """The text is not a value of this kind; the message says what would be."""
+
+
+class RawValue(NamedTuple):
+    """What one source gives for an option, not parsed: one text, or several if the option is repeatable."""
+
+    source: str
+    """How to find it: a flag, an environment variable, or a line of the file."""
+    texts: tuple[str, ...]
+
+
+class ConfigProblem(NamedTuple):
+    """One line for the operator: where it is, and what is wrong there. It never contains the value that was given."""
+
+    source: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.sentence}"
+
+
+class Address(NamedTuple):
+    """Where to listen; an IPv6 host has no brackets."""
+
+    host: str
+    port: int
+
+
+def user_name(text: str) -> str:
+    """Parse a user name that basic authentication can send (RFC 7617 section 2)."""
+    if not text.isprintable() or ":" in text:
+        raise InvalidValue("must not contain a colon or control characters")
+    return text
+
+
+def duration(text: str) -> float:
+    """Parse what Prometheus' `model.ParseDuration` parses, such as `1h30m` or `0`, into seconds."""
+    if text == "0":
+        return 0.0
+    found = _DURATION.fullmatch(text)
+    if found is None or not text:
+        raise InvalidValue("must be a duration such as 500ms, 30s, 5m, 1h30m or 1d")
+    return float(sum(int(count) * unit for count, unit in zip(found.groups("0"), _UNIT_SECONDS, strict=True)))
+
+
+def positive_duration(text: str) -> float:
+    """Parse a duration above zero, into seconds."""
+    seconds = duration(text)
+    if not seconds:
+        raise InvalidValue("must be longer than 0s")
+    return seconds
+
+
+def deadline(text: str) -> float:
+    """Parse a duration above zero, into seconds; business days (`1bd`) get an error message that names them."""
+    if re.fullmatch(r"[0-9]+bd", text):
+        raise InvalidValue("cannot be in business days in this version; give hours, such as 24h")
+    return positive_duration(text)
+
+
+def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    """Make a parser for whole numbers, limits included."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+            raise InvalidValue(f"must be a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def number(lowest: float, highest: float) -> Callable[[str], float]:
+    """Make a parser for decimal numbers, limits included."""
+
+    def read(text: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not lowest <= float(text) <= highest:
+            raise InvalidValue(f"must be a number from {lowest:g} to {highest:g}")
+        return float(text)
+
+    return read
+
+
+def switch(text: str) -> bool:
+    """Parse true or false, in the spellings of YAML and shells."""
+    if text.lower() not in _WORDS:
+        raise InvalidValue("must be true or false")
+    return _WORDS[text.lower()]
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Make a parser for a closed vocabulary, in any case."""
+
+    def read(text: str) -> str:
+        if text.lower() not in words:
+            raise InvalidValue(f"must be one of {', '.join(words)}")
+        return text.lower()
+
+    return read
+
+
+def coding(text: str) -> Coding | None:
+    """Parse a FHIR token, `system|code`; None for empty text."""
+    if not text:
+        return None
+    system, bar, code = text.partition("|")
+    if not (system and bar and code) or "|" in code or not text.isprintable() or " " in text:
+        raise InvalidValue("must be system|code, or empty to switch it off")
+    return Coding(system, code)
+
+
+def search_parameter(text: str) -> tuple[str, str]:
+    """Parse a FHIR search parameter, `name=value`; the value is not escaped."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value) or not re.fullmatch(r"[A-Za-z0-9_.:-]+", name) or not value.isprintable():
+        raise InvalidValue("must be name=value, as in a FHIR search")
+    if name.partition(":")[0] in _OWN_PARAMETERS:
+        raise InvalidValue(f"must not set {name.partition(':')[0]}: the exporter sets it itself")
+    return name, value
+
+
+def base_url(text: str) -> str:
+    """Parse the base URL of a FHIR endpoint. Slashes at its end are dropped, so that one source has one URL."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidValue("must be an absolute http:// or https:// URL")
+    if "@" in parts.netloc:
+        raise InvalidValue("must not hold a user or password; use --fhir.username and --fhir.password-file")
+    if "?" in text or "#" in text:
+        raise InvalidValue("must not hold a query or fragment; use --fhir.search for search parameters")
+    return text.rstrip("/")
+
+
+def _split(text: str) -> SplitResult | None:
+    """Split a URL; None if it is malformed, such as one with a port that is not a number."""
+    if not text.isprintable() or " " in text or "\\" in text:
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a base URL leads to this machine, so that what is sent does not cross a network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen_address(text: str) -> Address:
+    """Parse `host:port` or `[IPv6]:port`; port 0 means any free one."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text)
+    if found is None or int(found[3]) > _HIGHEST_PORT:
+        raise InvalidValue("must be host:port, such as 127.0.0.1:9842, [::1]:9842, or 0.0.0.0:9842 for every address")
+    return Address(found[1] or found[2], int(found[3]))
+
+
+def readable_file(text: str) -> str:
+    """Check that a file can be read now. It is not opened: it may be a pipe, and secrets are replaced later."""
+    if "\0" in text:
+        raise InvalidValue("must be the path of a file")
+    try:
+        mode = Path(text).stat().st_mode
+    except FileNotFoundError:
+        raise InvalidValue("names a file that does not exist") from None
+    except OSError as error:
+        raise InvalidValue(f"names a file that cannot be read ({type(error).__name__})") from None
+    if stat.S_ISDIR(mode):
+        raise InvalidValue("names a directory, not a file")
+    if not os.access(text, os.R_OK):
+        raise InvalidValue("names a file that this user may not read")
+    return text
+
+
+def ledger(text: str) -> str:
+    """Parse the path of a ledger, or `:memory:`."""
+    if text.startswith(("postgresql:", "postgres:")):
+        raise InvalidValue("cannot be PostgreSQL in this version; give the path of a file")
+    if "://" in text or not text.isprintable():
+        raise InvalidValue("must be the path of a file, or :memory:")
+    return text
