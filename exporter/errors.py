@@ -1,36 +1,36 @@
-"""Every way this programme can fail, as one tree.
+"""All errors of the exporter, as one tree.
 
     ExporterError
-    ├── ConfigurationError      the operator's flags, variables or file are at fault (exit 2)
-    ├── ServerError             a FHIR server, or what stands before it, is at fault
+    ├── ConfigurationError      flags, environment variables or the configuration file are wrong (exit 2)
+    ├── ServerError             the FHIR server, or a proxy in front of it, failed
     │   ├── Unreachable         no connection
-    │   ├── TimedOut            no whole answer within the time allowed
-    │   ├── TlsFailed           no trusted encrypted connection
+    │   ├── TimedOut            no complete response within the timeout
+    │   ├── TlsFailed           no trusted TLS connection
     │   ├── AuthFailed          401, 403, or no credentials to send
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
-    │   │   └── CountThrottled  the count for a progress bar was throttled, which is not needed
-    │   ├── ClientFault         another 4xx: the server refuses what we ask
+    │   │   └── CountThrottled  an optional count, for showing progress, was throttled
+    │   ├── ClientFault         another 4xx: the server rejects the request
     │   ├── ServerFault         5xx
-    │   ├── Redirected          3xx, which we never follow
-    │   ├── NotFhir             an answer that is no FHIR JSON
-    │   ├── Truncated           an answer that ends before its end
-    │   ├── TooLarge            an answer past the size we accept
-    │   ├── WrongResource       FHIR, but not the resource that was asked for
-    │   ├── NothingThere        no Task at all where there were some: a lost right looks like that
+    │   ├── Redirected          3xx, which is never followed
+    │   ├── NotFhir             the response is not FHIR JSON
+    │   ├── Truncated           the response was cut off
+    │   ├── TooLarge            the response exceeds the size limit
+    │   ├── WrongResource       FHIR, but not the requested resource
+    │   ├── NothingThere        no Task at all where there were some, as after losing the right to read
     │   ├── CursorExpired       410 on a page link
-    │   ├── LinkRefused         a page link that leads away from the server's own base
-    │   ├── LinkCycle           page links without end
-    │   └── Cached              an old answer to a first page, in spite of no-cache
+    │   ├── LinkRefused         a page link outside the server's own base URL
+    │   ├── LinkCycle           page links that repeat or never end
+    │   └── Cached              a cached first page, in spite of no-cache
     ├── LedgerError             the ledger cannot be used
-    │   ├── LedgerInUse         another process holds it
-    │   ├── LedgerForeign       it belongs to another source, or is no ledger
-    │   ├── LedgerDamaged       the file was a ledger, and cannot be read any more
-    │   ├── LedgerTooNew        a later version of this programme wrote it
-    │   └── LedgerFailed        the disk or the file failed while running
-    └── AddressUnusable         we cannot listen where we were told to
+    │   ├── LedgerInUse         another process has it open
+    │   ├── LedgerForeign       it belongs to another source, or is not a ledger
+    │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
+    │   ├── LedgerTooNew        written by a later version of the exporter
+    │   └── LedgerFailed        I/O on the disk or the file failed at run time
+    └── AddressUnusable         the web server cannot listen on the configured address
 
-Each class says why (`reason`, a closed word that becomes a label) and what to do (`remedy`).
-A message holds our own words only: never a URL with a query, a body, a header or an identifier.
+Each class has a `reason` (a closed set of values, used as a label) and a `remedy` (what the operator should do).
+Messages are fixed text: never a URL with a query, a body, a header or an identifier.
 """
 
 from enum import StrEnum
@@ -38,7 +38,7 @@ from typing import ClassVar
 
 
 class ErrorReason(StrEnum):
-    """The closed vocabulary of the label `reason` of `fhir_task_exporter_errors_total`."""
+    """The values of the label `reason` of `fhir_task_exporter_errors_total`."""
 
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
@@ -61,14 +61,14 @@ class ErrorReason(StrEnum):
 
 
 class ExporterError(Exception):
-    """The root: `str()` is a sentence for a person, `remedy` says what to do next."""
+    """Base class: `str()` is a sentence for the operator, `remedy` says what to do next."""
 
     reason: ClassVar[ErrorReason] = ErrorReason.INTERNAL
-    remedy: ClassVar[str] = "Please report this, with the log line, to the project."
+    remedy: ClassVar[str] = "This is a bug: please report it to the project, with the log line."
 
 
 class ConfigurationError(ExporterError):
-    """All faults of a configuration at once, one line each, each with its source."""
+    """All configuration problems at once, one line each, each with its source."""
 
     remedy: ClassVar[str] = "Fix the options listed above; docs/configuration.md describes every option."
 
@@ -78,42 +78,42 @@ class ConfigurationError(ExporterError):
 
 
 class ServerError(ExporterError):
-    """The FHIR server, or something between it and us, did not do what a search needs."""
+    """The FHIR server, or something between it and the exporter, failed a request."""
 
 
 class Unreachable(ServerError):
-    """No connection could be made, or it broke before an answer."""
+    """No connection could be made, or it broke before a response."""
 
     reason = ErrorReason.UNREACHABLE
-    remedy = "Check the host and port of --fhir.url, DNS, and the firewall between."
+    remedy = "Check the host and port of --fhir.url, DNS, and the firewall in between."
 
 
 class TimedOut(ServerError):
-    """The answer was not whole within `--fhir.timeout` or `--poll.timeout`."""
+    """The response was not complete within `--fhir.timeout` or `--poll.timeout`."""
 
     reason = ErrorReason.TIMEOUT
-    remedy = "Look at the load of the FHIR server; if it is only slow, raise --fhir.timeout, or --poll.timeout."
+    remedy = "Check the load of the FHIR server; if it is only slow, raise --fhir.timeout or --poll.timeout."
 
 
 class TlsFailed(ServerError):
-    """The certificate is not trusted, does not fit the name, or TLS could not be agreed."""
+    """The certificate is not trusted or does not match the host name, or the TLS handshake failed."""
 
     reason = ErrorReason.TLS
-    remedy = "Give the private authority in --fhir.ca-file; check the certificate's name and dates."
+    remedy = "Set --fhir.ca-file to the private CA; check the certificate's name and dates."
 
 
 class AuthFailed(ServerError):
-    """The server refused our credentials, or they could not be read."""
+    """The server rejected the credentials, or they could not be read."""
 
     reason = ErrorReason.AUTH
     remedy = "Check the credentials and that they may read Task and Organization (FHIR_READ_ALL_OF_TYPE)."
 
 
 class Throttled(ServerError):
-    """The server asks us to wait. `wait` is in seconds, already capped; None when it did not say."""
+    """The server asks the client to wait. `wait` is in seconds, already capped; None if not given."""
 
     reason = ErrorReason.THROTTLED
-    remedy = "Nothing at once: we wait as asked. If it lasts, allow this client more requests."
+    remedy = "No action needed: the exporter waits as asked. If it continues, raise the request limit for this client."
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -121,7 +121,7 @@ class Throttled(ServerError):
 
 
 class CountThrottled(Throttled):
-    """The same for a count that only shows progress: the walk waits, and goes on without counts."""
+    """The same for a count that only shows progress: the walk waits, then continues without counts."""
 
 
 class ClientFault(ServerError):
@@ -139,115 +139,115 @@ class ServerFault(ServerError):
     """A 5xx."""
 
     reason = ErrorReason.SERVER_ERROR
-    remedy = "Look into the log of the FHIR server at the time of this message."
+    remedy = "Check the log of the FHIR server at the time of this message."
 
 
 class Redirected(ServerError):
     """A 3xx. Following it could carry credentials to another host."""
 
     reason = ErrorReason.REDIRECT
-    remedy = "Set --fhir.url to the address that the server redirects to, if you trust it."
+    remedy = "Set --fhir.url to the redirect target, if you trust it."
 
 
 class NotFhir(ServerError):
     """HTML, an empty body, broken JSON, another content type or encoding."""
 
     reason = ErrorReason.NOT_FHIR
-    remedy = "A login page or a proxy may stand at --fhir.url; open it by hand."
+    remedy = "There may be a login page or a proxy at --fhir.url; open it in a browser."
 
 
 class Truncated(ServerError):
-    """The body ended early."""
+    """The body was cut off."""
 
     reason = ErrorReason.TRUNCATED
-    remedy = "Look for a proxy that cuts long answers; a smaller --fhir.page-size may help."
+    remedy = "Look for a proxy that cuts off long responses; a smaller --fhir.page-size may help."
 
 
 class TooLarge(ServerError):
-    """The body, or what it inflates to, is past the cap."""
+    """The body exceeds the size limit, before or after decompression."""
 
     reason = ErrorReason.TOO_LARGE
     remedy = "Lower --fhir.page-size."
 
 
 class WrongResource(ServerError):
-    """FHIR, but no searchset Bundle (or no Organization) where one was asked for."""
+    """FHIR, but not the requested searchset Bundle (or Organization)."""
 
     reason = ErrorReason.WRONG_RESOURCE
-    remedy = "Check that --fhir.url is the FHIR base and not below it."
+    remedy = "Check that --fhir.url is the FHIR base URL, not a path below it."
 
 
 class NothingThere(ServerError):
-    """Searches find no Task at all, and reads do not say that they were deleted."""
+    """Searches find no Task at all, and reads do not show that they were deleted."""
 
     reason = ErrorReason.WRONG_RESOURCE
-    remedy = "Check that the exporter may still read Task. No Task is counted as vanished until the server shows one."
+    remedy = "Check that the exporter may still read Task. No Task counts as vanished until a search returns one."
 
 
 class CursorExpired(ServerError):
-    """The server has forgotten the search that a page link belongs to (HAPI-0417)."""
+    """The search behind a page link has expired on the server (HAPI-0417)."""
 
     reason = ErrorReason.CURSOR_EXPIRED
-    remedy = "Nothing: the walk goes on from its last committed page."
+    remedy = "No action needed: the walk continues from its last committed page."
 
 
 class LinkRefused(ServerError):
-    """A page link to another scheme, host, port or path than the base."""
+    """A page link to another scheme, host, port or path than the base URL."""
 
     reason = ErrorReason.LINK_REFUSED
-    remedy = "Correct the server's fixed base URL; or, if a proxy rewrites it, set --fhir.rewrite-links."
+    remedy = "Correct the server's fixed base URL; if a proxy rewrites it, set --fhir.rewrite-links."
 
 
 class LinkCycle(ServerError):
-    """Page links that come back, or do not end."""
+    """Page links that repeat, or never end."""
 
     reason = ErrorReason.LINK_CYCLE
-    remedy = "Look for a cache or proxy before the server that answers a page with another."
+    remedy = "Look for a cache or proxy in front of the server that returns the wrong page."
 
 
 class Cached(ServerError):
-    """The first page came from a cache, so it may be old."""
+    """The first page came from a cache and may be outdated."""
 
     reason = ErrorReason.CACHED
-    remedy = "Let Cache-Control: no-cache through to the FHIR server, or switch its result cache off."
+    remedy = "Pass Cache-Control: no-cache through to the FHIR server, or turn off its result cache."
 
 
 class LedgerError(ExporterError):
     """The ledger cannot be opened, read or written."""
 
     reason = ErrorReason.LEDGER
-    remedy = "Check the path of --ledger, its permissions and the free space of its disk."
+    remedy = "Check the path of --ledger, its permissions and the free disk space."
 
 
 class LedgerInUse(LedgerError):
     """Another process has the ledger open."""
 
-    remedy = "Stop the other exporter, or give this one a ledger of its own."
+    remedy = "Stop the other exporter, or set --ledger to another path."
 
 
 class LedgerForeign(LedgerError):
-    """The file is no ledger, lost its tables, or was made for another server or selection."""
+    """The file is not a ledger, lost its tables, or was made for another server or selection of Tasks."""
 
-    remedy = "Give this source a ledger of its own with --ledger; or move the old file away to start with an empty one."
+    remedy = "Set --ledger to another path for this source; or move the old file away to start with an empty ledger."
 
 
 class LedgerTooNew(LedgerError):
-    """The ledger's schema is newer than this programme."""
+    """The ledger's schema is newer than this version of the exporter."""
 
-    remedy = "Install the version that wrote it, or a later one."
+    remedy = "Install the version that wrote the ledger, or a later one."
 
 
 class LedgerDamaged(LedgerError):
-    """The file was a ledger, and cannot be read any more; opening it sets it aside."""
+    """The file was a ledger, but can no longer be read; opening it sets it aside."""
 
-    remedy = "Check the disk. serve will set the file aside and make a new one, with counters that start at 0."
+    remedy = "Check the disk. serve sets the file aside and creates a new ledger; its counters start at 0."
 
 
 class LedgerFailed(LedgerError):
-    """Reading or writing failed while running: disk full, I/O error, damage."""
+    """Reading or writing failed at run time: disk full, I/O error, damage."""
 
 
 class AddressUnusable(ExporterError):
-    """We cannot listen where we were told to."""
+    """The web server cannot listen on the configured address."""
 
-    remedy = "Stop what already listens there, or set --web.listen-address to an address of this machine."
+    remedy = "Stop the process that already listens there, or set --web.listen-address to an address of this machine."

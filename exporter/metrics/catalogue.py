@@ -1,10 +1,10 @@
-"""Every metric that we show: its name, kind, unit, labels, label values and help, in one table.
+"""Every metric of the exporter in one table: name, type, unit, labels, label values and help.
 
-Rule 1: a name, a help text or a label value of ours is written here and nowhere else.
-Rule 2: nothing here holds a number that was measured, or knows a Task.
+Rule 1: metric names, help texts and label values are defined here and nowhere else.
+Rule 2: no measured values and no Tasks in this module.
 
-Names are as Prometheus sees them, `_total` included. The names and meanings are a contract with those who write
-dashboards and alerts: a change is a line under "breaking" in CHANGELOG.md.
+Names are as Prometheus sees them, including `_total`. Dashboards and alerts depend on names and meanings: list every
+change under "breaking" in CHANGELOG.md.
 
 See docs/design.md#metrics.
 """
@@ -19,7 +19,7 @@ from .vocabulary import Answer, Operation, Outcome, Sweep
 
 
 class MetricType(StrEnum):
-    """The kinds of metric that both text formats know."""
+    """The metric types that both text formats support."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -27,7 +27,7 @@ class MetricType(StrEnum):
 
 
 class Label(NamedTuple):
-    """A label and what it may say. `closed` vocabularies never grow while we run; open ones are bounded otherwise."""
+    """A label and its values. A `closed` set of values never grows at run time; open sets are bounded elsewhere."""
 
     name: str
     values: tuple[str, ...]
@@ -36,7 +36,7 @@ class Label(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """One metric family. `buckets` are upper bounds in seconds, without infinity."""
+    """One metric family. `buckets` are upper bounds in seconds, without +Inf."""
 
     name: str
     kind: MetricType
@@ -47,60 +47,73 @@ class Definition(NamedTuple):
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """Say the names alone, in the order in which values are given."""
+        """List the label names, in the order in which values are passed."""
         return tuple(label.name for label in self.labels)
 
 
 def _ordered(words: frozenset[Status] | frozenset[Anomaly]) -> tuple[str, ...]:
-    """List a set of closed words in the order of their vocabulary, so that documents do not change by themselves."""
+    """List the values in the order of their enum, so that generated documents are stable."""
     return tuple(word.value for enum in (Status, Anomaly) for word in enum if word in words)
 
 
 CODES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 
 SOURCE = Label(
-    "source_payer", (), "who answers: the name of `Task.owner`; `unknown`, and `other` past `--pairs.max`", False
+    "source_payer",
+    (),
+    "payer that answers the request, from `Task.owner`; `unknown` if not known, `other` beyond `--pairs.max`",
+    False,
 )
-REQUESTING = Label("requesting_payer", (), "who asks: the name of `Task.requester`; likewise", False)
-STATUS = Label("status", tuple(Status), "the codes of FHIR R4 `Task.status`; `unknown` for any other or none")
-OPEN_STATUS = Label("status", _ordered(OPEN), "the statuses that may still change")
-TIMED_STATUS = Label("status", _ordered(TIMED), "the terminal statuses, but for entered-in-error")
-REASON = Label("reason", (*REASONS, UNCLASSIFIED), "why a Task failed; the operator may add words of their own", False)
-KIND = Label("kind", tuple(Anomaly), "what is odd about a Task or its version")
-LASTING_KIND = Label("kind", _ordered(LASTING), "what a Task can be seen to show now")
-OUTCOME = Label("outcome", tuple(Outcome), "`partial` kept some pages, `failed` none")
+REQUESTING = Label(
+    "requesting_payer",
+    (),
+    "payer that made the request, from `Task.requester`; `unknown` if not known, `other` beyond `--pairs.max`",
+    False,
+)
+STATUS = Label("status", tuple(Status), "FHIR R4 `Task.status`; `unknown` if missing or not an R4 code")
+OPEN_STATUS = Label("status", _ordered(OPEN), "the open (not terminal) statuses")
+TIMED_STATUS = Label("status", _ordered(TIMED), "the terminal statuses, except entered-in-error")
+REASON = Label(
+    "reason", (*REASONS, UNCLASSIFIED), "why a Task failed; `reasons` in the configuration file can add values", False
+)
+KIND = Label("kind", tuple(Anomaly), "kind of anomaly of a Task or one of its versions")
+LASTING_KIND = Label("kind", _ordered(LASTING), "kinds of anomaly that a Task can currently have")
+OUTCOME = Label("outcome", tuple(Outcome), "`complete`; `partial`: some pages were kept; `failed`: none were")
 ANSWER = Label(
-    "answer", tuple(Answer), "a poll of its own; a picture still young; a poll that still runs; a failed one"
+    "answer",
+    tuple(Answer),
+    "`fresh`: a new poll; `reused`: a snapshot younger than `--poll.min-interval`; "
+    "`late`: the last snapshot, as the poll is still running; `stale`: the last snapshot, as the poll failed",
 )
-OPERATION = Label("operation", tuple(Operation), "what the request was for")
-CODE = Label("code", CODES, "the class of the HTTP status; `none` where no answer came")
-ERROR = Label("reason", tuple(ErrorReason), "what went wrong")
-SWEEP = Label("sweep", tuple(Sweep), "`open` compares the open and recent Tasks, `full` all of them by counts")
-VERSION = Label("version", (), "the version of this programme", False)
-PYTHON = Label("python_version", (), "the version of Python", False)
+OPERATION = Label("operation", tuple(Operation), "purpose of the request")
+CODE = Label("code", CODES, "class of the HTTP status; `none` if there was no response")
+ERROR = Label("reason", tuple(ErrorReason), "kind of error")
+SWEEP = Label(
+    "sweep", tuple(Sweep), "comparison: `open` covers open and recent Tasks, `full` covers all Tasks, by counts"
+)
+VERSION = Label("version", (), "version of the exporter", False)
+PYTHON = Label("python_version", (), "version of Python", False)
 
 PAIR = (SOURCE, REQUESTING)
-HELD = "A new event may show --series.hold late, so that increase() sees it"
 POLLED = "as of the last complete poll"
 
 EVENTS: Mapping[Event, Definition] = {
     Event.CREATED: Definition(
         "fhir_task_created_total",
         MetricType.COUNTER,
-        f"Tasks first seen after the baseline, in whatever status. {HELD}.",
+        "Tasks first seen after the baseline, in any status.",
         PAIR,
     ),
     Event.TRANSITION: Definition(
         "fhir_task_transitions_total",
         MetricType.COUNTER,
-        f"Tasks seen to enter the status since the baseline, new ones included. {HELD}.",
+        "Task transitions into the status, since the baseline; includes the first status of new Tasks.",
         (*PAIR, STATUS),
     ),
     Event.DURATION: Definition(
         "fhir_task_duration_seconds",
         MetricType.HISTOGRAM,
-        "How long ended Tasks took: authoredOn to lastUpdated of the version first seen in that status: "
-        f"an upper bound. {HELD}.",
+        "Duration of ended Tasks, authoredOn to lastUpdated of the version first seen in that status: an upper bound.",
         (*PAIR, TIMED_STATUS),
         "seconds",
         DURATION_BUCKETS,
@@ -108,47 +121,47 @@ EVENTS: Mapping[Event, Definition] = {
     Event.FAILURE: Definition(
         "fhir_task_failures_total",
         MetricType.COUNTER,
-        f"Tasks seen to fail, by classified reason; the sum equals the transitions to failed. {HELD}.",
+        "Task transitions to failed, by classified reason; the sum over reasons equals all transitions to failed.",
         (*PAIR, REASON),
     ),
     Event.DEADLINE_MISSED: Definition(
         "fhir_task_deadlines_missed_total",
         MetricType.COUNTER,
-        f"Tasks seen open past their deadline or ended after it, once each; not those overdue in the baseline. {HELD}.",
+        "Tasks found open past their deadline or ended after it, once each; excludes Tasks overdue in the baseline.",
         PAIR,
     ),
     Event.ARCHIVED_DOCUMENT: Definition(
         "fhir_task_archived_documents_total",
         MetricType.COUNTER,
-        f"DocumentReference outputs of Tasks seen to complete. {HELD}.",
+        "DocumentReference outputs of completed Tasks, since the baseline.",
         PAIR,
     ),
     Event.COMPLETED_EMPTY: Definition(
         "fhir_task_completed_empty_total",
         MetricType.COUNTER,
-        f"Tasks seen to complete with no output at all. {HELD}.",
+        "Tasks completed without any output, since the baseline.",
         PAIR,
     ),
     Event.REOPENED: Definition(
         "fhir_task_reopened_total",
         MetricType.COUNTER,
-        f"Tasks seen in a terminal status, then open again. {HELD}.",
+        "Task transitions from a terminal status back to an open one, since the baseline.",
         PAIR,
     ),
     Event.VANISHED: Definition(
         "fhir_task_vanished_total",
         MetricType.COUNTER,
-        f"Tasks found deleted, purged or untagged on the server, at the earliest by the next sweep. {HELD}.",
+        "Tasks deleted, purged or untagged on the server, as detected by the next comparison or later.",
         PAIR,
     ),
     Event.ANOMALY: Definition(
         "fhir_task_anomalies_total",
         MetricType.COUNTER,
-        f"Odd versions of Tasks, once per counted version and kind, none in the baseline. {HELD}.",
+        "Task versions with an anomaly, once per counted version and kind; excludes the baseline.",
         (KIND,),
     ),
 }
-"""What is counted, by the ledger's word for it."""
+"""Counters and the histogram of Tasks, by the event in the ledger."""
 
 GAUGES: Mapping[str, Definition] = {
     "tasks": Definition(
@@ -160,34 +173,34 @@ GAUGES: Mapping[str, Definition] = {
     "oldest_authored": Definition(
         "fhir_task_oldest_authored_timestamp_seconds",
         MetricType.GAUGE,
-        f"Earliest authoredOn among the open Tasks in the status, {POLLED}; absent where there is none.",
+        f"Earliest authoredOn of open Tasks in the status, {POLLED}; absent if there are none.",
         (*PAIR, OPEN_STATUS),
         "seconds",
     ),
     "oldest_updated": Definition(
         "fhir_task_oldest_updated_timestamp_seconds",
         MetricType.GAUGE,
-        f"Earliest lastUpdated among the open Tasks in the status, {POLLED}; absent where there is none.",
+        f"Earliest lastUpdated of open Tasks in the status, {POLLED}; absent if there are none.",
         (*PAIR, OPEN_STATUS),
         "seconds",
     ),
     "last_transition": Definition(
         "fhir_task_last_transition_timestamp_seconds",
         MetricType.GAUGE,
-        f"Server time of the latest transition to the status, {POLLED}; absent where none was seen.",
+        f"Server time of the latest transition to the status, {POLLED}; absent if none was seen.",
         (*PAIR, STATUS),
         "seconds",
     ),
     "stalled": Definition(
         "fhir_tasks_stalled",
         MetricType.GAUGE,
-        f"Open Tasks in the status that have not changed for --stalled-after, {POLLED}.",
+        f"Open Tasks in the status unchanged for --stalled-after, {POLLED}.",
         (*PAIR, OPEN_STATUS),
     ),
     "next_due": Definition(
         "fhir_task_next_due_timestamp_seconds",
         MetricType.GAUGE,
-        f"Earliest deadline still ahead among open Tasks, {POLLED}; absent where there is none.",
+        f"Earliest future deadline of open Tasks, {POLLED}; absent if there is none.",
         PAIR,
         "seconds",
     ),
@@ -200,22 +213,22 @@ GAUGES: Mapping[str, Definition] = {
     "anomalous": Definition(
         "fhir_tasks_anomalous",
         MetricType.GAUGE,
-        f"Tasks that show the oddity, {POLLED}, those of the baseline included.",
+        f"Tasks that currently have this anomaly, including baseline Tasks, {POLLED}.",
         (LASTING_KIND,),
     ),
 }
-"""What is true of the server, by the name of the field of `Gauges`."""
+"""Gauges of Tasks, by the name of the field of `Gauges`."""
 
 REQUEST_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds. An idle search takes 5 to 50 ms on a healthy server; `--fhir.timeout` is 10 s."""
 
 POLL_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
-"""Seconds. Up to the usual scrape time-out finely; catch-ups and the baseline of a million take minutes."""
+"""Seconds. Fine up to the usual scrape timeout; catch-ups and a baseline of a million Tasks take minutes."""
 
 UP = Definition(
     "fhir_task_up",
     MetricType.GAUGE,
-    "1 when the last page of a poll, baseline or catch-up was read from the FHIR server and committed, else 0.",
+    "1 if the last page of a poll, baseline or catch-up was read from the FHIR server and committed, else 0.",
 )
 
 
@@ -226,74 +239,93 @@ def _own(name: str, kind: MetricType, text: str, *labels: Label, unit: str = "")
 OWN: Mapping[str, Definition] = {
     "up": UP,
     "build": _own(
-        "build_info", MetricType.GAUGE, "Always 1; the labels say which version runs on which Python.", VERSION, PYTHON
+        "build_info",
+        MetricType.GAUGE,
+        "Always 1; labels show the version of the exporter and of Python.",
+        VERSION,
+        PYTHON,
     ),
     "polls": _own(
-        "polls_total", MetricType.COUNTER, "Polls of the FHIR server; a baseline and a catch-up are one each.", OUTCOME
+        "polls_total",
+        MetricType.COUNTER,
+        "Polls of the FHIR server; a baseline or a catch-up counts as one poll.",
+        OUTCOME,
     ),
     "poll_duration": _own(
-        "poll_duration_seconds", MetricType.HISTOGRAM, "How long polls took, in whatever outcome.", unit="seconds"
+        "poll_duration_seconds", MetricType.HISTOGRAM, "Duration of polls, whatever their outcome.", unit="seconds"
     )._replace(buckets=POLL_BUCKETS),
     "scrapes": _own(
-        "scrapes_total", MetricType.COUNTER, "Requests for /metrics, by the picture they were given.", ANSWER
+        "scrapes_total", MetricType.COUNTER, "Requests for /metrics, by the snapshot that was served.", ANSWER
     ),
     "last_complete_poll": _own(
         "last_complete_poll_timestamp_seconds",
         MetricType.GAUGE,
-        "When the last complete poll ended, by our own clock, restarts survived; absent until there was one.",
+        "When the last complete poll ended, by the exporter's clock; kept across restarts; absent before the first.",
         unit="seconds",
     ),
     "watermark": _own(
         "watermark_timestamp_seconds",
         MetricType.GAUGE,
-        "Where the next poll begins to search, by the server's clock; absent until the baseline is complete.",
+        "Start of the next poll's search, by the server's clock; absent until the baseline is complete.",
         unit="seconds",
     ),
     "baseline_complete": _own(
-        "baseline_complete", MetricType.GAUGE, "1 once every Task has been read for the first time, else 0."
+        "baseline_complete", MetricType.GAUGE, "1 if the baseline (the initial scan) is complete, else 0."
     ),
     "baseline_progress": _own(
         "baseline_progress_ratio",
         MetricType.GAUGE,
-        "Share of the Tasks that the baseline has read, of the server's own count.",
+        "Fraction of Tasks read by the initial scan.",
         unit="ratio",
     ),
-    "tracked_tasks": _own("tracked_tasks", MetricType.GAUGE, "Tasks that the ledger holds."),
+    "tracked_tasks": _own("tracked_tasks", MetricType.GAUGE, "Tasks in the ledger."),
     "requests": _own("requests_total", MetricType.COUNTER, "Requests to the FHIR server.", OPERATION, CODE),
     "request_duration": _own(
         "request_duration_seconds",
         MetricType.HISTOGRAM,
-        "How long requests to the FHIR server took, unanswered ones included.",
+        "Duration of requests to the FHIR server, including those without a response.",
         OPERATION,
         unit="seconds",
     )._replace(buckets=REQUEST_BUCKETS),
     "received": _own(
-        "received_bytes_total", MetricType.COUNTER, "Bytes of answers of the FHIR server, on the wire.", unit="bytes"
+        "received_bytes_total",
+        MetricType.COUNTER,
+        "Response bytes received from the FHIR server, before decompression.",
+        unit="bytes",
     ),
-    "errors": _own("errors_total", MetricType.COUNTER, "What went wrong, by reason.", ERROR),
-    "reconciles": _own("reconciles_total", MetricType.COUNTER, "Finished sweeps.", SWEEP, OUTCOME),
+    "errors": _own("errors_total", MetricType.COUNTER, "Errors, by reason.", ERROR),
+    "reconciles": _own(
+        "reconciles_total",
+        MetricType.COUNTER,
+        "Finished comparisons of the ledger with the FHIR server.",
+        SWEEP,
+        OUTCOME,
+    ),
     "reconcile_corrections": _own(
-        "reconcile_corrections_total", MetricType.COUNTER, "Tasks that a sweep found to differ from the ledger.", SWEEP
+        "reconcile_corrections_total",
+        MetricType.COUNTER,
+        "Tasks that a comparison found to differ from the ledger.",
+        SWEEP,
     ),
     "largest_lateness": _own(
         "largest_lateness_seconds",
         MetricType.GAUGE,
-        "Longest time from the stamp of a version to when it became visible, since the start.",
+        "Longest delay from the timestamp of a version to when it became visible, since the exporter started.",
         unit="seconds",
     ),
     "ledger": _own("ledger_bytes", MetricType.GAUGE, "Size of the ledger on disk.", unit="bytes"),
-    "pairs": _own("pairs", MetricType.GAUGE, "Pairs of payers that hold a slot in the ledger, for good."),
+    "pairs": _own("pairs", MetricType.GAUGE, "Pairs of payers with a slot in the ledger; slots are permanent."),
     "pairs_capped": _own(
-        "pairs_capped", MetricType.GAUGE, "Pairs of payers met past --pairs.max, whose Tasks are shown as other, other."
+        "pairs_capped", MetricType.GAUGE, "Pairs of payers beyond --pairs.max; their Tasks are shown as other, other."
     ),
     "clock_skew": _own(
         "clock_skew_seconds",
         MetricType.GAUGE,
-        "The FHIR server's clock minus ours; absent until it has told its own.",
+        "The FHIR server's clock minus the exporter's; absent until the server sends a timestamp.",
         unit="seconds",
     ),
 }
-"""Our own life, by the name that `telemetry` uses."""
+"""Metrics of the exporter itself, by the name that `telemetry` uses."""
 
 
 def _process(name: str, kind: MetricType, text: str, unit: str = "") -> Definition:
@@ -310,7 +342,7 @@ PROCESS = (
     _process("open_fds", MetricType.GAUGE, "Number of open file descriptors."),
     _process("max_fds", MetricType.GAUGE, "Maximum number of open file descriptors."),
 )
-"""What prometheus-client tells of any process on Linux: listed here for the documents, worded there."""
+"""Exported by prometheus-client for any process on Linux: listed here for the documents, defined there."""
 
 TASKS = (*GAUGES.values(), *EVENTS.values())
 CATALOGUE = (*TASKS, *OWN.values(), *PROCESS)

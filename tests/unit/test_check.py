@@ -166,12 +166,16 @@ TROUBLES = {
         (quirks.clamped(2), quirks.next_at("http://evil.example/fhir")),
         *("page links: ", "--fhir.rewrite-links"),
     ),
-    "links that end": ((quirks.clamped(2), quirks.expired_pages), "page links: ", "Nothing: the walk goes on"),
+    "links that end": (
+        (quirks.clamped(2), quirks.expired_pages),
+        "page links: ",
+        "No action needed: the walk continues",
+    ),
     "links to themselves": ((quirks.clamped(2), quirks.next_to_itself), "page links: ", "a cache or proxy"),
     "a stubborn cache": (
         (quirks.result_cache(HandClock(), obedient=False),),
         "cache: The answer came out of a cache",
-        "Let Cache-Control: no-cache through",
+        "Pass Cache-Control: no-cache through",
     ),
 }
 
@@ -191,11 +195,11 @@ LOST = {
     "nobody there": ((quirks.down,), "cannot be reached", "host and port of --fhir.url"),
     "no credentials": ((quirks.guarded(()),), "answered 401", "Check the credentials"),
     "forbidden": ((quirks.outcome_told(403, CANARY),), "answered 403", "FHIR_READ_ALL_OF_TYPE"),
-    "asked to wait": ((quirks.throttled(),), "answered 429", "we wait as asked"),
-    "sent elsewhere": ((quirks.redirected("http://evil.example/"),), "answered 302", "the server redirects to"),
-    "a login page": ((quirks.login_page,), "something else than FHIR JSON", "A login page or a proxy"),
+    "asked to wait": ((quirks.throttled(),), "answered 429", "waits as asked"),
+    "sent elsewhere": ((quirks.redirected("http://evil.example/"),), "answered 302", "the redirect target"),
+    "a login page": ((quirks.login_page,), "something else than FHIR JSON", "a login page or a proxy"),
     "an error": ((quirks.outcome_told(500, CANARY),), "answered 500", "the log of the FHIR server"),
-    "an outcome": ((quirks.outcome_told(200, CANARY),), "OperationOutcome", "is the FHIR base and not below"),
+    "an outcome": ((quirks.outcome_told(200, CANARY),), "OperationOutcome", "is the FHIR base URL, not a path below"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -79,9 +80,15 @@ def test_nothing_is_promised_that_is_not_built() -> None:
     assert not [m.name for m in CATALOGUE if any(word in m.name for word in NOT_YET)]
 
 
-def test_task_counters_say_that_they_may_lag_and_gauges_how_old_they_are() -> None:
-    assert all("--series.hold" in metric.help for metric in EVENTS.values())
+def test_gauges_say_how_old_they_are() -> None:
     assert all("as of the last complete poll" in metric.help for metric in GAUGES.values())
+
+
+def test_the_page_of_the_metrics_says_that_counters_lag_by_the_hold() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
+    rules = page.partition("## How to read them")[2].partition("\n## ")[0]
+    assert "--series.hold" in rules
+    assert "increase()" in rules
 
 
 def test_the_duration_says_that_it_is_an_upper_bound() -> None:
