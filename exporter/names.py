@@ -92,8 +92,8 @@ class _PageReads:
 class Namer:
     """Names payers, and remembers the names of Organizations by relative reference; None if there is none to read.
 
-    `base` is the FHIR base URL: an Organization elsewhere is never read. `answers` are those of the ledger, the ones read
-    longest ago first. `unsaved` ones are to be written together with the next page; then `saved` is called.
+    `base` is the FHIR base URL: an Organization elsewhere is never read. `answers` are those of the ledger, the ones
+    read longest ago first. `unsaved` ones are to be written together with the next page; then `saved` is called.
     """
 
     def __init__(
