@@ -1,18 +1,95 @@
-"""How a payer comes by its label, step by step (docs/fhir-quirks.md#owner-resolution)."""
+"""How a Reference becomes a payer, step by step (docs/fhir-quirks.md#owner-resolution)."""
 
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.task.model import Party
+from exporter.task.model import Anomaly, Party
 from exporter.task.payers import PEOPLE, NeedsOrganization, PayerDirectory, clean, name_payer
+from tests.support import builders as make
+
+from .pages import decoded, entry, read, stored
 
 BASE = "https://cdr.example/fhir"
 OWN = "Organization/7"
 FULL = Party(OWN, "Organization", "npi|123", "Displayed", "Contained")
 ELSEWHERE = "https://other.example/fhir/Organization/7"
+
+
+# From a Reference to a Party
+
+
+@pytest.mark.parametrize(
+    ("owner", "party"),
+    [
+        (make.reference("Organization/7"), Party("Organization/7", "Organization")),
+        (make.reference("Organization/7/_history/2"), Party("Organization/7", "Organization")),
+        (make.reference("http://x/fhir/Organization/7"), Party("http://x/fhir/Organization/7", "Organization")),
+        (make.reference("urn:uuid:7", type="Organization"), Party("urn:uuid:7", "Organization")),
+        (make.by_identifier("99", "http://npi"), Party(identifier="http://npi|99")),
+        ({"identifier": {"value": "99"}}, Party(identifier="|99")),
+        (make.by_display(" Old Payer "), Party(display="Old Payer")),
+        (make.reference("Practitioner/7", display="Dr A", identifier={"value": "9"}), Party(kind="Practitioner")),
+        (make.reference("http://x/PractitionerRole/7/_history/1"), Party(kind="PractitionerRole")),
+        (make.reference("Patient?identifier=123"), Party(kind="Patient")),
+        ({"type": "RelatedPerson", "display": "Jane"}, Party(kind="RelatedPerson")),
+        ({"type": "http://hl7.org/fhir/StructureDefinition/Person", "display": "Jane"}, Party(kind="Person")),
+        (make.reference("Patient/7", type="Organization"), Party(kind="Patient")),
+        (make.by_display("x" * 2000), Party(display="x" * 512)),
+    ],
+)
+def test_a_reference_becomes_a_party(owner: Any, party: Party) -> None:
+    task = read(stored(make.task(owner=owner, requester=owner)))
+    assert task.owner == task.requester == party
+    assert task.anomalies == frozenset()
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        *(None, {}, {"reference": ""}, {"reference": None, "display": " "}, {"identifier": {"system": "http://npi"}}),
+        *({"type": "Organization"}, {"_reference": {"extension": []}}, {"extension": [{"url": "x"}]}),
+    ],
+)
+def test_a_reference_without_content_is_missing(nobody: Any) -> None:
+    task = read(stored(make.task(owner=nobody, requester=nobody)))
+    assert (task.owner, task.requester) == (None, None)
+    assert task.anomalies == {Anomaly.MISSING_OWNER, Anomaly.MISSING_REQUESTER}
+
+
+@pytest.mark.parametrize(
+    ("contained", "party"),
+    [
+        ([make.organization("payer", "Inside")], Party("#payer", "Organization", contained="Inside")),
+        (
+            [make.organization("x", "No"), make.organization("payer", "Inside")],
+            Party("#payer", "Organization", None, None, "Inside"),
+        ),
+        ([make.organization("payer", None)], Party("#payer", "Organization")),
+        ([make.organization("other", "Inside")], Party("#payer")),
+        (
+            [{"resourceType": "Practitioner", "id": "payer", "name": [{"family": "Careful"}]}],
+            Party(kind="Practitioner"),
+        ),
+        ([{"resourceType": "Location", "id": "payer", "name": "Ward"}], Party("#payer")),
+        ([{"resourceType": "Organization", "id": "payer", "name": ["x"]}], Party("#payer", "Organization")),
+        (None, Party("#payer")),
+        ([None], Party("#payer")),
+    ],
+)
+def test_a_contained_payer_is_found_if_the_server_sent_it(contained: Any, party: Party) -> None:
+    assert read(stored(make.task(owner=make.reference("#payer"), contained=contained))).owner == party
+
+
+def test_the_same_contained_id_in_two_tasks_means_two_payers() -> None:
+    one, other = (stored(make.task(**make.contained(name))) for name in ("One", "Other"))
+    assert [task.owner.contained for task in decoded(entry(one), entry(other)).tasks if task.owner] == ["One", "Other"]
+
+
+# From a Party to a payer
 
 
 @pytest.mark.parametrize(
@@ -45,13 +122,13 @@ ELSEWHERE = "https://other.example/fhir/Organization/7"
         (None, PayerDirectory({"": "x"}, BASE), "unknown"),
     ],
 )
-def test_the_first_step_that_tells_decides(party: Party | None, directory: PayerDirectory, label: str) -> None:
+def test_the_first_step_that_has_a_name_decides(party: Party | None, directory: PayerDirectory, label: str) -> None:
     assert name_payer(party, directory) == label
 
 
 @pytest.mark.parametrize("reference", [OWN, f"{BASE}/{OWN}"])
 @pytest.mark.parametrize("base", [BASE, BASE + "/"])
-def test_our_own_organization_is_asked_for_once(reference: str, base: str) -> None:
+def test_an_organization_on_the_server_is_read_once(reference: str, base: str) -> None:
     read: dict[str, str | None] = {}
     directory = PayerDirectory({}, base, read)
     assert name_payer(Party(reference, display="Displayed"), directory) == NeedsOrganization(OWN)
