@@ -1,1 +1,1 @@
-"""The dashboard as Python: each row is a module, and the others say how queries, limits and panels are made."""
+"""The dashboard as Python: one module per row; the others build queries, limits and panels."""

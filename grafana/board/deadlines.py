@@ -1,4 +1,4 @@
-"""The row about time left, time overrun, and the objective."""
+"""The row about time left, missed deadlines, and the objective."""
 
 from .kinds import Ready, bars, bars_now, lines
 from .limits import EXCHANGE, GREEN, OBJECTIVE, ORANGE, RED, above, below, more_than
@@ -17,9 +17,8 @@ def panels() -> tuple[Ready, ...]:
 def _time_left() -> Ready:
     words = Words(
         "Time left to the next deadline",
-        "For each pair of payers, until the earliest deadline that is still ahead. Overdue exchanges are not here. "
-        "Orange under 4 h.",
-        "ask the source payer before the time is over.",
+        "For each pair of payers, time until the next deadline. Excludes overdue exchanges. Orange under 4 h.",
+        "contact the source payer before the deadline.",
         "nothing in flight has a deadline ahead",
         ("P2PExchangeDueSoon",),
     )
@@ -31,8 +30,8 @@ def _time_left() -> Ready:
 def _overdue() -> Ready:
     words = Words(
         "Overdue by payer",
-        "Open exchanges past their deadline, by the payer that has to answer. The dashed line is the first one.",
-        "one payer alone: speak to it. All payers at once: look at our own batch jobs and the way out.",
+        "Open exchanges past their deadline, by the payer that has to answer. The dashed line is at 1.",
+        "a single payer: contact it. All payers at once: check our own batch jobs and outgoing network.",
         "unknown: no fresh data",
         ("P2PExchangeOverdue",),
     )
@@ -44,9 +43,9 @@ def _overdue() -> Ready:
 def _not_started() -> Ready:
     words = Words(
         "Longest wait for a start",
-        "Time since the oldest exchange that is still in status requested was requested, by "
-        "the payer that will have to answer: our own batch queue.",
-        "look whether the batch jobs of our server run, and how many stand in the queue.",
+        "Age of the oldest exchange still in status requested, by the payer that will have to answer: it waits in our "
+        "own batch queue.",
+        "check whether the batch jobs of our server run, and how long the queue is.",
         "none waits for a start",
         ("P2PExchangeNotStarted",),
     )
@@ -59,9 +58,9 @@ def _not_started() -> Ready:
 def _missed() -> Ready:
     words = Words(
         "Deadlines missed per day (UTC)",
-        "Exchanges that were open past their deadline or ended after it, each once, on the day it was seen. Those "
-        "overdue when the exporter first started are not here.",
-        "nothing at once: it is the record for the report. Overdue says what is still open.",
+        "Exchanges that were open past their deadline or ended after it, counted once, on the day this was detected. "
+        "Excludes those overdue when the exporter first started.",
+        "nothing immediate: this is the record for reports. Overdue shows what is still open.",
         "none known yet",
     )
     expr = total(once(events(pairs("fhir_task_deadlines_missed_total"), "1d")), "source_payer")
@@ -71,10 +70,10 @@ def _missed() -> Ready:
 def _in_time() -> Ready:
     words = Words(
         "Completed within 24 h",
-        "Share of completed exchanges that took 24 h at most. The objective of 95 % is ours, not the law's. Orange "
-        "under the objective, red under 85 %: the budget is spent three times too fast. The alerts also want 20 "
-        "completed exchanges in 3 days.",
-        "sort the table Payers by p95 and find who is slow.",
+        "Fraction of completed exchanges that took at most 24 h. The objective of 95 % is internal, not the law's. "
+        "Orange below the objective, red below 85 %: the budget is used up three times too fast. The alerts also "
+        "require 20 completed exchanges in 3 days.",
+        "sort the table Payers by p95 to find slow payers.",
         "none completed",
         ("P2PExchangeSlowBudgetBurn",),
     )
@@ -84,7 +83,7 @@ def _in_time() -> Ready:
 
 
 def _share(window: str) -> str:
-    """Divide sums; a ratio is never averaged."""
+    """Divide sums: ratios must not be averaged."""
     bucket = pairs("fhir_task_duration_seconds_bucket", COMPLETED, f'le="{OBJECTIVE["slow_seconds"]:.1f}"')
     count = pairs("fhir_task_duration_seconds_count", COMPLETED)
     fast, all_ = (total(once(f"increase({selector}[{window}])")) for selector in (bucket, count))

@@ -1,4 +1,4 @@
-"""The row about failures, and the one about time taken."""
+"""The row about failures, and the one about durations."""
 
 from .kinds import Ready, bars, bars_now, lines, rows, warmth
 from .limits import EXCHANGE, OBJECTIVE, ORANGE, RED, above
@@ -15,17 +15,17 @@ def panels() -> tuple[Ready, ...]:
 
 
 def latency() -> tuple[Ready, ...]:
-    """List the panels about time taken."""
+    """List the panels about durations."""
     return (_quantiles(), _heatmap())
 
 
 def _table() -> Ready:
     words = Words(
         "Failures by payer and reason (range)",
-        "Exchanges seen to fail within the time range, by the reason that the exporter read from the Task. Click a "
-        "payer to see it alone.",
-        "many with one payer and one reason: speak to it. One reason with many payers: look at our side. "
-        "unclassified: add a rule for it to the configuration file.",
+        "Exchanges that failed within the time range, by the reason that the exporter derived from the Task. Click a "
+        "payer to filter by it.",
+        "many with one payer and one reason: contact the payer. One reason with many payers: check our side. "
+        "unclassified: add a rule to the configuration file.",
         "no failures in this range",
         ("P2PExchangeFailed",),
     )
@@ -37,8 +37,8 @@ def _table() -> Ready:
 def _reasons() -> Ready:
     words = Words(
         "Failures by reason per hour",
-        "Exchanges seen to fail, by classified reason, stacked.",
-        "auth and kickoff come at once when a credential or an address is wrong; timeout and export build up slowly.",
+        "Exchanges that failed, by classified reason, stacked.",
+        "auth and kickoff jump when a credential or an address is wrong; timeout and export build up slowly.",
         "none known yet",
         ("P2PExchangeFailed",),
     )
@@ -50,8 +50,8 @@ def _ratio() -> Ready:
     floor = EXCHANGE["failure_ratio_floor"]
     words = Words(
         "Failure ratio over time (last 6 h)",
-        f"Failed exchanges of those that ended in the 6 hours before, from {floor} ended on. The line is the limit.",
-        "when several payers fail at once, the fault is most likely ours: credentials, network, certificate.",
+        f"Failed / ended exchanges over the last 6 hours, if at least {floor} ended. The line is the limit.",
+        "if several payers fail at once, the cause is most likely on our side: credentials, network, certificate.",
         f"fewer than {floor} ended",
         ("P2PExchangeFailureRatioHigh",),
     )
@@ -64,8 +64,8 @@ def _ratio_by_payer() -> Ready:
     floor = EXCHANGE["all_failing_floor"]
     words = Words(
         "Failure ratio by payer (last 6 h)",
-        f"The same for each payer that has to answer, from {floor} ended on. Orange when all fail.",
-        "speak to the payer, unless the failures began with a change of ours.",
+        f"The same by the payer that has to answer, if at least {floor} ended. Orange if all failed.",
+        "contact the payer, unless the failures began with a change on our side.",
         f"no payer ended {floor} or more",
         ("P2PSourcePayerAllFailing",),
     )
@@ -77,9 +77,9 @@ def _ratio_by_payer() -> Ready:
 def _quantiles() -> Ready:
     words = Words(
         "Duration of completed exchanges (last 1 d)",
-        "Half of them (p50) and 95 of 100 (p95) took at most so long, from authoredOn to the version first seen "
-        "completed: an upper bound, estimated from buckets. The line is at 24 h.",
-        "p95 alone high: a slow payer, see the table Payers. Both high: our queue or the network.",
+        "p50 and p95 of the time from authoredOn to the version first seen completed: an upper bound, estimated from "
+        "buckets. The line is at 24 h.",
+        "only p95 high: a slow payer, see the table Payers. Both high: our queue or the network.",
         "none completed in a day",
         ("P2PExchangeSlowBudgetBurn",),
     )
@@ -91,10 +91,10 @@ def _quantiles() -> Ready:
 def _heatmap() -> Ready:
     words = Words(
         "Durations of completed exchanges (heat map)",
-        "How many completed exchanges took how long; each cell is an hour or more. With several FHIR servers it stays "
-        "empty: choose one above, since they are never mixed.",
+        "Completed exchanges by duration; each cell is an hour or more. Empty if several FHIR servers are selected: "
+        "select one above, since they are never mixed.",
         "a second band far above the first is usually one slow payer: see the table Payers.",
-        "none completed, or several FHIR servers chosen",
+        "none completed, or several FHIR servers selected",
     )
     buckets = once(f"increase({pairs('fhir_task_duration_seconds_bucket', COMPLETED)}[$__rate_interval])", "le")
     return warmth(words, Query(f"{total(buckets, 'le')} and on () ({ONE_SERVER})", "{{le}}"), Measure("s"))

@@ -1,4 +1,4 @@
-"""The row about what comes in, what is under way, and how it ends."""
+"""The row about exchanges that start, are in flight, and end."""
 
 from .kinds import Ready, areas, bars, bars_now, number
 from .limits import BLUE, EXCHANGE, LABELLED, ORANGE, more_than
@@ -21,7 +21,7 @@ def _open() -> Ready:
     words = Words(
         "In flight by status",
         "Open exchanges by the status of their Task, as of the last complete poll, stacked.",
-        "requested that grows: our batch queue. in-progress that grows: the other payers' exports.",
+        "requested grows: our batch queue. in-progress grows: the other payers' exports.",
         "unknown: no fresh data",
         ("P2PNothingCompletes", "P2PExchangeNotStarted"),
     )
@@ -31,8 +31,8 @@ def _open() -> Ready:
 def _outcomes() -> Ready:
     words = Words(
         "Outcomes per hour",
-        "Exchanges that ended, by how they ended. Entered-in-error is left out.",
-        "no bars while something is in flight: nothing completes.",
+        "Exchanges that ended, by terminal status, without entered-in-error.",
+        "no bars although something is in flight: nothing completes.",
         QUIET,
         ("P2PNothingCompletes", "P2PExchangeFailed"),
     )
@@ -43,7 +43,7 @@ def _created() -> Ready:
     words = Words(
         "Requested per hour",
         "Exchanges first seen after the exporter's first start, by the payer that has to answer.",
-        "none on a working day: members may be waiting for requests that nobody sends.",
+        "none on a working day: members may be waiting for requests that are not being sent.",
         QUIET,
         ("P2PNothingCreated",),
     )
@@ -54,8 +54,8 @@ def _created() -> Ready:
 def _on_server() -> Ready:
     words = Words(
         "Tasks on the server by status",
-        "All Tasks of exchanges that the FHIR server holds, ended ones included. A purge makes it smaller.",
-        "nothing; it is here to compare with a search on the server.",
+        "All Tasks of exchanges on the FHIR server, including ended ones. A purge reduces it.",
+        "nothing; use it to compare with a search on the server.",
         "unknown: no fresh data",
     )
     expr = total(once(pairs("fhir_tasks"), "status"), "status")
@@ -65,8 +65,8 @@ def _on_server() -> Ready:
 def _cancelled() -> Ready:
     words = Words(
         "Cancelled (last 1 h)",
-        "Exchanges seen to be cancelled: most likely by hand, in the batch job manager.",
-        "ask who works there.",
+        "Exchanges that were cancelled, most likely by hand in the batch job manager.",
+        "find out who cancelled them.",
         QUIET,
         ("P2PExchangesCancelled",),
     )
@@ -77,8 +77,8 @@ def _cancelled() -> Ready:
 def _reopened() -> Ready:
     words = Words(
         "Reopened (last 1 h)",
-        "Exchanges that had ended and are open again. What they do next is counted again.",
-        "ask who restarted them; counts of outcomes hold these twice.",
+        "Exchanges that went from a terminal status back to an open one. Their next outcome is counted again.",
+        "find out who restarted them; outcome counts include them twice.",
         QUIET,
         ("P2PExchangesReopened",),
     )
@@ -88,8 +88,8 @@ def _reopened() -> Ready:
 def _vanished() -> Ready:
     words = Words(
         "Vanished (last 1 h)",
-        "Tasks deleted, purged or untagged on the server, as found by a sweep. Counters keep what they counted.",
-        "ask whether a purge was planned; if not, look after the database.",
+        "Tasks deleted, purged or untagged on the server, as detected by a comparison. Counters are unaffected.",
+        "check whether a purge was planned; if not, check the exporter's read permission and the database.",
         QUIET,
         ("P2PTasksVanished",),
     )
@@ -100,8 +100,8 @@ def _vanished() -> Ready:
 def _empty() -> Ready:
     words = Words(
         "Completed without output (last 1 d)",
-        "Exchanges seen to complete with no output at all. Where originals are not archived, all are so.",
-        "if one payer alone does it, its exports may be empty: compare documents in the table Payers.",
+        "Exchanges that completed without any output. If originals are not archived, this is all of them.",
+        "only one payer: its exports may be empty, compare Documents in the table Payers.",
         QUIET,
         ("P2PCompletedEmpty",),
     )

@@ -1,4 +1,4 @@
-"""The row about the exporter itself, folded: it is opened when the numbers above cannot be trusted."""
+"""The row about the exporter itself, collapsed: open it when the numbers above look wrong."""
 
 from . import upkeep
 from .kinds import Ready, bars, lines, number
@@ -22,9 +22,9 @@ def panels() -> tuple[Ready, ...]:
 
 def _replicas() -> Ready:
     words = Words(
-        "Replicas that answer",
-        "Exporters that Prometheus could scrape, of one FHIR server.",
-        "none: look after the process or the pod. No value at all: Prometheus has no target of this job.",
+        "Replicas up",
+        "Replicas of the exporter that Prometheus can scrape, per FHIR server.",
+        "0: check the process or the pod. No value: Prometheus has no target for this job.",
         "no target",
         ("P2PExporterDown", "P2PExporterAbsent", "P2PReplicaDown"),
     )
@@ -33,9 +33,9 @@ def _replicas() -> Ready:
 
 def _answers() -> Ready:
     words = Words(
-        "FHIR server answers",
-        "1 when the last page of a poll was read and committed, by the best replica, else 0.",
-        "see Errors by reason; `fhir-task-exporter check` says the same in plain words.",
+        "FHIR server up",
+        "1 if the last page of a poll was read and committed by at least one replica, else 0.",
+        "see Errors by reason; `fhir-task-exporter check` explains the cause.",
         SILENT,
         ("P2PSourceDown",),
     )
@@ -45,8 +45,8 @@ def _answers() -> Ready:
 def _baseline() -> Ready:
     words = Words(
         "Baseline",
-        "Share of all Tasks that the first reading has read. There are no numbers about exchanges before it is whole.",
-        "wait while it moves; if it does not for 15 min, see Errors by reason.",
+        "Fraction of Tasks read by the initial scan. There are no metrics about exchanges before it is complete.",
+        "wait while it makes progress; if it makes none for 15 min, see Errors by reason.",
         SILENT,
         ("P2PNeverPolled",),
     )
@@ -56,9 +56,9 @@ def _baseline() -> Ready:
 
 def _capped() -> Ready:
     words = Words(
-        "Pairs past --pairs.max",
-        "Pairs of payers that are shown as other, other, since all slots are taken.",
-        "raise --pairs.max, or name the payers in the configuration file; then slots are free for them.",
+        "Pairs beyond --pairs.max",
+        "Pairs of payers shown as other, other, since all slots are taken.",
+        "raise --pairs.max, or list the payers in the configuration file: listed payers always get a slot.",
         SILENT,
         ("P2PPairsCapped",),
     )
@@ -70,7 +70,7 @@ def _age() -> Ready:
     words = Words(
         "Age of the data by replica",
         "Time since each replica's last complete poll. The line is the limit.",
-        "one replica alone: its network or its ledger. All: the FHIR server.",
+        "one replica: its network or its ledger. All: the FHIR server.",
         "never polled",
         ("P2PPollStale", "P2PReplicaDown"),
     )
@@ -81,7 +81,7 @@ def _age() -> Ready:
 def _polls() -> Ready:
     words = Words(
         "Polls by outcome per hour",
-        "partial kept some pages, failed none. Each scrape starts a poll or joins one.",
+        "partial: some pages were kept; failed: none were. Each scrape starts a poll or joins a running one.",
         "see Errors by reason.",
         "no polls",
         ("P2PPollErrors",),
@@ -92,7 +92,7 @@ def _polls() -> Ready:
 def _poll_errors() -> Ready:
     words = Words(
         "Polls not complete (last 30 min)",
-        "Share of each replica's polls that were partial or failed. The line is the limit.",
+        "Fraction of each replica's polls that were partial or failed. The line is the limit.",
         "see Errors by reason and Requests by code.",
         "no polls",
         ("P2PPollErrors",),
@@ -107,8 +107,8 @@ def _poll_errors() -> Ready:
 def _poll_time() -> Ready:
     words = Words(
         "Duration of polls, p95",
-        "95 of 100 polls took at most so long, baseline and catch-ups included.",
-        "longer than the scrape time-out: scrapes get the last picture. Look at the load of the FHIR server.",
+        "p95 of the duration of polls, including the baseline and catch-ups.",
+        "longer than the scrape timeout: scrapes get the last snapshot. Check the load of the FHIR server.",
         "no polls",
     )
     return lines(words, (_slowest("fhir_task_exporter_poll_duration_seconds_bucket"),), Measure("s"), SMALL)
@@ -117,8 +117,8 @@ def _poll_time() -> Ready:
 def _requests() -> Ready:
     words = Words(
         "Requests by code",
-        "Requests to the FHIR server in a second, by class of the HTTP status; none where no answer came.",
-        "4xx: credentials or address. 5xx and none: the server, or what stands before it.",
+        "Requests to the FHIR server per second, by class of the HTTP status; none: no response.",
+        "4xx: credentials or address. 5xx and none: the server, or a proxy in front of it.",
         "no requests",
     )
     rate = replica("sum", f"rate({own('fhir_task_exporter_requests_total')}[$__rate_interval])", "code")
@@ -128,7 +128,7 @@ def _requests() -> Ready:
 def _request_time() -> Ready:
     words = Words(
         "Duration of requests, p95",
-        "95 of 100 requests to the FHIR server took at most so long, by what they were for.",
+        "p95 of the duration of requests to the FHIR server, by operation.",
         "search high: the server lacks an index or is busy. token high: the authorization server.",
         "no requests",
     )
@@ -137,7 +137,7 @@ def _request_time() -> Ready:
 
 
 def _slowest(name: str, *labels: str) -> Query:
-    """Estimate a p95; the comparison drops NaN, which is what a time without requests gives."""
+    """Estimate a p95; the comparison drops NaN, the result for a period without requests."""
     buckets = replica("sum", f"rate({own(name)}[$__rate_interval])", *labels, "le")
     said = " ".join(f"{{{{{label}}}}}" for label in labels)
     return Query(f"histogram_quantile(0.95, {buckets}) >= 0", f"{said} {EACH}".strip())

@@ -1,6 +1,6 @@
-"""The kinds of panel that the dashboard is made of, dressed alike. No metric is named here.
+"""The panel types of the dashboard, with common settings. No metric is named here.
 
-grafana-foundation-sdk leaves some things to us: it shows no legend, leaves `calcs` empty, and gives no ids.
+This module sets what grafana-foundation-sdk does not: the legend, `calcs` and ids.
 """
 
 from grafana_foundation_sdk.builders import bargauge, heatmap, prometheus, stat, table, timeseries
@@ -25,7 +25,7 @@ STATUS_COLOURS = {
     "requested": "yellow",
     "in-progress": "blue",
 }
-"""The same in every graph, whichever statuses there are; others take what the palette gives."""
+"""The same in every graph, whichever statuses it has; other statuses get a palette color."""
 
 
 class Ready(Builder[dashboard.Panel]):
@@ -35,12 +35,12 @@ class Ready(Builder[dashboard.Panel]):
         self._panel = panel
 
     def build(self) -> dashboard.Panel:
-        """Hand it over."""
+        """Return the panel."""
         return self._panel
 
 
 def number(words: Words, query: Query, measure: Measure = COUNT, size: Size = QUARTER) -> Ready:
-    """Show one number for each FHIR server, as of the end of the range."""
+    """Show one number per FHIR server, as of the end of the range."""
     panel = (
         stat.Panel()
         .with_target(ask(query, 0).instant())
@@ -54,7 +54,7 @@ def number(words: Words, query: Query, measure: Measure = COUNT, size: Size = QU
 
 
 def bars_now(words: Words, query: Query, measure: Measure, size: Size = HALF) -> Ready:
-    """Show one bar for each series, as of the end of the range."""
+    """Show one bar per series, as of the end of the range."""
     panel = (
         bargauge.Panel()
         .with_target(ask(query, 0).instant())
@@ -78,7 +78,7 @@ def areas(words: Words, query: Query, size: Size = HALF) -> Ready:
 
 
 def bars(words: Words, query: Query, step: str = "1h", size: Size = HALF) -> Ready:
-    """Show counts for each step of time: the window of the query must be as long."""
+    """Show counts per time step: the query's window must have the same length."""
     panel = _stacked(query).draw_style(common.GraphDrawStyle.BARS).bar_alignment(common.BarAlignment.BEFORE)
     return dress(panel.fill_opacity(80).line_width(0).build(), words, COUNT, size, step)
 
@@ -100,7 +100,7 @@ def warmth(words: Words, query: Query, measure: Measure, size: Size = HALF) -> R
 
 
 def rows(words: Words, labels: tuple[Label, ...], columns: tuple[Column, ...], size: Size = WHOLE) -> Ready:
-    """Show a table with a line for each set of labels, sorted by the first column."""
+    """Show a table with one line per label set, sorted by the first column."""
     panel = table.Panel().sort_by([parts.TableSortByFieldState().display_name(columns[0].title).desc(True)])
     for place, column in enumerate(columns):
         target = ask(Query(column.expr, ""), place).instant().format(PromQueryFormat.TABLE)
@@ -115,13 +115,13 @@ def rows(words: Words, labels: tuple[Label, ...], columns: tuple[Column, ...], s
 
 
 def ask(query: Query, place: int) -> prometheus.Dataquery:
-    """Make a target; its letter follows from its place."""
+    """Make a target; its letter is derived from its position."""
     target = prometheus.Dataquery().datasource(PROMETHEUS).expr(query.expr).ref_id("ABCDEFGHIJKL"[place])
     return target.legend_format(query.legend).exemplar(False)
 
 
 def dress(panel: dashboard.Panel, words: Words, measure: Measure, size: Size, interval: str = "1m") -> Ready:
-    """Give a panel what every panel has."""
+    """Set the fields that all panels have."""
     panel.title, panel.description, panel.datasource = words.title, words.description, PROMETHEUS
     panel.interval, panel.grid_pos = interval, dashboard.GridPos(w=size.width, h=size.height)
     panel.links = [_runbook(alert) for alert in words.alerts] or None
@@ -155,7 +155,7 @@ def _stacked(query: Query) -> timeseries.Panel:
 
 
 def _value(place: int, columns: tuple[Column, ...]) -> str:
-    """Tell what Grafana calls the values of a query: a letter stands behind it only where there are several."""
+    """Return Grafana's name for the values of a query: it adds a letter only if there are several queries."""
     return f"Value #{'ABCDEFGHIJKL'[place]}" if len(columns) > 1 else "Value"
 
 
@@ -173,13 +173,13 @@ def _column(column: Column) -> list[dashboard.DynamicConfigValue]:
 
 def _label(label: Label) -> list[dashboard.DynamicConfigValue]:
     link = {"title": "Show only this", "url": label.link, "targetBlank": False}
-    # Else a payer that is known by a number only would be written as one: 9900000017 as 10 Bil.
+    # Otherwise a payer known only by a number would be formatted as one: 9900000017 as 10 Bil.
     said: dict[str, object] = {"displayName": label.title, "unit": "string"} | ({"links": [link]} if label.link else {})
     return [dashboard.DynamicConfigValue(name, value) for name, value in said.items()]
 
 
 def _unknown(said: str) -> dashboard.SpecialValueMap:
-    """Make no data grey: Grafana would write its text on the colour of the first step, which is green."""
+    """Show no data in gray: Grafana would use the color of the first step, green."""
     grey = dashboard.ValueMappingResult(text=said, color=GREY)
     match = dashboard.SpecialValueMatch.NULL_AND_NAN
     return dashboard.SpecialValueMap(dashboard.DashboardSpecialValueMapOptions(match, grey))

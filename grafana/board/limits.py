@@ -1,7 +1,7 @@
-"""The limits of ../thresholds.yaml as colours: orange is a warning, red pages, blue is a note, as with the alerts.
+"""The limits of ../thresholds.yaml as colors: orange for warnings, red for pages, blue for notices, as with the alerts.
 
-An alert fires above its limit, while Grafana colours from a step on. For counts the step is therefore one more; for
-times and ratios both are the same, but for the one value between.
+An alert fires above its limit, while Grafana colors from a step on. For counts the step is therefore one more; for
+times and ratios they are the same, except exactly at the limit.
 """
 
 from pathlib import Path
@@ -18,22 +18,22 @@ LIMITS: Limits = yaml.safe_load((Path(__file__).parent.parent / "thresholds.yaml
 EXCHANGE, OBJECTIVE, EXPORTER = LIMITS["exchange"], LIMITS["slo"], LIMITS["exporter"]
 
 NONE: Steps = ((None, PLAIN),)
-"""Without a step of its own Grafana would put its default: red from 80 on."""
+"""Without any step, Grafana would use its default: red from 80 on."""
 
 LABELLED: Steps = ((None, BLUE),)
 """Bars without a limit."""
 
 
 def above(limit: float, colour: str) -> Steps:
-    """Colour times and ratios that pass a limit."""
+    """Color times and ratios above a limit."""
     return ((None, GREEN), (limit, colour))
 
 
 def more_than(limit: float, colour: str) -> Steps:
-    """Colour counts that pass a limit."""
+    """Color counts above a limit."""
     return ((None, GREEN), (limit + 1, colour))
 
 
 def below(limit: float, colour: str) -> Steps:
-    """Colour what falls under a limit."""
+    """Color values below a limit."""
     return ((None, colour), (limit, GREEN))

@@ -1,4 +1,4 @@
-"""Where a click leads: from a payer in a table to the dashboard of that payer."""
+"""Links from a payer in a table to the dashboard filtered by that payer."""
 
 from .spec import Label
 
@@ -16,4 +16,4 @@ PAIR_LABELS = (
     Label("source_payer", "Source payer", _only("source_payer")),
     Label("requesting_payer", "Requesting payer", _only("requesting_payer")),
 )
-"""The columns that say which exchange a line is about; `fhir_source` is absent where only one server is watched."""
+"""The columns that identify a pair; `fhir_source` is absent if only one server is monitored."""

@@ -17,7 +17,7 @@ def _in_flight() -> Ready:
     words = Words(
         "In flight",
         "Exchanges that are requested, in progress or in another open status, as of the last complete poll.",
-        "nothing by itself. If it only grows, look at Outcomes per hour: nothing may be completing.",
+        "nothing by itself. If it keeps growing, see Outcomes per hour: maybe nothing completes.",
         STALE,
         ("P2PNothingCompletes",),
     )
@@ -27,9 +27,9 @@ def _in_flight() -> Ready:
 def _overdue() -> Ready:
     words = Words(
         "Overdue",
-        "Open exchanges past their deadline (--deadline, 24 h unless set otherwise). The request is ours: either the "
-        "other payer is late, or our own job stands still. By itself it is not a breach of ours.",
-        "find the payer in the table Payers; ask whether the others have overdue exchanges too.",
+        "Open exchanges past their deadline (--deadline, default 24 h). We made the request: either the other payer is "
+        "late, or our own job is stuck. This alone does not mean that we are in breach.",
+        "find the payer in the table Payers, and check whether others have overdue exchanges too.",
         STALE,
         ("P2PExchangeOverdue",),
     )
@@ -41,7 +41,7 @@ def _oldest() -> Ready:
     words = Words(
         "Oldest in flight",
         "Time since the oldest open exchange was requested (authoredOn). Orange after 18 h, red after 24 h.",
-        "find the payer in the table Payers, and see in Longest wait for a start whether our batch queue drains.",
+        "find the payer in the table Payers; check in Longest wait for a start whether our batch queue drains.",
         "none in flight",
     )
     oldest = once(pairs("fhir_task_oldest_authored_timestamp_seconds"), "status")
@@ -56,8 +56,8 @@ def _oldest() -> Ready:
 def _stalled() -> Ready:
     words = Words(
         "Stalled",
-        "Open exchanges that have not changed for --stalled-after (4 h unless set otherwise).",
-        "look at the batch jobs of our own server, then at the other payer's export.",
+        "Open exchanges that have not changed for --stalled-after (default 4 h).",
+        "check the batch jobs of our own server, then the other payer's export.",
         STALE,
         ("P2PExchangeStalled",),
     )
@@ -68,7 +68,7 @@ def _stalled() -> Ready:
 def _failed() -> Ready:
     words = Words(
         "Failed (last 1 h)",
-        "Exchanges seen to fail in the hour before the end of the range. No member data came, and nobody tries again.",
+        "Exchanges that failed in the last hour of the range. No member data was received, and nothing is retried.",
         "read the reason in Failures by payer and reason, then the note of the Task in Smile CDR.",
         "none known yet",
         ("P2PExchangeFailed",),
@@ -81,8 +81,8 @@ def _ratio() -> Ready:
     floor = EXCHANGE["failure_ratio_floor"]
     words = Words(
         "Failure ratio (last 6 h)",
-        f"Failed exchanges of those that ended, over the payers chosen above. Shown from {floor} ended on.",
-        "see in Failure ratio by payer whether one payer fails, or several: then the fault is most likely ours.",
+        f"Failed / ended exchanges, over the payers selected above. Shown if at least {floor} ended.",
+        "see Failure ratio by payer: if several payers fail, the cause is most likely on our side.",
         f"fewer than {floor} ended",
         ("P2PExchangeFailureRatioHigh",),
     )
@@ -93,8 +93,8 @@ def _ratio() -> Ready:
 def _success() -> Ready:
     words = Words(
         "Success share (range)",
-        "Completed exchanges of those that ended within the time range of the dashboard.",
-        "nothing by itself; Failure ratio has the limit. Compare with last week by the time range.",
+        "Completed / ended exchanges within the time range of the dashboard.",
+        "nothing by itself; Failure ratio has the limit. Change the time range to compare with last week.",
         "none ended",
     )
     expr = f"{transitions('$__range', COMPLETED)} / ({ended('$__range')} > 0)"
@@ -104,9 +104,9 @@ def _success() -> Ready:
 def _age() -> Ready:
     words = Words(
         "Age of the data",
-        "Time since the last complete poll of the FHIR server, by the freshest replica. All that this board says of "
-        "exchanges is so old; after --poll.max-staleness (5 min) the numbers disappear.",
-        "open the row Exporter health: does the exporter run, and does the FHIR server answer it?",
+        "Time since the last complete poll of the FHIR server by any replica. Everything on this dashboard about "
+        "exchanges is this old; after --poll.max-staleness (default 5 min) the gauges disappear.",
+        "open the row Exporter health: is the exporter up, and is the FHIR server up?",
         "never polled",
         ("P2PPollStale", "P2PSourceDown"),
     )

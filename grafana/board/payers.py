@@ -1,4 +1,4 @@
-"""The row with one line for each pair of payers."""
+"""The row with one line per pair of payers."""
 
 from .kinds import Ready, rows
 from .limits import EXCHANGE, GREEN, OBJECTIVE, ORANGE, RED, above, more_than
@@ -10,13 +10,13 @@ BY_PAIR = ", ".join(PAIR)
 
 
 def panels() -> tuple[Ready, ...]:
-    """Give the one table."""
+    """Build the table."""
     words = Words(
         "Payers (counts and p95 over the range)",
-        "One line for each pair: who has to answer, and for whom. In flight, overdue, oldest and last completed are as "
-        "of the last complete poll; the others cover the time range. p95: 95 of 100 completed ones took "
-        "at most so long. Click a payer to see it alone.",
-        "red in Overdue or Oldest: speak to the source payer. Failed: read the reason in the table above.",
+        "One line per pair of the payer that has to answer and the payer that asked. In flight, Overdue, Oldest and "
+        "Last completed are as of the last complete poll; the others cover the time range. p95 is the duration of "
+        "completed exchanges. Click a payer to filter by it.",
+        "red in Overdue or Oldest: contact the source payer. Failed: see the reason in the table above.",
         "none",
         ("P2PExchangeOverdue", "P2PExchangeFailed"),
     )

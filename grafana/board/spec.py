@@ -1,4 +1,4 @@
-"""The values that describe a panel before there is one: words, measures, sizes, queries, columns."""
+"""Values that describe a panel: texts, units, sizes, queries, columns."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from .limits import NONE, Steps
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a panel says for itself. `none` stands where there is no data; `alerts` look at the same numbers."""
+    """The texts of a panel. `none` is shown if there is no data; `alerts` use the same numbers."""
 
     title: str
     counts: str
@@ -18,13 +18,13 @@ class Words:
 
     @property
     def description(self) -> str:
-        """Say it in Markdown, as Grafana shows it."""
+        """Format the description as Markdown."""
         used = f"Alert: {', '.join(self.alerts)}." if self.alerts else "No alert uses it."
         return f"{self.counts}\n\nWhat to do: {self.act}\n\n{used}"
 
 
 class Measure(NamedTuple):
-    """How values are written and coloured. `unit` is an id of Grafana's own."""
+    """How values are formatted and colored. `unit` is a Grafana unit id."""
 
     unit: str = "locale"
     steps: Steps = NONE
@@ -33,22 +33,22 @@ class Measure(NamedTuple):
 
 
 class Size(NamedTuple):
-    """Of the 24 columns, and of rows of 30 pixels."""
+    """In grid units: 24 columns, rows of 30 pixels."""
 
     width: int
     height: int
 
 
 class Query(NamedTuple):
-    """A question, and how to call the answers. A label that is absent leaves nothing behind in a legend."""
+    """A query and its legend. An absent label adds nothing to the legend."""
 
     expr: str
     legend: str = "{{job}} {{fhir_source}}"
 
 
 COUNT = Measure("locale")
-"""Whole and in full: `short` would write 1746 as 2 K. Without `decimals: 0`, since Grafana writes the text for no data
-beside each tick of an axis that it leaves out for that."""
+"""Full integers: `short` would show 1746 as 2 K. No `decimals: 0`, since Grafana would then show the no-data text at
+each axis tick that it omits."""
 QUARTER = Size(6, 4)
 THIRD, HALF, WHOLE = Size(8, 8), Size(12, 8), Size(24, 9)
 
@@ -62,7 +62,7 @@ class Column(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A label shown as a column, perhaps with a link."""
+    """A label shown as a column, with an optional link."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""The second half of the row about the exporter itself: errors, odd Tasks, clocks, and what it uses."""
+"""The second half of the row about the exporter itself: errors, anomalies, clocks, and resource usage."""
 
 from .kinds import Ready, bars, bars_now, lines
 from .limits import EXPORTER, LABELLED, ORANGE, above
@@ -22,8 +22,8 @@ def panels() -> tuple[Ready, ...]:
 def _errors() -> Ready:
     words = Words(
         "Errors by reason per hour",
-        "What went wrong between the exporter and the FHIR server or the ledger.",
-        "the log line of the same time says what to do next; so does `fhir-task-exporter check`.",
+        "Errors between the exporter and the FHIR server or the ledger.",
+        "read the log line of that time, which says what to do, or run `fhir-task-exporter check`.",
         "no errors",
         ("P2PPollErrors", "P2PSourceDown"),
     )
@@ -32,9 +32,9 @@ def _errors() -> Ready:
 
 def _odd() -> Ready:
     words = Words(
-        "Odd Tasks by kind per hour",
-        "Versions of Tasks that are not as they should be, counted once for each kind. missing_owner raises no alert.",
-        "counts or ages may be wrong by so many; report the kind to who runs the FHIR server.",
+        "Task anomalies by kind per hour",
+        "Malformed or inconsistent Task versions, counted once per kind. missing_owner raises no alert.",
+        "counts or ages may be off by that many; report the kind to the administrator of the FHIR server.",
         "none known yet",
         ("P2PTaskAnomalies",),
     )
@@ -44,9 +44,9 @@ def _odd() -> Ready:
 
 def _odd_now() -> Ready:
     words = Words(
-        "Odd Tasks on the server",
-        "Tasks that show an oddity as of the last complete poll, those from before the exporter included.",
-        "nothing at once; search the server for them when numbers look wrong.",
+        "Tasks with anomalies",
+        "Tasks that currently have an anomaly, as of the last complete poll, including those from before the exporter.",
+        "nothing immediate; search the server for them if numbers look wrong.",
         "none, or no fresh data",
     )
     expr = f"sort_desc({server(own('fhir_tasks_anomalous'), 'kind')} > 0)"
@@ -57,9 +57,9 @@ def _odd_now() -> Ready:
 def _skew() -> Ready:
     words = Words(
         "Clock skew",
-        "The FHIR server's clock minus the exporter's, either way. The line is the limit.",
-        "mend the clock that is wrong: deadlines go by the server's, ages on this board by Prometheus'.",
-        "the server has not told its time",
+        "Difference between the clocks of the FHIR server and the exporter, without sign. The line is the limit.",
+        "fix the wrong clock: deadlines use the server's clock, ages on this dashboard use Prometheus' clock.",
+        "the server sends no timestamp",
         ("P2PClockSkew",),
     )
     expr = replica("max", f"abs({own('fhir_task_exporter_clock_skew_seconds')})")
@@ -69,8 +69,8 @@ def _skew() -> Ready:
 def _late() -> Ready:
     words = Words(
         "Largest lateness",
-        "Longest time from the stamp of a version to when the server showed it, since the exporter's start.",
-        "near --poll.overlap (30 s): raise that, or versions are found by the next sweep only.",
+        "Longest delay from the timestamp of a version to when it became visible, since the exporter started.",
+        "close to --poll.overlap (default 30 s): raise it, or later versions are only found by the next comparison.",
         SILENT,
     )
     expr = replica("max", own("fhir_task_exporter_largest_lateness_seconds"))
@@ -79,8 +79,8 @@ def _late() -> Ready:
 
 def _sweeps() -> Ready:
     words = Words(
-        "Corrections by sweep per hour",
-        "Tasks that a sweep found to differ from the ledger: vanished ones, and what polls did not see.",
+        "Corrections by comparison per hour",
+        "Tasks that a comparison found to differ from the ledger: vanished ones, and changes that polls missed.",
         "many without a purge: versions become visible late, see Largest lateness.",
         "no corrections",
     )
@@ -91,7 +91,7 @@ def _ledger() -> Ready:
     words = Words(
         "Size of the ledger",
         "The database on the exporter's disk.",
-        "compare with the free space of the volume: with a full disk nothing is lost, but nothing new is counted.",
+        "compare with the free space of the volume: if the disk is full, nothing is lost, but nothing new is counted.",
         SILENT,
     )
     return lines(words, (_each("fhir_task_exporter_ledger_bytes"),), Measure("bytes"), SMALL)
@@ -101,7 +101,7 @@ def _memory() -> Ready:
     words = Words(
         "Memory",
         "Resident memory of the exporter.",
-        "near the limit of the container: it will be killed, and go on after the restart.",
+        "close to the container's limit: it will be killed, and continues after the restart.",
         SILENT,
     )
     return lines(words, (_each("process_resident_memory_bytes"),), Measure("bytes"), SMALL)
@@ -110,8 +110,8 @@ def _memory() -> Ready:
 def _scrapes() -> Ready:
     words = Words(
         "Scrapes by answer per hour",
-        "fresh: a poll of its own. reused: a picture still young. late: the poll still ran. stale: it failed.",
-        "many late: raise the scrape time-out, or look at Duration of polls.",
+        "fresh: a new poll. reused: a recent snapshot. late: the poll was still running. stale: the poll failed.",
+        "many late: raise the scrape timeout, or see Duration of polls.",
         "no scrapes",
     )
     return bars(words, hourly("fhir_task_exporter_scrapes_total", "answer"), size=SMALL)

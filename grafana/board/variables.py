@@ -1,4 +1,4 @@
-"""What can be chosen above the panels, what is written over them, and the links."""
+"""The variables, annotations and links of the dashboard."""
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import prometheus
@@ -17,12 +17,12 @@ Variable = build.DatasourceVariable | build.QueryVariable | build.TextBoxVariabl
 
 
 def variables() -> tuple[Variable, ...]:
-    """List them in the order in which each narrows those after it."""
+    """List the variables; each narrows those after it."""
     return (
         build.DatasourceVariable("datasource").label("Data source").type("prometheus"),
         _choice("job", "Job", BUILD),
         _choice("instance", "Instance", f"{BUILD}{{{JOB}}}"),
-        # The one label that may be absent: `.+` would then find nothing.
+        # The only label that may be absent: `.+` would then match nothing.
         _choice("fhir_source", "FHIR server", f"{BUILD}{{{INSTANCE}}}", ".*"),
         _choice("source_payer", "Source payer", f"{CREATED}{{{TARGETS}}}"),
         _choice("requesting_payer", "Requesting payer", f"{CREATED}{{{TARGETS}, {PAYERS.split(', ')[0]}}}"),
@@ -32,7 +32,7 @@ def variables() -> tuple[Variable, ...]:
 
 
 def annotations() -> tuple[build.AnnotationQuery, ...]:
-    """Draw our alerts, and the restarts of the exporter, over all panels."""
+    """Mark alerts and restarts of the exporter in all panels."""
     firing = 'ALERTS{alertstate="firing", alertname=~"P2P.*", job=~"$job", fhir_source=~"$fhir_source"}'
     restart = f"changes(process_start_time_seconds{{{TARGETS}}}[$__rate_interval]) > 0"
     return (
@@ -42,7 +42,7 @@ def annotations() -> tuple[build.AnnotationQuery, ...]:
 
 
 def links() -> tuple[build.DashboardLink, ...]:
-    """Lead to the runbooks, to the server, and to what else is tagged like this."""
+    """Link to the runbooks, to the server, and to other dashboards with the same tag."""
     kinds = dashboard.DashboardLinkType
     return (
         build.DashboardLink("Runbooks").type(kinds.LINK).icon("doc").url(RUNBOOKS).target_blank(True),

@@ -21,10 +21,10 @@ PATIENCE = 200
 """Seconds until each panel shows something: most in thirty, the demo's first new exchange within two minutes."""
 FAST = {"$__rate_interval": "20s", "$__range": "1h", "$__interval": "2s"}
 ONLY_WHEN_WRONG = {
-    "panel Corrections by sweep per hour, query A",
+    "panel Corrections by comparison per hour, query A",
     "panel Errors by reason per hour, query A",
-    "panel Odd Tasks by kind per hour, query A",
-    "panel Odd Tasks on the server, query A",
+    "panel Task anomalies by kind per hour, query A",
+    "panel Tasks with anomalies, query A",
     "annotation Restarts of the exporter",
 }
 """They hide zeros, and nothing is wrong here: asked without that."""

@@ -406,7 +406,7 @@ def test_a_damaged_ledger_is_a_problem_that_says_what_serve_will_do(case: Case, 
     code, told = case.run(settings=dataclasses.replace(SETTINGS, ledger=str(path)))
     assert code == 1
     assert f"problem  ledger: the ledger {path} is damaged\n" in told
-    assert "serve will set the file aside and make a new one, with counters that start at 0." in told
+    assert "serve sets the file aside and creates a new ledger; its counters start at 0." in told
     assert "permissions" not in told
 
 
