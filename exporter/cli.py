@@ -126,14 +126,14 @@ def _flags(given: Mapping[str, Given]) -> config.Flags:
 def main() -> None:
     """Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.
 
-    Every option of serve, check, once and demo may also stand in the environment (--fhir.url as
-    FHIR_TASK_EXPORTER_FHIR_URL); those of serve, check and once also in the YAML file of --config.file.
+    Every option of serve, check, once and demo is also an environment variable: --fhir.url is
+    FHIR_TASK_EXPORTER_FHIR_URL. Options of serve, check and once can also be set in the YAML file of --config.file.
     """
 
 
 @main.command(cls=_Command, params=_click_options(_SETTINGS_OPTIONS))
 def serve(**given: Given) -> int:
-    """Answer Prometheus' scrapes until told to stop."""
+    """Serve the metrics until stopped."""
     settings = _load(config.load_settings, given)
     from . import app
 
@@ -142,7 +142,7 @@ def serve(**given: Given) -> int:
 
 @main.command(cls=_Command, params=_click_options(_SETTINGS_OPTIONS))
 def check(**given: Given) -> int:
-    """Try configuration and connection; say in plain words what was found and what to fix."""
+    """Test the configuration and the connection, and explain what to fix."""
     settings = _load(config.load_settings, given)
     from . import app
 
@@ -151,7 +151,7 @@ def check(**given: Given) -> int:
 
 @main.command(cls=_Command, params=_click_options(_SETTINGS_OPTIONS))
 def once(**given: Given) -> int:
-    """Read everything once and write the metrics to standard output."""
+    """Read all Tasks once and write the metrics to standard output."""
     settings = _load(config.load_settings, given)
     from . import app
 
@@ -160,7 +160,7 @@ def once(**given: Given) -> int:
 
 @main.command(cls=_Command, params=_click_options(config.DEMO_OPTIONS))
 def demo(**given: Given) -> int:
-    """Run a simulated network of payers, and the exporter on it."""
+    """Run a simulated payer network and an exporter of it."""
     settings = _load(config.load_demo_settings, given)
     from . import app
 
@@ -175,10 +175,10 @@ def dashboard() -> int:
 
 
 @main.command(cls=_Command)
-@click.option("--job", default=bundle.JOB, show_default=True, help="Name of the scrape job in your Prometheus.")
-@click.option("--runbook-url", default=bundle.RUNBOOKS, show_default=True, help="Where your runbooks are.")
-@click.option("--grafana-url", default=bundle.GRAFANA, show_default=True, help="Where your Grafana is.")
+@click.option("--job", default=bundle.JOB, show_default=True, help="Name of the scrape job in Prometheus.")
+@click.option("--runbook-url", default=bundle.RUNBOOKS, show_default=True, help="Base URL of your runbooks.")
+@click.option("--grafana-url", default=bundle.GRAFANA, show_default=True, help="Base URL of your Grafana.")
 def rules(job: str, runbook_url: str, grafana_url: str) -> int:
-    """Print the bundled recording and alert rules of Prometheus, as one file."""
+    """Print the bundled Prometheus recording and alerting rules as one file."""
     click.echo(bundle.rules(job, runbook_url, grafana_url), nl=False)
     return 0

@@ -41,7 +41,7 @@ def test_a_wrong_configuration_exits_2_with_every_fault_on_stderr(command: str) 
     assert result.stderr.splitlines() == [
         "Invalid configuration:",
         "  --fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
-        "  FHIR_TASK_EXPORTER_DEADLINE: cannot be in business days in this version; give hours, such as 24h",
+        "  FHIR_TASK_EXPORTER_DEADLINE: business days are not supported in this version; use hours, such as 24h",
         "  --pairs.max: must be a whole number from 1 to 10000",
         ConfigurationError.remedy,
     ]

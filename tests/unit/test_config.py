@@ -192,29 +192,29 @@ def test_the_demonstration_takes_its_own_options_only() -> None:
         (
             "fhir.url",
             "https://me:secret@cdr/fhir",
-            "must not hold a user or password; use --fhir.username and --fhir.password-file",
+            "must not contain a user name or password; use --fhir.username and --fhir.password-file",
         ),
-        ("fhir.url", f"{URL}?", "must not hold a query or fragment; use --fhir.search for search parameters"),
-        ("fhir.url", f"{URL}#a", "must not hold a query or fragment; use --fhir.search for search parameters"),
+        ("fhir.url", f"{URL}?", "must not contain a query or fragment; use --fhir.search for search parameters"),
+        ("fhir.url", f"{URL}#a", "must not contain a query or fragment; use --fhir.search for search parameters"),
         ("fhir.url", "", "must not be empty"),
-        ("fhir.tag", "CDR_MANAGED", "must be system|code, or empty to switch it off"),
-        ("fhir.code", "a|b|c", "must be system|code, or empty to switch it off"),
+        ("fhir.tag", "CDR_MANAGED", "must be system|code, or empty for any"),
+        ("fhir.code", "a|b|c", "must be system|code, or empty for any"),
         ("fhir.search", "owner", "must be name=value, as in a FHIR search"),
-        ("fhir.search", "_count=1", "must not set _count: the exporter sets it itself"),
-        ("fhir.search", "_lastUpdated:not=1", "must not set _lastUpdated: the exporter sets it itself"),
+        ("fhir.search", "_count=1", "must not set _count; the exporter sets it"),
+        ("fhir.search", "_lastUpdated:not=1", "must not set _lastUpdated; the exporter sets it"),
         ("fhir.page-size", "0", "must be a whole number from 1 to 500"),
         ("fhir.page-size", "501", "must be a whole number from 1 to 500"),
         ("fhir.page-size", "1e3", "must be a whole number from 1 to 500"),
         ("fhir.timeout", "0s", "must be longer than 0s"),
         ("fhir.timeout", "10", "must be a duration such as 500ms, 30s, 5m, 1h30m or 1d"),
         ("fhir.rewrite-links", "maybe", "must be true or false"),
-        ("fhir.ca-file", "/no/such/file", "names a file that does not exist"),
-        ("fhir.ca-file", "/dev/null/x", "names a file that cannot be read (NotADirectoryError)"),
-        ("fhir.ca-file", "/dev/null\0", "must be the path of a file"),
-        ("fhir.client-cert-file", "/", "names a directory, not a file"),
-        ("ledger", "postgresql://db/x", "cannot be PostgreSQL in this version; give the path of a file"),
-        ("ledger", "sqlite:///x", "must be the path of a file, or :memory:"),
-        ("deadline", "1bd", "cannot be in business days in this version; give hours, such as 24h"),
+        ("fhir.ca-file", "/no/such/file", "file does not exist"),
+        ("fhir.ca-file", "/dev/null/x", "file cannot be read (NotADirectoryError)"),
+        ("fhir.ca-file", "/dev/null\0", "must be a file path"),
+        ("fhir.client-cert-file", "/", "is a directory, not a file"),
+        ("ledger", "postgresql://db/x", "PostgreSQL is not supported in this version; use a file path"),
+        ("ledger", "sqlite:///x", "must be a file path or :memory:"),
+        ("deadline", "1bd", "business days are not supported in this version; use hours, such as 24h"),
         ("pairs.max", "-1", "must be a whole number from 1 to 10000"),
         ("log.level", "loud", "must be one of debug, info, warning, error"),
         ("log.format", "xml", "must be one of logfmt, json"),
@@ -248,23 +248,23 @@ def test_a_fault_of_a_variable_bears_its_name() -> None:
     ("yaml", "fault"),
     [
         ("\npairs:\n  max: none", "line 3, pairs.max: must be a whole number from 1 to 10000"),
-        ("fhir:\n  urll: x", "line 2, fhir.urll: is not a key that the exporter knows"),
-        ("config: {file: x}", "line 1, config: is not a key that the exporter knows"),
-        ("speed: 3", "line 1, speed: is not a key that the exporter knows"),
-        ("<<: {ledger: x}", "line 1, <<: is not a key that the exporter knows"),
-        ("deadline:", "line 1, deadline: must have one value"),
-        ("deadline: [1h]", "line 1, deadline: must have one value"),
-        ("fhir:\n  search: [a=b, {}]", "line 2, fhir.search: must be a list of texts"),
+        ("fhir:\n  urll: x", "line 2, fhir.urll: unknown key"),
+        ("config: {file: x}", "line 1, config: unknown key"),
+        ("speed: 3", "line 1, speed: unknown key"),
+        ("<<: {ledger: x}", "line 1, <<: unknown key"),
+        ("deadline:", "line 1, deadline: must have a single value"),
+        ("deadline: [1h]", "line 1, deadline: must have a single value"),
+        ("fhir:\n  search: [a=b, {}]", "line 2, fhir.search: must be a list of strings"),
         ("poll: 5s", "line 1, poll: must be a mapping of keys to values"),
         ("[]", "line 1: must be a mapping of keys to values"),
-        ("ledger: a\n\nledger: b", "line 3, ledger: is given twice, first on line 1"),
-        ("? [a]\n: b", "line 1: has a key that is no text"),
+        ("ledger: a\n\nledger: b", "line 3, ledger: duplicate key, first on line 1"),
+        ("? [a]\n: b", "line 1: has a key that is not a string"),
         ("payers: {}", "line 1, payers: must be a list"),
         ("payers: [A]", "line 1, payers: must be a list of entries with name, references, identifiers"),
         ("payers:\n- references: [Organization/1]", "line 2, payers.name: is missing"),
         (
             "payers:\n- name: ' '\n  references: [Organization/1]",
-            "line 2, payers.name: must be a text without control characters",
+            "line 2, payers.name: must be a string without control characters",
         ),
         (
             f"payers:\n- name: {'A' * 81}\n  references: [Organization/1]",
@@ -272,41 +272,41 @@ def test_a_fault_of_a_variable_bears_its_name() -> None:
         ),
         (
             "payers:\n- name: other\n  references: [Organization/1]",
-            "line 2, payers.name: must not be other or unknown: the exporter uses these itself",
+            "line 2, payers.name: must not be other or unknown; the exporter uses these names",
         ),
         (
             "payers:\n- {name: A, references: [Organization/1]}\n- {name: A, references: [Organization/2]}",
-            "line 3, payers.name: stands further up too; give one payer all its references in one entry",
+            "line 3, payers.name: duplicate name; list all references of a payer in one entry",
         ),
         (
             "payers:\n- name: A",
-            "line 2, payers: has an entry without references and identifiers: nothing would ever get its name",
+            "line 2, payers: an entry needs references or identifiers",
         ),
         (
             "payers:\n- {name: A, references: [Organization/1]}\n- {name: B, references: [Organization/1]}",
-            "line 3, payers: has a reference or identifier that stands further up too",
+            "line 3, payers: duplicate reference or identifier",
         ),
         (
             "payers:\n- {name: A, references: [Acme]}",
-            "line 2, payers.references: must be Organization/<id>, or the absolute URL of one",
+            "line 2, payers.references: must be Organization/<id> or an absolute URL",
         ),
         (
             "payers:\n- {name: A, identifiers: ['a|b|c']}",
-            "line 2, payers.identifiers: must be system|value, or the value alone",
+            "line 2, payers.identifiers: must be system|value or a value alone",
         ),
         (
             "payers:\n- {name: A, references: [Organization/1], npi: 1}",
-            "line 2, payers.npi: is not a key that the exporter knows",
+            "line 2, payers.npi: unknown key",
         ),
         ("reasons:\n- reason: a", "line 2, reasons.pattern: is missing"),
         ("reasons:\n- pattern: a", "line 2, reasons.reason: is missing"),
         (
             "reasons:\n- {reason: No Match, pattern: a}",
-            "line 2, reasons.reason: must be a word of small letters, digits and _, such as member_match",
+            "line 2, reasons.reason: must be lowercase letters, digits and _, such as member_match",
         ),
         (
             "reasons:\n- {reason: a, pattern: '('}",
-            "line 2, reasons.pattern: is not a regular expression that Python can read",
+            "line 2, reasons.pattern: is not a valid Python regular expression",
         ),
     ],
 )
@@ -328,8 +328,7 @@ def test_a_wrong_line_of_the_file_is_told_with_its_number(yaml: str, fault: str)
 def test_malformed_yaml_is_told_with_its_line_and_without_its_text(yaml: str, line: int) -> None:
     (fault,) = file_faults(yaml)
     assert fault == (
-        f"--config.file line {line}: is not well-formed YAML; "
-        "look at quotes, indentation and colons here and just above"
+        f"--config.file line {line}: is not valid YAML; check quotes, indentation and colons here and just above"
     )
 
 
@@ -338,9 +337,7 @@ def test_a_broken_file_is_not_blamed_for_what_it_could_have_held() -> None:
 
 
 def test_an_alias_that_holds_itself_ends() -> None:
-    assert file_faults("fhir: &a\n  poll: *a") == (
-        "--config.file line 2, fhir.poll: is not a key that the exporter knows",
-    )
+    assert file_faults("fhir: &a\n  poll: *a") == ("--config.file line 2, fhir.poll: unknown key",)
 
 
 def test_nesting_without_end_is_a_fault_like_any_other() -> None:
@@ -353,24 +350,24 @@ def test_nesting_without_end_is_a_fault_like_any_other() -> None:
 @pytest.mark.parametrize(
     ("flags", "fault"),
     [
-        ({"fhir.username": "me"}, "--fhir.username: needs --fhir.password-file too"),
-        ({"fhir.password-file": "/dev/null"}, "--fhir.password-file: needs --fhir.username too"),
-        ({"fhir.client-key-file": "/dev/null"}, "--fhir.client-key-file: needs --fhir.client-cert-file too"),
+        ({"fhir.username": "me"}, "--fhir.username: requires --fhir.password-file"),
+        ({"fhir.password-file": "/dev/null"}, "--fhir.password-file: requires --fhir.username"),
+        ({"fhir.client-key-file": "/dev/null"}, "--fhir.client-key-file: requires --fhir.client-cert-file"),
         (
             {"fhir.bearer-token-file": "/dev/null", "fhir.username": "me", "fhir.password-file": "/dev/null"},
-            "--fhir.bearer-token-file: cannot go together with --fhir.username: choose one way to authenticate",
+            "--fhir.bearer-token-file: cannot be combined with --fhir.username; choose one way to authenticate",
         ),
         (
             {"fhir.url": "http://cdr.example.org/fhir", "fhir.bearer-token-file": "/dev/null"},
-            "--fhir.url: would send credentials unencrypted; use https, or set --fhir.allow-plain-http",
+            "--fhir.url: would send credentials unencrypted; use https or set --fhir.allow-plain-http",
         ),
         (
             {"poll.min-interval": "10m"},
-            "--poll.min-interval: must leave --poll.max-staleness at least --poll.min-interval",
+            "--poll.min-interval: must be at most --poll.max-staleness",
         ),
         (
             {"poll.max-staleness": "1s"},
-            "--poll.max-staleness: must leave --poll.max-staleness at least --poll.min-interval",
+            "--poll.max-staleness: must be at least --poll.min-interval",
         ),
     ],
 )
@@ -395,7 +392,7 @@ def test_credentials_go_unencrypted_where_that_is_allowed() -> None:
 
 def test_a_conflict_is_told_where_the_option_was_given() -> None:
     assert file_faults("fhir:\n  username: me") == (
-        "--config.file line 2, fhir.username: needs --fhir.password-file too",
+        "--config.file line 2, fhir.username: requires --fhir.password-file",
     )
 
 
@@ -407,15 +404,15 @@ def test_all_faults_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     file.write_text("poll:\n  timeout: x\nnonsense: 1\nreasons: [{reason: A}]\nfhir: {username: me}\n")
     flags = {"config.file": [str(file)], "fhir.page-size": ["x"], "fhir.search": ["a", "b=c", "d"]}
     assert faults(lambda: load_settings(flags, {PREFIX + "PAIRS_MAX": "x"})) == (
-        "--config.file line 3, nonsense: is not a key that the exporter knows",
-        "--config.file line 4, reasons.reason: must be a word of small letters, digits and _, such as member_match",
+        "--config.file line 3, nonsense: unknown key",
+        "--config.file line 4, reasons.reason: must be lowercase letters, digits and _, such as member_match",
         "--config.file line 4, reasons.pattern: is missing",
         "--fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
         "--fhir.search: must be name=value, as in a FHIR search",
         "--fhir.page-size: must be a whole number from 1 to 500",
         "--config.file line 2, poll.timeout: must be a duration such as 500ms, 30s, 5m, 1h30m or 1d",
         "FHIR_TASK_EXPORTER_PAIRS_MAX: must be a whole number from 1 to 10000",
-        "--config.file line 5, fhir.username: needs --fhir.password-file too",
+        "--config.file line 5, fhir.username: requires --fhir.password-file",
     )
 
 
@@ -435,7 +432,7 @@ def test_no_fault_repeats_the_value_wherever_it_was_given(option: Option) -> Non
 
 def test_a_key_of_the_file_cannot_forge_lines_on_a_terminal() -> None:
     (fault,) = file_faults('"a\\e[2J\\nb": 1')
-    assert fault == "--config.file line 1, a?[2J?b: is not a key that the exporter knows"
+    assert fault == "--config.file line 1, a?[2J?b: unknown key"
 
 
 # The file itself
@@ -450,16 +447,14 @@ def test_the_file_is_named_by_flag_or_variable(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_the_only_fault() -> None:
     assert faults(lambda: load_settings({}, {CONFIG_FILE.variable: "/no/such/file"})) == (
-        "FHIR_TASK_EXPORTER_CONFIG_FILE: names a file that does not exist",
+        "FHIR_TASK_EXPORTER_CONFIG_FILE: file does not exist",
     )
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_bytes(b"\xff\xfe\x00")
-    assert faults(lambda: load_settings({"config.file": [str(file)]}, {})) == (
-        "--config.file: names a file that is not text in UTF-8",
-    )
+    assert faults(lambda: load_settings({"config.file": [str(file)]}, {})) == ("--config.file: file is not UTF-8 text",)
 
 
 def test_a_named_pipe_is_looked_at_and_not_opened(tmp_path: Path) -> None:
