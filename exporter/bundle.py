@@ -1,7 +1,7 @@
-"""What is shipped beside the programme: the Prometheus rules and the Grafana dashboard, as text to print.
+"""The files that are shipped with the program, as text to print: Prometheus rules and the Grafana dashboard.
 
-Rule 1: the files are the truth; nothing here knows an alert or a panel.
-Rule 2: what a person gives is checked before it comes into a rule: nothing can end a matcher or begin a template.
+Rule 1: the files are the source; nothing here knows an alert or a panel.
+Rule 2: a job or URL is validated before it is put into a rule: it cannot end a matcher or begin a template.
 """
 
 import re
@@ -14,44 +14,44 @@ from .errors import ConfigurationError
 JOB = "fhir-task-exporter"
 RUNBOOKS = "https://fhir-task-exporter.example/runbooks"
 GRAFANA = "https://grafana.example"
-"""What the bundled rules say; `.example` is nobody's domain (RFC 2606), so a forgotten one is seen at once."""
+"""What the bundled rules contain; `.example` is a reserved domain (RFC 2606), so a forgotten one is obvious."""
 
 _DASHBOARD = "dashboards/p2p-exchanges.json"
 _RULES = ("rules/recording.yaml", "rules/alerts.yaml")
 _GROUPS = "\ngroups:\n"
 
-# Prometheus allows any text as a job. Quotes, backslashes, braces and line ends would need escaping thrice, for PromQL,
-# for YAML and for templates; what is left holds every name that people and the Prometheus Operator give.
+# Prometheus allows any text as a job. Quotes, backslashes, braces and line ends would need escaping three times, for
+# PromQL, YAML and templates; the rest covers every name that people and the Prometheus Operator choose.
 _JOB = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]{1,500}")
 
 
 def rules(job: str = JOB, runbook_url: str = RUNBOOKS, grafana_url: str = GRAFANA) -> str:
-    """Write recording rules and alerts as one rule file for this job, with links to these places.
+    """Return recording and alerting rules as one rule file for this job, with links to these URLs.
 
-    Raises a ConfigurationError that holds every fault; it does not repeat what was given.
+    Raises ConfigurationError with every problem; it does not repeat the values.
     """
-    _check(job, {"--runbook-url": runbook_url, "--grafana-url": grafana_url})
+    _validate(job, {"--runbook-url": runbook_url, "--grafana-url": grafana_url})
     comments, groups = zip(*(_read(name).split(_GROUPS) for name in _RULES), strict=True)
     text = "\n#\n".join(comments) + _GROUPS + "\n".join(groups)
-    said = {f'job="{JOB}"': f'job="{job}"', RUNBOOKS: runbook_url.rstrip("/"), GRAFANA: grafana_url.rstrip("/")}
-    return re.sub("|".join(map(re.escape, said)), lambda found: said[found[0]], text)
+    replacements = {f'job="{JOB}"': f'job="{job}"', RUNBOOKS: runbook_url.rstrip("/"), GRAFANA: grafana_url.rstrip("/")}
+    return re.sub("|".join(map(re.escape, replacements)), lambda found: replacements[found[0]], text)
 
 
 def dashboard() -> str:
-    """Write the dashboard's JSON, for import or for provisioning."""
+    """Return the dashboard as JSON, for import or provisioning."""
     return _read(_DASHBOARD)
 
 
-def _check(job: str, urls: dict[str, str]) -> None:
-    faults = [] if _JOB.fullmatch(job) else ["--job: give 1 to 128 letters, digits and any of _ . : / -"]
-    faults += [
-        f"{flag}: give http:// or https:// and then letters, digits and any of . _ ~ : / [ ] % -"
+def _validate(job: str, urls: dict[str, str]) -> None:
+    problems = [] if _JOB.fullmatch(job) else ["--job: must be 1 to 128 letters, digits and any of _ . : / -"]
+    problems += [
+        f"{flag}: must be http:// or https:// and then letters, digits and any of . _ ~ : / [ ] % -"
         for flag, url in urls.items()
         if not _URL.fullmatch(url)
     ]
-    if faults:
-        raise ConfigurationError(tuple(faults))
+    if problems:
+        raise ConfigurationError(tuple(problems))
 
 
 def _read(name: str) -> str:
@@ -59,6 +59,6 @@ def _read(name: str) -> str:
 
 
 def _root() -> Traversable:
-    """Find the files: the wheel carries them inside the package, a checkout beside it."""
+    """Find the files: in a wheel they are inside the package, in a checkout next to it."""
     bundled = files(__package__).joinpath("_bundle")
     return bundled if bundled.is_dir() else Path(__file__).parents[1] / "grafana"

@@ -1,8 +1,7 @@
 """The command line: the options as click knows them, and the only place that exits.
 
-Options carry no type, default or envvar of click's: it would stop at the first fault and repeat the value. They are
-handed as text to `config`, which answers with Settings or with every fault at once. What click itself cannot read, such
-as a mistyped option, becomes a fault in the same list.
+click reads words, `config` validates them together with the environment and the file, so that every problem is in one
+list: docs/decisions/0022-options-are-resolved-without-click.md.
 
 See docs/design.md#commands, docs/design.md#exit-codes.
 """
@@ -17,21 +16,20 @@ from typing import TypeVar
 import click
 
 from . import bundle, config, logs
-from .config import LogSettings, Option
+from .config import DemoSettings, Option, Settings
 from .errors import ConfigurationError, ExporterError
 
-TROUBLE, WRONG_USAGE = 1, 2
+PROBLEM, WRONG_USAGE = 1, 2
 logger = logging.getLogger(__name__)
 
-Given = str | bool | Sequence[str] | None
-Function = TypeVar("Function", bound=Callable[..., int])
-Plan = TypeVar("Plan")
+Given = bool | Sequence[str] | None
+"""What click hands over for an option: texts, of a switch whether it is on, or None."""
+AnySettings = TypeVar("AnySettings", Settings, DemoSettings)
 
-_FAULTS = "exporter.faults"
-_ALIKE = 0.65
-"""How alike two names are, of 1, for one to be a slip of the other: --password is one of --fhir.password-file."""
+_SIMILARITY = 0.65
+"""How similar a name must be to be suggested, of 1: --password is a slip for --fhir.password-file."""
 _NAME = re.compile(r"--[A-Za-z0-9._-]{1,60}|-[A-Za-z]?")
-"""What is shown of an unknown option: what is glued to a short one, or follows an odd letter, may be a secret."""
+"""What is shown of an unknown option: the text after a short one, or after an unusual character, may be a secret."""
 
 
 class _Command(click.Command):
@@ -40,79 +38,40 @@ class _Command(click.Command):
     allow_extra_args = True
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read what can be read; what cannot is kept for `_settled`, without its value: that may be a secret."""
+        """Read the command line; where click's own error would repeat a value, it is replaced by one that does not."""
         try:
             left = super().parse_args(ctx, list(args))
-        except (click.NoSuchOption, click.BadOptionUsage) as error:
-            at = next((at for at, word in enumerate(args) if _means(word, error.option_name)), None)
-            if at is None:
-                raise
-            _faults(ctx).append(self._fault(ctx, args[at], error))
-            return self.parse_args(ctx, args[:at] + args[_end(args, at) :])
+        except click.NoSuchOption as error:
+            ctx.fail(self._no_such_option(ctx, args, error.option_name))
         if left and not ctx.resilient_parsing:
-            _faults(ctx).append("there are arguments that belong to no option")
+            ctx.fail("Unexpected argument; a value must follow its option.")
         return left
 
-    def _fault(self, ctx: click.Context, word: str, error: click.UsageError) -> str:
-        """Say what is wrong with an option as it was written, and which one may be meant."""
-        name = word.partition("=")[0]
-        if isinstance(error, click.BadOptionUsage):
-            return f"{name}: {'takes no value' if '=' in word else 'needs a value'}"
+    def _no_such_option(self, ctx: click.Context, args: Sequence[str], name: str) -> str:
+        """Describe an unknown option. click names only the first letter of `-fhir.url`; the word itself has a match."""
+        word = name if name.startswith("--") else next((word for word in args if word.startswith(name)), name)
         known = [flag for option in self.get_params(ctx) for flag in (*option.opts, *option.secondary_opts)]
-        close = get_close_matches(name, known, 1, _ALIKE)
-        return f"{_shown(name)} is no option here{f'; did you mean {close[0]}?' if close else ''}"
+        close = get_close_matches(word.partition("=")[0], known, 1, _SIMILARITY)
+        shown = _NAME.match(word)
+        return f"No such option {shown[0] if shown else '-'}.{f' Did you mean {close[0]}?' if close else ''}"
 
     def invoke(self, ctx: click.Context) -> None:
-        """Run the body and exit: 0 it went well, 1 it ran and found trouble, 2 the configuration is wrong."""
+        """Run the body and exit: 0 success, 1 it ran and found a problem, 2 wrong configuration."""
         try:
             code = super().invoke(ctx)
         except ConfigurationError as error:
-            _complain("The configuration cannot be used:", *(f"  {fault}" for fault in error.faults), error.remedy)
+            _complain("Invalid configuration:", *(f"  {fault}" for fault in error.faults), error.remedy)
             code = WRONG_USAGE
         except ExporterError as error:
             _complain(str(error), error.remedy)
-            code = TROUBLE
+            code = PROBLEM
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001 - the last resort: a traceback would print the message, and what is in it
-            _complain(f"An error of the programme itself: {type(error).__name__} at {logs.traceback_summary(error)}.")
+            _complain(f"Internal error: {type(error).__name__} at {logs.traceback_summary(error)}.")
             _complain(ExporterError.remedy)
-            code = TROUBLE
+            code = PROBLEM
         ctx.exit(code)
-
-
-def _faults(ctx: click.Context) -> list[str]:
-    """Give the list of what click could not read of this command line."""
-    faults: list[str] = ctx.meta.setdefault(_FAULTS, [])
-    return faults
-
-
-def _shown(name: str) -> str:
-    found = _NAME.match(name)
-    return found[0] if found else "-"
-
-
-def _means(word: str, option: str) -> bool:
-    """Tell whether click spoke of this word: `--name=value`, or `-n` with whatever follows it."""
-    return word.partition("=")[0] == option or (option[:2] != "--" and word.startswith(option))
-
-
-def _end(args: Sequence[str], at: int) -> int:
-    """Find where the option at a place ends: no command takes arguments, so a word after it is its value."""
-    alone = "=" in args[at] or at + 1 == len(args) or args[at + 1].startswith("-")
-    return at + (1 if alone else 2)
-
-
-def _settled(settle: Callable[[], Plan]) -> Plan:
-    """Decide what to do; raises ConfigurationError with every fault, those of click's reading first."""
-    faults = tuple(_faults(click.get_current_context()))
-    try:
-        plan = settle()
-    except ConfigurationError as error:
-        raise ConfigurationError((*faults, *error.faults)) from error
-    if faults:
-        raise ConfigurationError(faults)
-    return plan
 
 
 def _complain(*lines: str) -> None:
@@ -120,26 +79,20 @@ def _complain(*lines: str) -> None:
         click.echo(logs.mask_secrets(line), err=True)
 
 
-def _with(options: Sequence[Option]) -> Callable[[Function], Function]:
-    """Give a command one click option for each row."""
-
-    def decorate(function: Function) -> Function:
-        for option in reversed(options):
-            function = _click_option(option)(function)
-        return function
-
-    return decorate
+def _click_options(options: Sequence[Option]) -> list[click.Parameter]:
+    return [_click_option(option) for option in options]
 
 
-def _click_option(option: Option) -> Callable[[Function], Function]:
-    flags = f"{option.flag}/--no-{option.name}" if option.switch else option.flag
-    told = f"{option.help} [{_aside(option)}]"
+def _click_option(option: Option) -> click.Option:
+    """Give click no type, default or variable: it would stop at the first problem, and repeat the value."""
+    help_text = f"{option.help} [{_default(option)}]"
     if option.switch:
-        return click.option(flags, option.identifier, default=None, help=told)
-    return click.option(flags, option.identifier, multiple=option.repeatable, metavar=option.metavar, help=told)
+        flags = f"{option.flag}/--no-{option.name}"
+        return click.Option([flags, option.identifier], default=None, help=help_text)
+    return click.Option([option.flag, option.identifier], multiple=True, metavar=option.metavar, help=help_text)
 
 
-def _aside(option: Option) -> str:
+def _default(option: Option) -> str:
     if option.required:
         return "required"
     if option.repeatable:
@@ -147,34 +100,25 @@ def _aside(option: Option) -> str:
     return f"default: {'off' if option.switch else option.default}" if option.default else "default: none"
 
 
-_ALL = (config.CONFIG_FILE, *config.OPTIONS)
-_NAMES = {option.identifier: option.name for option in (*_ALL, *config.DEMO_OPTIONS)}
+_SETTINGS_OPTIONS = (config.CONFIG_FILE, *config.OPTIONS)
 
 
-def _flags(given: Mapping[str, Given]) -> config.Flags:
-    """Hand on as text, by option name, what stood on the command line."""
-    flags: dict[str, Sequence[str]] = {}
-    for identifier, value in given.items():
-        name = _NAMES[identifier]
-        if isinstance(value, bool):
-            flags[name] = (str(value).lower(),)
-        elif isinstance(value, str):
-            flags[name] = (value,)
-        elif value is not None:
-            flags[name] = tuple(value)
-    return flags
-
-
-def _settings(given: Mapping[str, Given]) -> config.Settings:
-    settings = _settled(lambda: config.load_settings(_flags(given), os.environ))
-    _start_log(settings.log)
+def _load(load: Callable[[config.Flags, Mapping[str, str]], AnySettings], given: Mapping[str, Given]) -> AnySettings:
+    """Resolve the settings of a command and start the log; raises ConfigurationError with every problem."""
+    settings = load(_flags(given), os.environ)
+    logs.configure(settings.log.level, settings.log.format)
+    for name in config.unknown_variables(os.environ):
+        logs.event(logger, logging.WARNING, "ignoring unknown environment variable", variable=name)
     return settings
 
 
-def _start_log(chosen: LogSettings) -> None:
-    logs.configure(chosen.level, chosen.format)
-    for name in config.unknown_variables(os.environ):
-        logs.event(logger, logging.WARNING, "no option is called like this variable; it is ignored", variable=name)
+def _flags(given: Mapping[str, Given]) -> config.Flags:
+    """Return what was on the command line as texts, by the name of the option."""
+    return {
+        option.name: (str(value).lower(),) if isinstance(value, bool) else value
+        for option in (*_SETTINGS_OPTIONS, *config.DEMO_OPTIONS)
+        if (value := given.get(option.identifier)) is not None
+    }
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -182,64 +126,59 @@ def _start_log(chosen: LogSettings) -> None:
 def main() -> None:
     """Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.
 
-    Every option of serve, check, once and demo may also stand in the environment (--fhir.url as
-    FHIR_TASK_EXPORTER_FHIR_URL); those of serve, check and once also in the YAML file of --config.file.
+    Every option of serve, check, once and demo is also an environment variable: --fhir.url is
+    FHIR_TASK_EXPORTER_FHIR_URL. Options of serve, check and once can also be set in the YAML file of --config.file.
     """
 
 
-@main.command(cls=_Command)
-@_with(_ALL)
+@main.command(cls=_Command, params=_click_options(_SETTINGS_OPTIONS))
 def serve(**given: Given) -> int:
-    """Answer Prometheus' scrapes until told to stop."""
-    settings = _settings(given)
-    from . import app as run
+    """Serve the metrics until stopped."""
+    settings = _load(config.load_settings, given)
+    from . import app
 
-    return run.serve(settings)
+    return app.serve(settings)
 
 
-@main.command(cls=_Command)
-@_with(_ALL)
+@main.command(cls=_Command, params=_click_options(_SETTINGS_OPTIONS))
 def check(**given: Given) -> int:
-    """Try configuration and connection; say in plain words what was found and what to fix."""
-    settings = _settings(given)
-    from . import app as run
+    """Test the configuration and the connection, and explain what to fix."""
+    settings = _load(config.load_settings, given)
+    from . import app
 
-    return run.check(settings)
+    return app.check(settings)
 
 
-@main.command(cls=_Command)
-@_with(_ALL)
+@main.command(cls=_Command, params=_click_options(_SETTINGS_OPTIONS))
 def once(**given: Given) -> int:
-    """Read everything once and write the metrics to standard output."""
-    settings = _settings(given)
-    from . import app as run
+    """Read all Tasks once and write the metrics to standard output."""
+    settings = _load(config.load_settings, given)
+    from . import app
 
-    return run.once(settings)
+    return app.once(settings)
 
 
-@main.command(cls=_Command)
-@_with(config.DEMO_OPTIONS)
+@main.command(cls=_Command, params=_click_options(config.DEMO_OPTIONS))
 def demo(**given: Given) -> int:
-    """Run a simulated network of payers, and the exporter on it."""
-    settings = _settled(lambda: config.load_demo_settings(_flags(given), os.environ))
-    _start_log(settings.log)
-    from . import app as run
+    """Run a simulated payer network and an exporter of it."""
+    settings = _load(config.load_demo_settings, given)
+    from . import app
 
-    return run.demo(settings)
+    return app.demo(settings)
 
 
 @main.command(cls=_Command)
 def dashboard() -> int:
     """Print the bundled Grafana dashboard."""
-    click.echo(_settled(bundle.dashboard), nl=False)
+    click.echo(bundle.dashboard(), nl=False)
     return 0
 
 
 @main.command(cls=_Command)
-@click.option("--job", default=bundle.JOB, show_default=True, help="Name of the scrape job in your Prometheus.")
-@click.option("--runbook-url", default=bundle.RUNBOOKS, show_default=True, help="Where your runbooks are.")
-@click.option("--grafana-url", default=bundle.GRAFANA, show_default=True, help="Where your Grafana is.")
+@click.option("--job", default=bundle.JOB, show_default=True, help="Name of the scrape job in Prometheus.")
+@click.option("--runbook-url", default=bundle.RUNBOOKS, show_default=True, help="Base URL of your runbooks.")
+@click.option("--grafana-url", default=bundle.GRAFANA, show_default=True, help="Base URL of your Grafana.")
 def rules(job: str, runbook_url: str, grafana_url: str) -> int:
-    """Print the bundled recording and alert rules of Prometheus, as one file."""
-    click.echo(_settled(lambda: bundle.rules(job, runbook_url, grafana_url)), nl=False)
+    """Print the bundled Prometheus recording and alerting rules as one file."""
+    click.echo(bundle.rules(job, runbook_url, grafana_url), nl=False)
     return 0

@@ -63,7 +63,7 @@ def _read_file(path: RawValue) -> YamlFile:
     except InvalidValue as invalid:
         return YamlFile(problems=(ConfigProblem(path.source, str(invalid)),), is_complete=False)
     except (OSError, UnicodeDecodeError):
-        problem = ConfigProblem(path.source, "names a file that is not text in UTF-8")
+        problem = ConfigProblem(path.source, "file is not UTF-8 text")
         return YamlFile(problems=(problem,), is_complete=False)
     return yaml_file.read(text, OPTIONS, TABLES)
 
@@ -118,9 +118,9 @@ _CREDENTIALS = {"fhir.bearer-token-file", "fhir.username", "fhir.password-file"}
 def _conflicts(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
     for name, needed in _REQUIRES:
         if name in given and needed not in given:
-            yield name, f"needs --{needed} too"
+            yield name, f"requires --{needed}"
     if {"fhir.bearer-token-file", "fhir.username"} <= given:
-        yield "fhir.bearer-token-file", "cannot go together with --fhir.username: choose one way to authenticate"
+        yield "fhir.bearer-token-file", "cannot be combined with --fhir.username; choose one way to authenticate"
     yield from _plain_http(values, given)
     yield from _staleness(values, given)
 
@@ -131,7 +131,7 @@ def _plain_http(values: Mapping[str, object], given: AbstractSet[str]) -> _Confl
     if not isinstance(url, str) or not _CREDENTIALS & given or values.get("fhir.allow-plain-http"):
         return
     if urlsplit(url).scheme == "http" and not is_loopback(url):
-        yield "fhir.url", "would send credentials unencrypted; use https, or set --fhir.allow-plain-http"
+        yield "fhir.url", "would send credentials unencrypted; use https or set --fhir.allow-plain-http"
 
 
 def _staleness(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
@@ -142,8 +142,9 @@ def _staleness(values: Mapping[str, object], given: AbstractSet[str]) -> _Confli
     default = PollSettings()
     staleness = values.get(longest, default.max_staleness)
     interval = values.get(shortest, default.min_interval)
-    if isinstance(staleness, float) and isinstance(interval, float) and staleness < interval:
-        yield (
-            longest if longest in given else shortest,
-            "must leave --poll.max-staleness at least --poll.min-interval",
-        )
+    if not isinstance(staleness, float) or not isinstance(interval, float) or staleness >= interval:
+        return
+    if longest in given:
+        yield longest, f"must be at least --{shortest}"
+    else:
+        yield shortest, f"must be at most --{longest}"

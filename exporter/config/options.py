@@ -22,106 +22,128 @@ _FILE = values.readable_file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FhirSettings:
-    """Where the Tasks are, which of them are meant, and how to get at them."""
+    """Where the Tasks are, which of them to count, and how to connect."""
 
     url: str = field(metadata=required("fhir.url", values.base_url, "Base URL of the FHIR endpoint.", "URL"))
     tag: Coding | None = clearable(
-        "fhir.tag", values.coding, _TAG, "Tag that our Tasks carry; empty: any.", "SYSTEM|CODE"
+        "fhir.tag", values.coding, _TAG, "Tag of the Tasks to count; empty: any tag.", "SYSTEM|CODE"
     )
     code: Coding | None = clearable(
-        "fhir.code", values.coding, _CODE, "Task.code of our Tasks; empty: any.", "SYSTEM|CODE"
+        "fhir.code", values.coding, _CODE, "Code of the Tasks to count; empty: any code.", "SYSTEM|CODE"
     )
     search: tuple[tuple[str, str], ...] = repeatable(
-        "fhir.search", values.search_parameter, "A further search parameter.", "NAME=VALUE"
+        "fhir.search", values.search_parameter, "Additional FHIR search parameter for selecting Tasks.", "NAME=VALUE"
     )
     page_size: int = option(
-        "fhir.page-size", values.whole_number(1, 500), "200", "Tasks to ask for in one page (_count).", "COUNT"
+        "fhir.page-size", values.whole_number(1, 500), "200", "Tasks to request per page (_count).", "COUNT"
     )
-    timeout: float = option("fhir.timeout", values.positive_duration, "10s", "Longest wait for one request.")
+    timeout: float = option(
+        "fhir.timeout", values.positive_duration, "10s", "Timeout of one request to the FHIR server."
+    )
     rewrite_links: bool = switch(
         "fhir.rewrite-links",
-        "Of page links keep only path and query, on our own base: for a proxy that rewrites hosts.",
+        "Follow page links on --fhir.url, keeping only their path and query; for proxies that rewrite host names.",
     )
     allow_plain_http: bool = switch(
         "fhir.allow-plain-http",
-        "Allow credentials over unencrypted http to another host than this one.",
+        "Allow sending credentials over unencrypted HTTP to a host other than localhost.",
     )
     bearer_token_file: str | None = option(
-        "fhir.bearer-token-file", _FILE, None, "File that holds a bearer token; read again when it changes.", "FILE"
+        "fhir.bearer-token-file", _FILE, None, "File with a bearer token; read again when it changes.", "FILE"
     )
     username: str | None = option(
         "fhir.username", values.user_name, None, "User name for basic authentication.", "NAME"
     )
     password_file: str | None = option(
-        "fhir.password-file", _FILE, None, "File that holds the password of --fhir.username.", "FILE"
+        "fhir.password-file",
+        _FILE,
+        None,
+        "File with the password for --fhir.username; read again when it changes.",
+        "FILE",
     )
     ca_file: str | None = option(
-        "fhir.ca-file", _FILE, None, "Certificates (PEM) to trust instead of the system's.", "FILE"
+        "fhir.ca-file", _FILE, None, "CA certificates (PEM) to trust instead of the system's.", "FILE"
     )
     client_cert_file: str | None = option(
-        "fhir.client-cert-file", _FILE, None, "Certificate (PEM) to show to the server.", "FILE"
+        "fhir.client-cert-file", _FILE, None, "Client certificate (PEM) for mutual TLS.", "FILE"
     )
     client_key_file: str | None = option(
-        "fhir.client-key-file", _FILE, None, "Its key (PEM), where it is a file of its own.", "FILE"
+        "fhir.client-key-file",
+        _FILE,
+        None,
+        "Private key (PEM) of the client certificate, if it is in a separate file.",
+        "FILE",
     )
 
     @property
     def selection(self) -> Selection:
-        """Which Tasks are ours."""
+        """Which Tasks to count."""
         return Selection(self.tag, self.code, self.search)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollSettings:
-    """How to ask what changed."""
+    """How to poll for changes."""
 
     min_interval: float = option(
-        "poll.min-interval", values.duration, "5s", "A picture younger than this is served again without asking."
+        "poll.min-interval",
+        values.duration,
+        "5s",
+        "Minimum time between polls; scrapes in between get the result of the last one.",
     )
     max_staleness: float = option(
         "poll.max-staleness",
         values.positive_duration,
         "5m",
-        "How long gauges outlive the last complete poll; then they disappear.",
+        "How long gauges remain after the last complete poll; then they disappear.",
     )
     overlap: float = option(
         "poll.overlap",
         values.duration,
         "30s",
-        "How far each poll looks back behind the last one, for writes that become visible late.",
+        "How far each poll reads back before the last one, to catch writes that become visible late.",
     )
     timeout: float = option(
-        "poll.timeout", values.positive_duration, "60s", "Longest time for one window of at most 2,000 Tasks."
+        "poll.timeout", values.positive_duration, "60s", "Timeout of one poll window of at most 2,000 Tasks."
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileSettings:
-    """How often to compare what the server holds with what we believe."""
+    """How often to compare the ledger with the server."""
 
     open_interval: float = option(
-        "reconcile.open-interval", values.positive_duration, "5m", "How often to compare open and recent Tasks."
+        "reconcile.open-interval",
+        values.positive_duration,
+        "5m",
+        "How often to compare open and recently changed Tasks with the server.",
     )
     lookback: float = option(
-        "reconcile.lookback", values.positive_duration, "15m", "How far back that comparison reads again."
+        "reconcile.lookback",
+        values.positive_duration,
+        "15m",
+        "How far back the comparison of recently changed Tasks reaches.",
     )
     full_interval: float = option(
-        "reconcile.full-interval", values.positive_duration, "1h", "How often to compare everything, by counts."
+        "reconcile.full-interval",
+        values.positive_duration,
+        "1h",
+        "How often to compare all Tasks with the server, by counts.",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
-    """Where and how scrapes are answered."""
+    """Where and how to answer scrapes."""
 
     listen: Address = option(
-        "web.listen-address", values.listen_address, "127.0.0.1:9842", "Where to answer scrapes.", "HOST:PORT"
+        "web.listen-address", values.listen_address, "127.0.0.1:9842", "Address to listen on for scrapes.", "HOST:PORT"
     )
     scrape_timeout_offset: float = option(
         "web.scrape-timeout-offset",
         values.duration,
         "1s",
-        "How much of Prometheus' own time-out to keep for the way back.",
+        "Time to subtract from Prometheus' scrape timeout, so that the response arrives in time.",
     )
 
     @property
@@ -137,17 +159,17 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    """What is logged, and how it is written."""
+    """What is logged, and in which format."""
 
     level: str = option(
         "log.level",
         values.one_of("debug", "info", "warning", "error"),
         "info",
-        "Least severity to log: debug, info, warning or error.",
+        "Minimum severity to log: debug, info, warning or error.",
         "LEVEL",
     )
     format: str = option(
-        "log.format", values.one_of("logfmt", "json"), "logfmt", "How log lines are written: logfmt or json.", "FORMAT"
+        "log.format", values.one_of("logfmt", "json"), "logfmt", "Format of log lines: logfmt or json.", "FORMAT"
     )
 
 
@@ -156,11 +178,11 @@ Reasons = tuple[tuple[str, re.Pattern[str]], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything an operator decided. `payers` maps a reference or `system|value` to a name."""
+    """Everything an operator configured. `payers` maps a reference or `system|value` to a name."""
 
     fhir: FhirSettings
     ledger: str = option(
-        "ledger", values.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite), or :memory:.", "PATH"
+        "ledger", values.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite database), or :memory:.", "PATH"
     )
     poll: PollSettings = PollSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
@@ -168,18 +190,23 @@ class Settings:
         "series.hold",
         values.duration,
         "2m",
-        "How long a new series shows 0 so that Prometheus sees its first event: at least twice the longest scrape "
-        "interval; 0s switches it off.",
+        "How long a new series shows 0 before its first event, so that increase() counts it: at least twice the "
+        "longest scrape interval; 0s turns this off.",
     )
-    deadline: float = option("deadline", values.deadline, "24h", "When an exchange is overdue, after authoredOn.")
+    deadline: float = option(
+        "deadline", values.deadline, "24h", "Time after authoredOn when an exchange becomes overdue."
+    )
     stalled_after: float = option(
-        "stalled-after", values.positive_duration, "4h", "When an unchanged open Task counts as stalled."
+        "stalled-after",
+        values.positive_duration,
+        "4h",
+        "Time without changes after which an open Task counts as stalled.",
     )
     pairs_max: int = option(
         "pairs.max",
         values.whole_number(1, 10000),
         "100",
-        "Most pairs of payers with labels of their own; later ones are other.",
+        "Maximum number of payer pairs with their own labels; later pairs are labeled other.",
         "COUNT",
     )
     web: WebSettings = WebSettings()
@@ -190,9 +217,9 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSettings:
-    """What the demonstration lets one choose; `speed` is how many simulated seconds pass in a real one."""
+    """The options of the demo; `speed` is in simulated seconds per real second."""
 
-    speed: float = option("speed", values.number(0.1, 100000), "60", "Simulated seconds in one real second.", "FACTOR")
+    speed: float = option("speed", values.number(0.1, 100000), "60", "Simulated seconds per real second.", "FACTOR")
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
@@ -201,7 +228,7 @@ CONFIG_FILE = Option(
     name="config.file",
     parse=values.readable_file,
     default=None,
-    help="YAML file with any of these options, names of payers and reasons of failures.",
+    help="YAML file with any of these options, payer names and failure reasons.",
     metavar="FILE",
 )
 OPTIONS = options_of(Settings)

@@ -26,7 +26,7 @@ def payers(node: Node, reader: NodeReader) -> Mapping[str, str]:
         name = _name(entry, row, known, reader)
         for key_node, key in _keys(entry, row, reader):
             if key in names:
-                reader.problem(key_node, "payers", "has a reference or identifier that stands further up too")
+                reader.problem(key_node, "payers", "duplicate reference or identifier")
             names.setdefault(key, name)
     return MappingProxyType(names)
 
@@ -39,11 +39,9 @@ def _name(entry: Node, row: Mapping[str, Node], known: set[str], reader: NodeRea
     if len(name) > LONGEST_NAME:
         reader.problem(row["name"], "payers.name", f"must have at most {LONGEST_NAME} characters")
     if name in (OTHER_PAYER, UNKNOWN_PAYER):
-        reader.problem(row["name"], "payers.name", "must not be other or unknown: the exporter uses these itself")
+        reader.problem(row["name"], "payers.name", "must not be other or unknown; the exporter uses these names")
     if name and name in known:
-        reader.problem(
-            row["name"], "payers.name", "stands further up too; give one payer all its references in one entry"
-        )
+        reader.problem(row["name"], "payers.name", "duplicate name; list all references of a payer in one entry")
     known.add(name)
     return name
 
@@ -51,19 +49,17 @@ def _name(entry: Node, row: Mapping[str, Node], known: set[str], reader: NodeRea
 def _keys(entry: Node, row: Mapping[str, Node], reader: NodeReader) -> Iterator[tuple[Node, str]]:
     """Yield what a payer can be recognized by, and where each is in the file."""
     if not {"references", "identifiers"} & row.keys():
-        reader.problem(
-            entry, "payers", "has an entry without references and identifiers: nothing would ever get its name"
-        )
+        reader.problem(entry, "payers", "an entry needs references or identifiers")
     for node in reader.rows(row.get("references"), "payers.references"):
         text = reader.text(node, "payers.references")
         if text and not _REFERENCE.fullmatch(text):
-            reader.problem(node, "payers.references", "must be Organization/<id>, or the absolute URL of one")
+            reader.problem(node, "payers.references", "must be Organization/<id> or an absolute URL")
         elif text:
             yield node, text
     for node in reader.rows(row.get("identifiers"), "payers.identifiers"):
         text = reader.text(node, "payers.identifiers")
         if text and not _IDENTIFIER.fullmatch(text):
-            reader.problem(node, "payers.identifiers", "must be system|value, or the value alone")
+            reader.problem(node, "payers.identifiers", "must be system|value or a value alone")
         elif text:
             yield node, text
 
@@ -88,7 +84,7 @@ def reasons(node: Node, reader: NodeReader) -> Reasons:
 def _reason(node: Node, reader: NodeReader) -> str:
     text = reader.text(node, "reasons.reason")
     if text and not _REASON.fullmatch(text):
-        reader.problem(node, "reasons.reason", "must be a word of small letters, digits and _, such as member_match")
+        reader.problem(node, "reasons.reason", "must be lowercase letters, digits and _, such as member_match")
     return text
 
 
@@ -97,7 +93,7 @@ def _pattern(node: Node, reader: NodeReader) -> re.Pattern[str] | None:
     try:
         return re.compile(text, re.IGNORECASE) if text else None
     except (re.error, RecursionError, OverflowError):
-        reader.problem(node, "reasons.pattern", "is not a regular expression that Python can read")
+        reader.problem(node, "reasons.pattern", "is not a valid Python regular expression")
         return None
 
 

@@ -85,7 +85,7 @@ def positive_duration(text: str) -> float:
 def deadline(text: str) -> float:
     """Parse a duration above zero, into seconds; business days (`1bd`) get an error message that names them."""
     if re.fullmatch(r"[0-9]+bd", text):
-        raise InvalidValue("cannot be in business days in this version; give hours, such as 24h")
+        raise InvalidValue("business days are not supported in this version; use hours, such as 24h")
     return positive_duration(text)
 
 
@@ -135,7 +135,7 @@ def coding(text: str) -> Coding | None:
         return None
     system, bar, code = text.partition("|")
     if not (system and bar and code) or "|" in code or not text.isprintable() or " " in text:
-        raise InvalidValue("must be system|code, or empty to switch it off")
+        raise InvalidValue("must be system|code, or empty for any")
     return Coding(system, code)
 
 
@@ -145,7 +145,7 @@ def search_parameter(text: str) -> tuple[str, str]:
     if not (name and equals and value) or not re.fullmatch(r"[A-Za-z0-9_.:-]+", name) or not value.isprintable():
         raise InvalidValue("must be name=value, as in a FHIR search")
     if name.partition(":")[0] in _OWN_PARAMETERS:
-        raise InvalidValue(f"must not set {name.partition(':')[0]}: the exporter sets it itself")
+        raise InvalidValue(f"must not set {name.partition(':')[0]}; the exporter sets it")
     return name, value
 
 
@@ -155,9 +155,9 @@ def base_url(text: str) -> str:
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidValue("must be an absolute http:// or https:// URL")
     if "@" in parts.netloc:
-        raise InvalidValue("must not hold a user or password; use --fhir.username and --fhir.password-file")
+        raise InvalidValue("must not contain a user name or password; use --fhir.username and --fhir.password-file")
     if "?" in text or "#" in text:
-        raise InvalidValue("must not hold a query or fragment; use --fhir.search for search parameters")
+        raise InvalidValue("must not contain a query or fragment; use --fhir.search for search parameters")
     return text.rstrip("/")
 
 
@@ -193,24 +193,24 @@ def listen_address(text: str) -> Address:
 def readable_file(text: str) -> str:
     """Check that a file can be read now. It is not opened: it may be a pipe, and secrets are replaced later."""
     if "\0" in text:
-        raise InvalidValue("must be the path of a file")
+        raise InvalidValue("must be a file path")
     try:
         mode = Path(text).stat().st_mode
     except FileNotFoundError:
-        raise InvalidValue("names a file that does not exist") from None
+        raise InvalidValue("file does not exist") from None
     except OSError as error:
-        raise InvalidValue(f"names a file that cannot be read ({type(error).__name__})") from None
+        raise InvalidValue(f"file cannot be read ({type(error).__name__})") from None
     if stat.S_ISDIR(mode):
-        raise InvalidValue("names a directory, not a file")
+        raise InvalidValue("is a directory, not a file")
     if not os.access(text, os.R_OK):
-        raise InvalidValue("names a file that this user may not read")
+        raise InvalidValue("file is not readable by this user")
     return text
 
 
 def ledger(text: str) -> str:
     """Parse the path of a ledger, or `:memory:`."""
     if text.startswith(("postgresql:", "postgres:")):
-        raise InvalidValue("cannot be PostgreSQL in this version; give the path of a file")
+        raise InvalidValue("PostgreSQL is not supported in this version; use a file path")
     if "://" in text or not text.isprintable():
-        raise InvalidValue("must be the path of a file, or :memory:")
+        raise InvalidValue("must be a file path or :memory:")
     return text

@@ -68,16 +68,16 @@ class NodeReader:
         lines: dict[str, int] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                self.problem(key, name, "has a key that is no text")
+                self.problem(key, name, "has a key that is not a string")
             elif key.value in lines:
-                self.problem(key, _below(name, key.value), f"is given twice, first on line {lines[key.value]}")
+                self.problem(key, _below(name, key.value), f"duplicate key, first on line {lines[key.value]}")
             else:
                 lines[key.value] = _line(key)
                 yield key, value
 
     def unknown_key(self, key: Node, name: str) -> None:
         """Add the problem of a key that means nothing here."""
-        self.problem(key, name, "is not a key that the exporter knows")
+        self.problem(key, name, "unknown key")
 
     def rows(self, node: Node | None, name: str) -> Iterator[Node]:
         """Yield the entries of a list. No value at all, or no key, is an empty list."""
@@ -103,7 +103,7 @@ class NodeReader:
         """Return a printable text; empty, with a problem, if there is none."""
         text = str(node.value).strip() if isinstance(node, ScalarNode) else ""
         if not text or not text.isprintable():
-            self.problem(node, name, "must be a text without control characters")
+            self.problem(node, name, "must be a string without control characters")
             return ""
         return text
 
@@ -129,7 +129,7 @@ def _texts(reader: NodeReader, option: Option, key: Node, value: Node) -> tuple[
     texts = tuple(node.value for node in nodes if isinstance(node, ScalarNode) and node.tag != _NULL)
     if len(texts) == len(nodes):
         return texts
-    reader.problem(key, option.name, "must be a list of texts" if is_list else "must have one value")
+    reader.problem(key, option.name, "must be a list of strings" if is_list else "must have a single value")
     return ()
 
 
@@ -142,7 +142,7 @@ def _malformed(error: Exception, text: str) -> ConfigProblem:
         where += f" line {mark.line + 1}"
     elif isinstance(position, int):
         where += f" line {text.count(chr(10), 0, position) + 1}"
-    return ConfigProblem(where, "is not well-formed YAML; look at quotes, indentation and colons here and just above")
+    return ConfigProblem(where, "is not valid YAML; check quotes, indentation and colons here and just above")
 
 
 def _line(node: Node) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from exporter.cli import _faults, main
+from exporter.cli import main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -44,10 +44,10 @@ def _exporter_fault(arguments: list[str]) -> str | None:
     try:
         name, command, rest = main.resolve_command(context, arguments)
         assert command is not None
-        given = command.make_context(name, rest, parent=context)
+        command.make_context(name, rest, parent=context)
     except click.ClickException as error:
         return error.format_message()
-    return "; ".join(_faults(given)) or None
+    return None
 
 
 @pytest.mark.parametrize("words", list(commands(README)), ids=" ".join)

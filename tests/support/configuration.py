@@ -1,10 +1,17 @@
-"""Settings as an operator gets them, with the text of a file instead of its path."""
+"""Settings as an operator gets them, with the text of a file instead of its path, and the problems of wrong ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from exporter.config import Settings, load_settings
+from exporter.errors import ConfigurationError
+
+URL = "https://cdr.example.org/fhir"
+PREFIX = "FHIR_TASK_EXPORTER_"
+CANARY = "hunter2canary"
 
 
 def load_with_file(flags: Mapping[str, Sequence[str]], environment: Mapping[str, str], text: str = "") -> Settings:
@@ -12,3 +19,22 @@ def load_with_file(flags: Mapping[str, Sequence[str]], environment: Mapping[str,
         path = Path(folder) / "config.yaml"
         path.write_text(text, "utf-8")
         return load_settings({**flags, "config.file": [str(path)]}, environment)
+
+
+def settings(yaml: str = "", **flags: str) -> Settings:
+    """Load a URL, these flags and this file."""
+    return load_with_file({"fhir.url": [URL]} | {name: [text] for name, text in flags.items()}, {}, yaml)
+
+
+def problems(load: Callable[[], object]) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    return caught.value.faults
+
+
+def flag_problems(**flags: str) -> tuple[str, ...]:
+    return problems(lambda: settings(**flags))
+
+
+def file_problems(yaml: str) -> tuple[str, ...]:
+    return problems(lambda: settings(yaml))

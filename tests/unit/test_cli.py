@@ -39,24 +39,20 @@ def test_a_wrong_configuration_exits_2_with_every_fault_on_stderr(command: str) 
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
-        "The configuration cannot be used:",
+        "Invalid configuration:",
         "  --fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
-        "  FHIR_TASK_EXPORTER_DEADLINE: cannot be in business days in this version; give hours, such as 24h",
+        "  FHIR_TASK_EXPORTER_DEADLINE: business days are not supported in this version; use hours, such as 24h",
         "  --pairs.max: must be a whole number from 1 to 10000",
         ConfigurationError.remedy,
     ]
 
 
-def test_an_unknown_option_hides_no_other_fault() -> None:
-    result = invoke("serve", "--fhir.page-size", "nope", "--deadline", "1bd", "--fhir.usernam", CANARY, "--speed=1")
+def test_an_unknown_option_is_named_with_the_one_that_is_meant() -> None:
+    result = invoke("serve", "--fhir.page-size", "nope", "--fhir.usernam", CANARY)
     assert result.exit_code == 2
     assert result.stdout == ""
-    told = [line.strip() for line in result.stderr.splitlines()[1:-1]]
-    assert told[:2] == [
-        "--fhir.usernam is no option here; did you mean --fhir.username?",
-        "--speed is no option here",
-    ]
-    assert [fault.partition(":")[0] for fault in told[2:]] == ["--fhir.url", "--fhir.page-size", "--deadline"]
+    assert result.stderr.splitlines()[-1] == "Error: No such option --fhir.usernam. Did you mean --fhir.username?"
+    assert CANARY not in result.stderr
 
 
 @pytest.mark.parametrize("command", sorted(cli.main.commands))
@@ -64,29 +60,26 @@ def test_no_command_runs_with_an_option_that_it_does_not_know(command: str) -> N
     result = invoke(command, "--bogus", FHIR_TASK_EXPORTER_FHIR_URL="http://127.0.0.1:1/fhir")
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr.splitlines() == [
-        "The configuration cannot be used:",
-        "  --bogus is no option here",
-        ConfigurationError.remedy,
-    ]
+    assert result.stderr.splitlines()[-1] == "Error: No such option --bogus."
 
 
 @pytest.mark.parametrize(
     ("word", "fault"),
     [
-        ("--password", "--password is no option here; did you mean --fhir.password-file?"),
-        ("-fhir.url", "-f is no option here; did you mean --fhir.url?"),
-        (f"-q{CANARY}", "-q is no option here"),
-        (f"--colour:{CANARY}", "--colour is no option here"),
-        (f"--no-fhir.rewrite-links={CANARY}", "--no-fhir.rewrite-links: takes no value"),
-        ("--fhir.url", "--fhir.url: needs a value"),
-        (CANARY, "there are arguments that belong to no option"),
+        ("--password", "No such option --password. Did you mean --fhir.password-file?"),
+        ("-fhir.url", "No such option -f. Did you mean --fhir.url?"),
+        (f"-q{CANARY}", "No such option -q."),
+        (f"--colour:{CANARY}", "No such option --colour."),
+        (f"--no-fhir.rewrite-links={CANARY}", "Option '--no-fhir.rewrite-links' does not take a value."),
+        ("--fhir.url", "Option '--fhir.url' requires an argument."),
+        (CANARY, "Unexpected argument; a value must follow its option."),
     ],
 )
 def test_what_cannot_be_read_is_named_without_its_value(word: str, fault: str) -> None:
-    stderr = invoke("serve", word).stderr
-    assert f"  {fault}\n" in stderr
-    assert CANARY not in stderr
+    result = invoke("serve", word)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"Error: {fault}"
+    assert CANARY not in result.output
 
 
 @pytest.mark.parametrize(
@@ -129,8 +122,20 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 
 def test_the_last_of_two_flags_counts_and_switches_have_a_no() -> None:
-    found = cli._flags({"fhir_rewrite_links": False, "fhir_search": ("a=b", "c=d"), "ledger": "x", "deadline": None})
-    assert found == {"fhir.rewrite-links": ("false",), "fhir.search": ("a=b", "c=d"), "ledger": ("x",)}
+    words = [
+        "--fhir.rewrite-links",
+        "--no-fhir.rewrite-links",
+        "--fhir.search=a=b",
+        "--fhir.search",
+        "c=d",
+        "--ledger=x",
+    ]
+    found = cli._flags(cli.main.commands["serve"].make_context("serve", words).params)
+    assert {name: texts for name, texts in found.items() if texts} == {
+        "fhir.rewrite-links": ("false",),
+        "fhir.search": ("a=b", "c=d"),
+        "ledger": ("x",),
+    }
     assert "page-size" not in invoke("serve", "--fhir.page-size=x", "--fhir.page-size=1").stderr
 
 
@@ -174,6 +179,6 @@ def test_a_variable_of_kubernetes_only_warns() -> None:
         [sys.executable, "-m", "exporter", *arguments], capture_output=True, text=True, check=False, env=variables
     )
     assert found.returncode == 1
-    assert "is ignored" in found.stderr
+    assert "ignoring unknown environment variable" in found.stderr
     assert "variable=FHIR_TASK_EXPORTER_PORT" in found.stderr
     assert CANARY not in found.stdout + found.stderr

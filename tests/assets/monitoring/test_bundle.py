@@ -73,7 +73,7 @@ def test_an_address_that_holds_another_is_replaced_once() -> None:
     ],
 )
 def test_a_name_that_could_leave_its_matcher_is_refused_and_not_repeated(job: str) -> None:
-    with pytest.raises(ConfigurationError, match="--job: give") as raised:
+    with pytest.raises(ConfigurationError, match="--job: must be") as raised:
         bundle.rules(job)
     assert len(job) < 3 or job not in str(raised.value)
 

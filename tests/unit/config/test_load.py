@@ -1,0 +1,176 @@
+"""Flags, variables and a file become one Settings, or every problem at once."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.config import CONFIG_FILE, OPTIONS, Option, load_demo_settings, load_settings, unknown_variables
+from exporter.task.model import Selection
+
+from ...support.configuration import (
+    CANARY,
+    PREFIX,
+    URL,
+    file_problems,
+    flag_problems,
+    load_with_file,
+    problems,
+    settings,
+)
+
+
+def test_a_flag_wins_over_a_variable_over_the_file_over_the_default() -> None:
+    name, variable, yaml = "fhir.page-size", PREFIX + "FHIR_PAGE_SIZE", "fhir: {page-size: 3}"
+    url = {"fhir.url": [URL]}
+    assert load_with_file(url | {name: ["1"]}, {variable: "2"}, yaml).fhir.page_size == 1
+    assert load_with_file(url, {variable: "2"}, yaml).fhir.page_size == 2
+    assert load_with_file(url, {}, yaml).fhir.page_size == 3
+    assert load_with_file(url, {}).fhir.page_size == 200
+
+
+def test_an_overridden_value_is_not_validated() -> None:
+    assert load_with_file({"fhir.url": [URL], "pairs.max": ["7"]}, {PREFIX + "PAIRS_MAX": "many"}).pairs_max == 7
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert load_with_file({"fhir.url": [URL]}, {PREFIX + "DEADLINE": " "}, "deadline: 2h").deadline == 7200
+
+
+def test_empty_text_clears_tag_and_code_in_every_source() -> None:
+    assert settings(**{"fhir.tag": "", "fhir.code": ""}).fhir.selection == Selection()
+    variables = {PREFIX + "FHIR_TAG": "", PREFIX + "FHIR_CODE": ""}
+    assert load_with_file({"fhir.url": [URL]}, variables).fhir.selection == Selection()
+    assert settings('fhir: {tag: "", code: ""}').fhir.selection == Selection()
+
+
+def test_search_parameters_are_repeated_joined_or_listed() -> None:
+    wanted = (("owner", "Organization/1"), ("_source", "http://a b"))
+    texts = [f"{name}={value}" for name, value in wanted]
+    assert load_with_file({"fhir.url": [URL], "fhir.search": texts}, {}).fhir.search == wanted
+    assert load_with_file({"fhir.url": [URL]}, {PREFIX + "FHIR_SEARCH": "&".join(texts)}).fhir.search == wanted
+    assert settings(f"fhir: {{search: ['{texts[0]}', '{texts[1]}']}}").fhir.search == wanted
+    assert settings(f"fhir: {{search: '{texts[0]}'}}").fhir.search == wanted[:1]
+
+
+def test_a_flag_turns_off_what_a_variable_turned_on() -> None:
+    variables = {PREFIX + "FHIR_REWRITE_LINKS": "yes"}
+    assert load_with_file({"fhir.url": [URL]}, variables).fhir.rewrite_links
+    assert not load_with_file({"fhir.url": [URL], "fhir.rewrite-links": ["false"]}, variables).fhir.rewrite_links
+
+
+def test_the_demo_takes_its_own_options_only() -> None:
+    assert load_demo_settings({"speed": ["2.5"]}, {PREFIX + "FHIR_URL": "nonsense"}).speed == 2.5
+    assert problems(lambda: load_demo_settings({"speed": ["0"]}, {})) == (
+        "--speed: must be a number from 0.1 to 100000",
+    )
+
+
+def test_a_missing_url_is_reported_with_the_three_places_for_it() -> None:
+    assert problems(lambda: load_with_file({}, {})) == (
+        "--fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
+    )
+
+
+def test_a_problem_of_a_variable_has_its_name() -> None:
+    assert problems(lambda: load_with_file({"fhir.url": [URL]}, {PREFIX + "POLL_TIMEOUT": "soon"})) == (
+        "FHIR_TASK_EXPORTER_POLL_TIMEOUT: must be a duration such as 500ms, 30s, 5m, 1h30m or 1d",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        ({"fhir.username": "me"}, "--fhir.username: requires --fhir.password-file"),
+        ({"fhir.password-file": "/dev/null"}, "--fhir.password-file: requires --fhir.username"),
+        ({"fhir.client-key-file": "/dev/null"}, "--fhir.client-key-file: requires --fhir.client-cert-file"),
+        (
+            {"fhir.bearer-token-file": "/dev/null", "fhir.username": "me", "fhir.password-file": "/dev/null"},
+            "--fhir.bearer-token-file: cannot be combined with --fhir.username; choose one way to authenticate",
+        ),
+        (
+            {"fhir.url": "http://cdr.example.org/fhir", "fhir.bearer-token-file": "/dev/null"},
+            "--fhir.url: would send credentials unencrypted; use https or set --fhir.allow-plain-http",
+        ),
+        (
+            {"poll.min-interval": "10m"},
+            "--poll.min-interval: must be at most --poll.max-staleness",
+        ),
+        (
+            {"poll.max-staleness": "1s"},
+            "--poll.max-staleness: must be at least --poll.min-interval",
+        ),
+    ],
+)
+def test_conflicting_options_are_reported(flags: dict[str, str], problem: str) -> None:
+    assert flag_problems(**flags) == (problem,)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000/fhir", "http://127.0.0.2/fhir", "http://[::1]/fhir"])
+def test_credentials_may_go_unencrypted_to_this_machine(url: str) -> None:
+    assert settings(**{"fhir.url": url, "fhir.bearer-token-file": "/dev/null"}).fhir.url == url
+
+
+@pytest.mark.parametrize("host", ["localhost.example.org", "127.0.0.1.example.org", "0.0.0.0"])
+def test_a_name_that_only_looks_like_this_machine_is_another(host: str) -> None:
+    assert len(flag_problems(**{"fhir.url": f"http://{host}/fhir", "fhir.bearer-token-file": "/dev/null"})) == 1
+
+
+def test_credentials_go_unencrypted_where_that_is_allowed() -> None:
+    flags = {"fhir.url": "http://cdr/fhir", "fhir.bearer-token-file": "/dev/null", "fhir.allow-plain-http": "true"}
+    assert settings(**flags).fhir.allow_plain_http
+
+
+def test_a_conflict_is_reported_where_the_option_was_given() -> None:
+    assert file_problems("fhir:\n  username: me") == (
+        "--config.file line 2, fhir.username: requires --fhir.password-file",
+    )
+
+
+def test_all_problems_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("poll:\n  timeout: x\nnonsense: 1\nreasons: [{reason: A}]\nfhir: {username: me}\n")
+    flags = {"config.file": [str(file)], "fhir.page-size": ["x"], "fhir.search": ["a", "b=c", "d"]}
+    assert problems(lambda: load_settings(flags, {PREFIX + "PAIRS_MAX": "x"})) == (
+        "--config.file line 3, nonsense: unknown key",
+        "--config.file line 4, reasons.reason: must be lowercase letters, digits and _, such as member_match",
+        "--config.file line 4, reasons.pattern: is missing",
+        "--fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
+        "--fhir.search: must be name=value, as in a FHIR search",
+        "--fhir.page-size: must be a whole number from 1 to 500",
+        "--config.file line 2, poll.timeout: must be a duration such as 500ms, 30s, 5m, 1h30m or 1d",
+        "FHIR_TASK_EXPORTER_PAIRS_MAX: must be a whole number from 1 to 10000",
+        "--config.file line 5, fhir.username: requires --fhir.password-file",
+    )
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, CONFIG_FILE], ids=lambda option: option.name)
+def test_no_problem_repeats_the_value_in_any_source(option: Option) -> None:
+    bad = f"|{CANARY}\x07://?{CANARY}:"
+    for flags, variables in (({option.name: [bad]}, {}), ({}, {option.variable: bad})):
+        reported = problems(lambda flags=flags, variables=variables: load_settings(flags, variables))  # type: ignore[misc]
+        assert CANARY not in repr(reported)
+    if option is not CONFIG_FILE:
+        group = "".join(f"{part}: {{" for part in option.name.split(".")[:-1])
+        key = option.name.rpartition(".")[2]
+        yaml = f'{group}{key}: "|{CANARY}\\a://?{CANARY}:"{"}" * group.count("{")}'
+        reported = file_problems(yaml) if option.name != "fhir.url" else problems(lambda: load_with_file({}, {}, yaml))
+        assert CANARY not in repr(reported)
+
+
+def test_the_file_is_named_by_flag_or_variable(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"\N{BYTE ORDER MARK}fhir: {{url: '{URL}'}}", "utf-8")
+    assert load_settings({"config.file": [str(file)]}, {}).fhir.url == URL
+    assert load_settings({}, {CONFIG_FILE.variable: str(file)}).fhir.url == URL
+
+
+def test_a_missing_file_is_the_only_problem() -> None:
+    assert problems(lambda: load_settings({}, {CONFIG_FILE.variable: "/no/such/file"})) == (
+        "FHIR_TASK_EXPORTER_CONFIG_FILE: file does not exist",
+    )
+
+
+def test_unknown_variables_with_our_prefix_are_named() -> None:
+    variables = {PREFIX + "PORT": "tcp://10.0.0.1:9842", PREFIX + "SPEED": "1", PREFIX + "LEDGER": "x", "PATH": "/bin"}
+    assert unknown_variables(variables) == ("FHIR_TASK_EXPORTER_PORT",)
+    assert load_with_file({"fhir.url": [URL]}, variables).ledger == "x"

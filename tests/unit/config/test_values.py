@@ -1,0 +1,97 @@
+"""A text becomes a value, or a sentence that says what would be one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exporter.config.values import InvalidValue, duration
+
+from ...support.configuration import URL, flag_problems, load_with_file, settings
+
+BEYOND_LATIN = "\N{ARABIC-INDIC DIGIT FIVE}s"
+
+
+def test_a_trailing_slash_does_not_make_another_source() -> None:
+    assert load_with_file({"fhir.url": [f" {URL}// "]}, {}).fhir.url == URL
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("[::1]:1", "::1", 1), ("localhost:0", "localhost", 0), ("0.0.0.0:65535", "0.0.0.0", 65535)],
+)
+def test_a_listen_address_is_a_host_and_a_port(text: str, host: str, port: int) -> None:
+    web = settings(**{"web.listen-address": text}).web
+    assert (web.host, web.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("500ms", 0.5), ("30s", 30), ("1h30m", 5400), ("1d", 86400), ("1w", 604800), ("1y", 31536000), ("0", 0)],
+)
+def test_durations_are_written_as_prometheus_writes_them(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 s", "1.5h", "30m1h", "-1s", "1h1h", "5S", "9" * 4000 + "s", BEYOND_LATIN])
+def test_nothing_else_is_a_duration(text: str) -> None:
+    with pytest.raises(InvalidValue, match="must be a duration such as"):
+        duration(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("fhir.url", "cdr.example.org/fhir", "must be an absolute http:// or https:// URL"),
+        ("fhir.url", "ftp://cdr.example.org", "must be an absolute http:// or https:// URL"),
+        ("fhir.url", "https://cdr:port/fhir", "must be an absolute http:// or https:// URL"),
+        ("fhir.url", "https://[::1/fhir", "must be an absolute http:// or https:// URL"),
+        ("fhir.url", "https://ours\\@evil/fhir", "must be an absolute http:// or https:// URL"),
+        ("fhir.url", "https://", "must be an absolute http:// or https:// URL"),
+        (
+            "fhir.url",
+            "https://me:secret@cdr/fhir",
+            "must not contain a user name or password; use --fhir.username and --fhir.password-file",
+        ),
+        ("fhir.url", f"{URL}?", "must not contain a query or fragment; use --fhir.search for search parameters"),
+        ("fhir.url", f"{URL}#a", "must not contain a query or fragment; use --fhir.search for search parameters"),
+        ("fhir.url", "", "must not be empty"),
+        ("fhir.tag", "CDR_MANAGED", "must be system|code, or empty for any"),
+        ("fhir.code", "a|b|c", "must be system|code, or empty for any"),
+        ("fhir.search", "owner", "must be name=value, as in a FHIR search"),
+        ("fhir.search", "_count=1", "must not set _count; the exporter sets it"),
+        ("fhir.search", "_lastUpdated:not=1", "must not set _lastUpdated; the exporter sets it"),
+        ("fhir.page-size", "0", "must be a whole number from 1 to 500"),
+        ("fhir.page-size", "501", "must be a whole number from 1 to 500"),
+        ("fhir.page-size", "1e3", "must be a whole number from 1 to 500"),
+        ("fhir.timeout", "0s", "must be longer than 0s"),
+        ("fhir.timeout", "10", "must be a duration such as 500ms, 30s, 5m, 1h30m or 1d"),
+        ("fhir.rewrite-links", "maybe", "must be true or false"),
+        ("fhir.ca-file", "/no/such/file", "file does not exist"),
+        ("fhir.ca-file", "/dev/null/x", "file cannot be read (NotADirectoryError)"),
+        ("fhir.ca-file", "/dev/null\0", "must be a file path"),
+        ("fhir.client-cert-file", "/", "is a directory, not a file"),
+        ("ledger", "postgresql://db/x", "PostgreSQL is not supported in this version; use a file path"),
+        ("ledger", "sqlite:///x", "must be a file path or :memory:"),
+        ("deadline", "1bd", "business days are not supported in this version; use hours, such as 24h"),
+        ("pairs.max", "-1", "must be a whole number from 1 to 10000"),
+        ("log.level", "loud", "must be one of debug, info, warning, error"),
+        ("log.format", "xml", "must be one of logfmt, json"),
+        *(
+            (
+                "web.listen-address",
+                text,
+                "must be host:port, such as 127.0.0.1:9842, [::1]:9842, or 0.0.0.0:9842 for every address",
+            )
+            for text in (":9842", "9842", "::1:9842", "host:65536", "host:http", "http://host:1")
+        ),
+    ],
+)
+def test_an_invalid_flag_is_described_in_a_sentence(name: str, text: str, sentence: str) -> None:
+    assert flag_problems(**{name: text}) == (f"--{name}: {sentence}",)
+
+
+def test_a_named_pipe_is_not_opened(tmp_path: Path) -> None:
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe)
+    assert settings(**{"fhir.bearer-token-file": str(pipe)}).fhir.bearer_token_file == str(pipe)
