@@ -33,7 +33,7 @@ from .measure import bare_rss_mb, cpu_seconds, median_ms, paired_ms, rss_mb, run
 
 SIZES = (1_000, 100_000, 1_000_000)
 MANY_OPEN = 0.05
-"""A share of open Tasks that means trouble: 50,000 of a million, nearly all of them late."""
+"""An unusually large share of open Tasks: 50,000 of a million, nearly all of them late."""
 READY = (100_000, 1_000_000)
 HAPI = int(os.environ.get("HAPI_TASKS", "100000"))
 PAGE = 200
@@ -147,11 +147,11 @@ def rendering() -> None:
     own = Telemetry()
     for name, kind in (("the usual series", USUAL), ("every possible series", EVERYTHING)):
         kept, shown = TaskText(), sample_snapshot(100, kind)
-        say(f"rendering 100 pairs, {name}, cold", f"{median_ms(partial(anew, shown, own), 15):.0f} ms")
+        say(f"rendering 100 pairs, {name}, cold", f"{median_ms(partial(render_again, shown, own), 15):.0f} ms")
         say(f"rendering 100 pairs, {name}, at rest", f"{median_ms(partial(written, kept, shown, own), 40):.1f} ms")
 
 
-def anew(shown: Snapshot, own: Telemetry) -> bytes:
+def render_again(shown: Snapshot, own: Telemetry) -> bytes:
     return written(TaskText(), shown, own)
 
 

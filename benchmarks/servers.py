@@ -1,7 +1,7 @@
 """FHIR servers to measure against, each in a process of its own: `python -m benchmarks.servers KIND COUNT [SHARE]`.
 
 `simulated` is the demo's server, holding COUNT Tasks, SHARE of them open; a POST to `/change?n=100` lets that many end
-anew.
+again.
 `ready` sends bytes made beforehand, ids in random order, so that only the exporter's own speed shows.
 """
 

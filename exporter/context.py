@@ -112,5 +112,5 @@ class WalkContext:
     @property
     def names_changed(self) -> bool:
         """Whether some Tasks may show under other names than the ones in force, until everything is walked again."""
-        begun = self.ledger.baseline_complete or self.ledger.walk_state is not None
-        return begun and self.ledger.instant(StateKey.NAMES) != self.rules.names
+        started = self.ledger.baseline_complete or self.ledger.walk_state is not None
+        return started and self.ledger.instant(StateKey.NAMES) != self.rules.names

@@ -14,16 +14,16 @@ from .task.model import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class PublishedSnapshot:
-    """A Snapshot as published. `began` and `ended` are monotonic seconds of ours, at the two ends of its walk.
+    """A Snapshot as published, and our monotonic seconds at the start and at the end of its walk.
 
-    How young it is counts from where it began, since it may miss what came after; how stale, from where it ended.
+    How young it is counts from the start, since it may miss what came after; how stale it is, from the end.
     `generation` counts the complete polls of this process.
     """
 
     snapshot: Snapshot
     generation: int = 0
-    began: float = -math.inf
-    ended: float = -math.inf
+    started_seconds: float = -math.inf
+    ended_seconds: float = -math.inf
 
 
 class Scrape(NamedTuple):

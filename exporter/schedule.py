@@ -1,6 +1,6 @@
 """When: how long a window may take, when the server may be asked again, and when the next comparison is due.
 
-Times are monotonic seconds of ours. See docs/design.md#backing-off.
+Times are our own monotonic seconds. See docs/design.md#backing-off.
 """
 
 import math

@@ -27,7 +27,7 @@ class Reading(NamedTuple):
     seconds: float
 
     def after(self, seconds: float) -> Instant:
-        """Give the server's time at a later monotonic time of ours."""
+        """Give the server's time at a later time of our monotonic clock."""
         return self.server + round((seconds - self.seconds) * 1000)
 
 
@@ -109,7 +109,7 @@ class Watermark:
         return behind_ms > max(self._overlap_ms, CLOCK_NOISE_MS)
 
     def passed_ms(self, seconds: float) -> int:
-        """Milliseconds from the start of the walk that set the watermark to `seconds`, a monotonic time of ours.
+        """Milliseconds from the start of the walk that set the watermark to `seconds`, a time of our monotonic clock.
 
         Breaks count: across restarts they are measured by the wall.
         """

@@ -75,7 +75,7 @@ class Worker:
         """Start a poll or join the one that runs; at once where the snapshot is young or no poll can start."""
         with self._changed:
             now_seconds, min_interval = self._now_seconds(), self._polls.min_interval
-            if now_seconds - self._published.began < min_interval:
+            if now_seconds - self._published.started_seconds < min_interval:
                 return Scrape(Answer.REUSED)
             if self._walk is None and now_seconds - self._tried_seconds < min_interval:
                 return Scrape(Answer.STALE)  # the last try failed: whoever asks us quickly must not press the server
@@ -92,7 +92,7 @@ class Worker:
     def published(self) -> PublishedSnapshot:
         """The newest snapshot; its gauges are gone when it is too old."""
         published = self._published
-        stale = self._now_seconds() - published.ended > self._polls.max_staleness
+        stale = self._now_seconds() - published.ended_seconds > self._polls.max_staleness
         if stale and published.snapshot.gauges is not None:
             aged = replace(published, snapshot=replace(published.snapshot, gauges=None))
             with self._changed:

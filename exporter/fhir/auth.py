@@ -1,7 +1,7 @@
-"""What proves to the FHIR server who we are: headers for one request at a time.
+"""Credentials for the FHIR server: headers for one request at a time.
 
 Secrets are read from files, and again when the files change; no repr, message or log line shows one.
-Where the headers may go is judged in `links`, before they are asked for.
+`links` checks the address before any headers are made for it.
 
 See docs/design.md#authentication.
 """
@@ -16,33 +16,33 @@ from ..errors import AuthFailed
 
 _LARGEST = 64 * 1024
 _TOKEN = re.compile(r"[!-~]+")
-"""Visible ASCII: all that may stand in a header, so that no token can break one in two."""
+"""Visible ASCII: what a header may hold, so that no token can split one in two."""
 
 
 class Auth(Protocol):
     """A way to authenticate."""
 
     def headers(self) -> Mapping[str, str]:
-        """Give the headers for one request; raises AuthFailed where there is nothing to send."""
+        """Return the headers for one request; raises AuthFailed where there is nothing to send."""
 
     def refused(self) -> bool:
-        """Hear that the server answered 401; True when other headers can now be had, and one more try makes sense."""
+        """Take note of a 401; returns True where other headers are available now, so that one more try makes sense."""
 
 
 class Anonymous:
     """No authentication."""
 
     def headers(self) -> Mapping[str, str]:
-        """Give none."""
+        """Return none."""
         return {}
 
     def refused(self) -> bool:
-        """Have nothing else to send."""
+        """Return False: there is nothing else to send."""
         return False
 
 
 class SecretFile:
-    """A secret in a file, read anew when the file's time, size or inode changes (Kubernetes swaps a link)."""
+    """A secret in a file, read again when its time, size or inode changes (Kubernetes swaps a link)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -62,7 +62,7 @@ class SecretFile:
         return self._text
 
     def changed(self) -> bool:
-        """Read the file whatever its time says; True when the secret is another one."""
+        """Read the file again, whatever its time; True if the secret is another one."""
         before, self._stamp = self._text, None
         return self.read() != before
 
@@ -86,14 +86,14 @@ class BearerFile:
         self._file = SecretFile(path)
 
     def headers(self) -> Mapping[str, str]:
-        """Give the token as it stands in the file now."""
+        """Return the token that the file holds now."""
         token = self._file.read()
         if not _TOKEN.fullmatch(token):
             raise AuthFailed(f"The token file {self._path} holds characters that no token has.")
         return {"Authorization": f"Bearer {token}"}
 
     def refused(self) -> bool:
-        """Look whether the file holds another token by now."""
+        """Check whether the file holds another token by now."""
         return self._file.changed()
 
 
@@ -105,10 +105,10 @@ class Basic:
         self._file = SecretFile(path)
 
     def headers(self) -> Mapping[str, str]:
-        """Give name and password as they are now."""
+        """Return name and password as they are now."""
         pair = f"{self._username}:{self._file.read()}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
     def refused(self) -> bool:
-        """Look whether the file holds another password by now."""
+        """Check whether the file holds another password by now."""
         return self._file.changed()

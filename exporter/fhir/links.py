@@ -24,7 +24,7 @@ _PARTS = re.compile(
 )
 _AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 _TAIL = re.compile(r"(?:/(?!\.+(?:/|\Z))[A-Za-z0-9._~$!'()*+,=&@:-]+)*/?")
-"""What may stand behind the base path: plain segments, none of dots alone, no escapes, no `;` parameters."""
+"""What may follow the base path: plain segments, none of dots alone, no escapes, no `;` parameters."""
 
 
 class BaseUrl(NamedTuple):
