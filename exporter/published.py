@@ -1,13 +1,15 @@
-"""What the worker hands to other threads: a snapshot, and what a scrape is to do. Immutable values.
+"""What the worker hands to other threads: the newest snapshot, and what a scrape is to do.
 
 See docs/design.md#polled-on-scrape.
 """
 
 import math
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from threading import Lock
 from typing import NamedTuple
 
+from .clock import Clock
 from .metrics.vocabulary import Answer
 from .task.model import Snapshot
 
@@ -31,3 +33,37 @@ class Scrape(NamedTuple):
 
     immediate: Answer | None = None
     poll: "Future[bool] | None" = None
+
+
+class Publication:
+    """The newest snapshot. The worker replaces it, any thread reads it; nobody waits longer than an assignment."""
+
+    def __init__(self, first: Snapshot, clock: Clock, max_staleness_seconds: float) -> None:
+        self._newest = PublishedSnapshot(first)
+        self._clock = clock
+        self._max_staleness_seconds = max_staleness_seconds
+        self._lock = Lock()
+
+    @property
+    def started_seconds(self) -> float:
+        """When the walk of the newest snapshot started."""
+        return self._newest.started_seconds
+
+    @property
+    def newest(self) -> PublishedSnapshot:
+        """The newest snapshot; its gauges are gone when it is too old."""
+        newest = self._newest
+        stale = self._clock.monotonic() - newest.ended_seconds > self._max_staleness_seconds
+        if stale and newest.snapshot.gauges is not None:
+            aged = replace(newest, snapshot=replace(newest.snapshot, gauges=None))
+            with self._lock:
+                if self._newest is newest:
+                    self._newest = aged
+            return aged
+        return newest
+
+    def publish(self, snapshot: Snapshot, generation: int, started_seconds: float) -> None:
+        """Replace the snapshot; an equal one stays the same object, so that its text need not be rendered again."""
+        with self._lock:
+            kept = self._newest.snapshot if snapshot == self._newest.snapshot else snapshot
+            self._newest = PublishedSnapshot(kept, generation, started_seconds, self._clock.monotonic())

@@ -7,25 +7,22 @@ Rule 3: every page is committed before the next request goes out; only a complet
 See docs/design.md#watermark, docs/design.md#windows, docs/design.md#pages-and-commits, docs/design.md#counts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from .absorb import absorb
 from .context import Progress, WalkContext, WalkKind, WalkPlan
 from .errors import CountThrottled, ServerError, Throttled
 from .fhir.client import FhirWindow
 from .ledger.state import PollEnd, StateKey, WalkState
 from .ledger.transaction import Transaction
-from .task.lifecycle import Changes, Observation, compare
-from .task.model import NO_PAIR, Anomaly, Instant, Page, Snapshot, Task
+from .task.lifecycle import Observation
+from .task.model import Anomaly, Instant, Page, Snapshot, Task
 from .task.search import Bound, Search
-from .task.versions import Verdict, verdict
 from .watermark import Reading
 
 WINDOW = 2_000
 """Matches in one search. HAPI loads every id for the page that starts here: 2.8 s of 160,000 (measured on 8.8.0)."""
-
-DOUBTFUL = frozenset({Verdict.STALE, Verdict.RECREATED})
-"""What a lagging replica can look like: the older of two versions may have the newer stamp."""
 
 
 def next_plan(context: WalkContext) -> WalkPlan:
@@ -225,49 +222,6 @@ class Walk:
         if earliest is not None and self._watermark_before is not None:
             searched = self._watermark_before + self._context.rules.overlap_ms
             self._context.telemetry.observe_lateness(max(0, searched - earliest) / 1000)
-
-
-def absorb(
-    context: WalkContext,
-    window: FhirWindow,
-    tasks: Sequence[Task],
-    observation: Observation,
-    finish: Callable[[Transaction], None],
-) -> Changes:
-    """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
-    known = context.ledger.known([task.id for task in tasks])
-    doubtful = {
-        task.id for task in tasks if task.id in known and task.named and verdict(known[task.id], task) in DOUBTFUL
-    }
-    if doubtful:
-        tasks = _read_again(window, tasks, doubtful)
-    pairs = context.namer.pairs(tasks, window)
-    with context.ledger.transaction() as tx:
-        slots = tx.slots(pair for pair in pairs if pair != NO_PAIR)
-        placed = [(task, slots.get(pair, NO_PAIR)) for task, pair in zip(tasks, pairs, strict=True)]
-        changes = compare(known, placed, observation)
-        tx.apply(changes)
-        _save_names(context, tx)
-        finish(tx)
-    context.namer.saved()
-    return changes
-
-
-def _save_names(context: WalkContext, tx: Transaction) -> None:
-    """Save, with a page, which Organizations were read for it, and under which names its Tasks show."""
-    tx.save_organizations(context.namer.unsaved)
-    ledger, names = context.ledger, context.rules.names
-    saved = ledger.instant(StateKey.NAMES)
-    if not (ledger.baseline_complete or ledger.walk_state):
-        tx.set_instant(StateKey.NAMES, names)
-    elif saved not in {None, names}:
-        tx.set_instant(StateKey.NAMES, None)  # names may be changed back before everything was walked
-
-
-def _read_again(window: FhirWindow, tasks: Sequence[Task], doubtful: set[str]) -> list[Task]:
-    """Read doubtful Tasks once more: a lagging replica may have answered. What is gone by now is left out."""
-    again = {task.id: task for task in window.read(sorted(doubtful)).tasks}
-    return [again.get(task.id, task) for task in tasks if task.id in again or task.id not in doubtful]
 
 
 def has_room(pages: int, longest: int) -> bool:

@@ -21,10 +21,10 @@ from .jobs import ComparisonJob, Job, WalkJob, outcome
 from .ledger.state import StateKey
 from .logs import event, traceback_summary
 from .metrics.vocabulary import Answer, Outcome, Sweep
-from .published import PublishedSnapshot, Scrape
+from .published import Publication, PublishedSnapshot, Scrape
 from .reconcile.comparison import compare_everything, compare_open
 from .schedule import BackOff, ComparisonSchedule, WindowTimeout
-from .task.model import Instant, Snapshot
+from .task.model import Instant
 from .walk import Walk, next_plan
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Worker:
         self._ledger = context.ledger
         self._telemetry = context.telemetry
         self._now_seconds = context.clock.monotonic
-        self._polls = polls
+        self._min_interval_seconds = polls.min_interval
         self._lookback_ms = round(comparisons.lookback * 1000)
         self._report = report
         self._changed = threading.Condition()
@@ -63,7 +63,7 @@ class Worker:
         self._last_error: ErrorReason | None = None
         self._count_expected = True
         self._schedule = ComparisonSchedule(context, comparisons)
-        self._published = PublishedSnapshot(self._ledger.counters())
+        self._publication = Publication(self._ledger.counters(), context.clock, polls.max_staleness)
         self.up = False
         self.progress: Progress | None = None
         self.last_complete: Instant | None = self._ledger.instant(StateKey.LAST_COMPLETE)
@@ -74,8 +74,8 @@ class Worker:
     def scrape(self) -> Scrape:
         """Start a poll or join the one that runs; at once where the snapshot is young or no poll can start."""
         with self._changed:
-            now_seconds, min_interval = self._now_seconds(), self._polls.min_interval
-            if now_seconds - self._published.started_seconds < min_interval:
+            now_seconds, min_interval = self._now_seconds(), self._min_interval_seconds
+            if now_seconds - self._publication.started_seconds < min_interval:
                 return Scrape(Answer.REUSED)
             if self._walk is None and now_seconds - self._tried_seconds < min_interval:
                 return Scrape(Answer.STALE)  # the last try failed: whoever asks us quickly must not press the server
@@ -91,15 +91,7 @@ class Worker:
     @property
     def published(self) -> PublishedSnapshot:
         """The newest snapshot; its gauges are gone when it is too old."""
-        published = self._published
-        stale = self._now_seconds() - published.ended_seconds > self._polls.max_staleness
-        if stale and published.snapshot.gauges is not None:
-            aged = replace(published, snapshot=replace(published.snapshot, gauges=None))
-            with self._changed:
-                if self._published is published:
-                    self._published = aged
-            return aged
-        return published
+        return self._publication.newest
 
     def exposed(self, published: PublishedSnapshot) -> None:
         """Take note that Prometheus was given a snapshot."""
@@ -217,15 +209,9 @@ class Worker:
             ratio = 1.0 if progress.ended else min(1.0, progress.walked / progress.expected)
             self._telemetry.set_baseline_progress(ratio)
         if progress.snapshot is not None:
-            self._publish(progress.snapshot, progress.started_seconds)
+            self._publication.publish(progress.snapshot, self._ledger.generation, progress.started_seconds)
+            self.last_complete = self._ledger.instant(StateKey.LAST_COMPLETE)
         self._telemetry.set_ledger_figures(self._ledger.figures)
-
-    def _publish(self, snapshot: Snapshot, started_seconds: float) -> None:
-        """Replace the snapshot; an equal one stays the same object, so that its text need not be rendered again."""
-        with self._changed:
-            kept = self._published.snapshot if snapshot == self._published.snapshot else snapshot
-            self._published = PublishedSnapshot(kept, self._ledger.generation, started_seconds, self._now_seconds())
-        self.last_complete = self._ledger.instant(StateKey.LAST_COMPLETE)
 
     def _end(self, job: Job, error: ExporterError | None) -> None:
         """Record how a job ended, and plan when to try again."""

@@ -30,15 +30,16 @@ MAY_IMPORT = {
     "clock": {"task"},
     "config": {"config", "task", "errors"},
     "demo": {"demo", "task"},
-    "published": {"metrics", "task"},
+    "published": {"clock", "metrics", "task"},
     "bundle": {"errors"},
     "hold": {"ledger"},
     "logs": set(),
     "names": {"clock", "fhir", "task", "errors", "logs"},
     "watermark": {"clock", "ledger", "metrics", "task"},
     "context": {"clock", "names", "hold", "watermark", "fhir", "ledger", "metrics", "task", "errors"},
-    "walk": {"context", "watermark", "fhir", "ledger", "task", "errors"},
-    "reconcile": {"reconcile", "context", "walk", "ledger", "task", "errors"},
+    "absorb": {"context", "fhir", "ledger", "task"},
+    "walk": {"absorb", "context", "watermark", "fhir", "ledger", "task", "errors"},
+    "reconcile": {"reconcile", "absorb", "context", "walk", "ledger", "task", "errors"},
     "jobs": {"context", "metrics", "errors"},
     "schedule": {"context", "jobs", "config", "ledger", "metrics", "errors"},
     "worker": {
@@ -64,7 +65,20 @@ IO = {
     "threading",
     "asyncio",
 }
-PARTS = {"WalkContext", "SeriesHold", "Http", "Backend", "WebServer", "Worker", "open_ledger"}
+PARTS = {
+    *("WalkContext", "Watermark", "ServerClock", "SeriesHold"),
+    *("Http", "Backend", "WebServer", "Worker", "open_ledger"),
+}
+    "WalkContext",
+    "Watermark",
+    "ServerClock",
+    "SeriesHold",
+    "Http",
+    "Backend",
+    "WebServer",
+    "Worker",
+    "open_ledger",
+}
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
 
 ASYNC = ("web/server.py", "demo/app.py")

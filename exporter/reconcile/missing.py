@@ -8,6 +8,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
 
+from ..absorb import absorb
 from ..context import Compared, WalkContext
 from ..errors import (
     AuthFailed,
@@ -24,7 +25,6 @@ from ..task.lifecycle import Observation, vanish
 from ..task.model import DIGEST
 from ..task.rows import Removal, Row
 from ..task.search import Search, Slice
-from ..walk import absorb
 from .failures import retried
 
 BATCH = 50

@@ -24,7 +24,7 @@ from exporter.task.deadline import Deadline
 from exporter.task.lifecycle import Observation
 from exporter.task.model import OPEN, TERMINAL, UNCLASSIFIED, Event, Page, Selection, Snapshot, Status, Task
 from exporter.task.payers import PairRule
-from exporter.walk import absorb
+from exporter.absorb import absorb
 
 from ..support.fake import START, HandClock
 
