@@ -48,7 +48,7 @@ class _Sources:
     file: YamlFile = field(default_factory=YamlFile)
 
     def find(self, option: Option) -> RawValue | None:
-        """Return what the first source that has the option gives. An empty variable is unset, if empty is no value."""
+        """Return what the first source with the option gives. An empty variable counts only if empty is a value."""
         if self.flags.get(option.name):
             return RawValue(option.flag, tuple(self.flags[option.name]))
         text = self.environment.get(option.variable)

@@ -22,7 +22,7 @@ def invoke(*arguments: str, **variables: str) -> Result:
 
 
 def body(function: Callable[[], int]) -> Result:
-    """Run a command of ours whose body is this."""
+    """Run a command with this body."""
     return CliRunner().invoke(cli._Command("try", callback=function), [])
 
 
@@ -34,7 +34,7 @@ def fail(error: Exception) -> Callable[[], int]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_wrong_configuration_exits_2_with_every_fault_on_stderr(command: str) -> None:
+def test_a_wrong_configuration_exits_2_with_every_problem_on_stderr(command: str) -> None:
     result = invoke(command, "--pairs.max=many", FHIR_TASK_EXPORTER_DEADLINE="1bd")
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -64,7 +64,7 @@ def test_no_command_runs_with_an_option_that_it_does_not_know(command: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("word", "fault"),
+    ("word", "problem"),
     [
         ("--password", "No such option --password. Did you mean --fhir.password-file?"),
         ("-fhir.url", "No such option -f. Did you mean --fhir.url?"),
@@ -75,10 +75,10 @@ def test_no_command_runs_with_an_option_that_it_does_not_know(command: str) -> N
         (CANARY, "Unexpected argument; a value must follow its option."),
     ],
 )
-def test_what_cannot_be_read_is_named_without_its_value(word: str, fault: str) -> None:
+def test_what_cannot_be_read_is_named_without_its_value(word: str, problem: str) -> None:
     result = invoke("serve", word)
     assert result.exit_code == 2
-    assert result.stderr.splitlines()[-1] == f"Error: {fault}"
+    assert result.stderr.splitlines()[-1] == f"Error: {problem}"
     assert CANARY not in result.output
 
 
@@ -106,15 +106,15 @@ def test_wrong_usage_exits_2_and_repeats_no_value(arguments: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_is_explained_in_the_help(command: str) -> None:
-    told = invoke(command, "--help")
-    assert told.exit_code == 0
+    result = invoke(command, "--help")
+    assert result.exit_code == 0
     for option in OPTIONS:
-        assert f"  {option.flag} " in told.stdout
+        assert f"  {option.flag} " in result.stdout
 
 
 def test_the_help_names_the_commands() -> None:
-    told = invoke("--help").stdout
-    assert [name for name in (*COMMANDS, "demo", "dashboard", "rules") if f"\n  {name} " not in told] == []
+    text = invoke("--help").stdout
+    assert [name for name in (*COMMANDS, "demo", "dashboard", "rules") if f"\n  {name} " not in text] == []
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
@@ -148,7 +148,7 @@ def test_the_body_of_a_command_decides_the_exit_code(code: int) -> None:
     assert body(lambda: code).exit_code == code
 
 
-def test_trouble_exits_1_with_what_happened_and_what_to_do() -> None:
+def test_a_problem_exits_1_with_what_happened_and_what_to_do() -> None:
     result = body(fail(Unreachable("No connection to the FHIR server.")))
     assert result.exit_code == 1
     assert result.stderr == f"No connection to the FHIR server.\n{Unreachable.remedy}\n"
@@ -166,7 +166,7 @@ def test_click_itself_still_ends_a_command() -> None:
     assert body(fail(click.exceptions.Exit(3))).exit_code == 3
 
 
-def test_a_wrong_configuration_is_told_before_anything_heavy_is_loaded() -> None:
+def test_a_wrong_configuration_is_reported_before_anything_heavy_is_loaded() -> None:
     code = f"import sys, exporter.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
