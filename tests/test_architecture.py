@@ -69,16 +69,6 @@ PARTS = {
     *("WalkContext", "Watermark", "ServerClock", "SeriesHold"),
     *("Http", "Backend", "WebServer", "Worker", "open_ledger"),
 }
-    "WalkContext",
-    "Watermark",
-    "ServerClock",
-    "SeriesHold",
-    "Http",
-    "Backend",
-    "WebServer",
-    "Worker",
-    "open_ledger",
-}
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
 
 ASYNC = ("web/server.py", "demo/app.py")
