@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.demo.server import Request, Response
 from exporter.demo.store import Store
 from exporter.task.model import Status
@@ -161,12 +161,12 @@ def test_q11_many_tasks_share_a_stamp() -> None:
     made = store()
     tasks.put_together(made, (task(f"t{n}") for n in range(5)))
     stamps = {entry["resource"]["meta"]["lastUpdated"] for entry in search(quirks.played(made))["entry"]}
-    assert stamps == {written(START)}
+    assert stamps == {format_stamp(START)}
 
 
 def test_q12_an_inclusive_bound_brings_the_last_one_again() -> None:
     answer = quirks.played(holding("a"), quirks.inclusive_bounds)
-    assert ids(search(answer, ("_lastUpdated", "ge" + written(START)))) == ["a"]
+    assert ids(search(answer, ("_lastUpdated", "ge" + format_stamp(START)))) == ["a"]
 
 
 def test_q13_the_servers_clock_is_off_wrong_or_silent() -> None:
@@ -174,17 +174,17 @@ def test_q13_the_servers_clock_is_off_wrong_or_silent() -> None:
     made = Store(tasks.skewed(clock, 3), BASE)
     made.put(task("a"))
     bundle = search(quirks.played(made))
-    assert bundle["meta"]["lastUpdated"] == written(START + 3 * 3_600_000)
+    assert bundle["meta"]["lastUpdated"] == format_stamp(START + 3 * 3_600_000)
     tasks.put_in_the_future(made, task("b"), 1)
     assert ids(search(quirks.played(made), ("_lastUpdated", "gt" + bundle["meta"]["lastUpdated"]))) == ["b"]
-    assert search(quirks.played(made, quirks.clock_told(clock)))["meta"]["lastUpdated"] == written(START)
+    assert search(quirks.played(made, quirks.clock_told(clock)))["meta"]["lastUpdated"] == format_stamp(START)
     silent = get(quirks.played(made, quirks.without_clock), "/Task")
     assert "meta" not in json.loads(silent.body)
     assert "date" not in dict(silent.headers)
 
 
 def test_q14_one_of_two_bounds_is_ignored() -> None:
-    empty = (("_lastUpdated", "ge" + written(START)), ("_lastUpdated", "lt" + written(START)))
+    empty = (("_lastUpdated", "ge" + format_stamp(START)), ("_lastUpdated", "lt" + format_stamp(START)))
     assert ids(search(quirks.played(holding("a")), *empty)) == []
     assert ids(search(quirks.played(holding("a"), quirks.bound_ignored("lt")), *empty)) == ["a"]
 
@@ -446,7 +446,7 @@ def test_q35_old_tasks_are_spread_over_the_past() -> None:
     count = ("_summary", "count")
     assert search(quirks.played(made), count)["total"] == 1000
     assert search(quirks.played(made), count, ("status", "failed"))["total"] == 100
-    half = ("_lastUpdated", "lt" + written(START - 365 * 43_200_000))
+    half = ("_lastUpdated", "lt" + format_stamp(START - 365 * 43_200_000))
     assert search(quirks.played(made), count, half)["total"] == 500
 
 
