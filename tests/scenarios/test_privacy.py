@@ -28,8 +28,8 @@ from exporter.web.landing import render
 
 from ..support import fake, quirks
 from ..support.builders import TAG, Resource, coding, completed, failed, organization, task
-from ..support.quirks import Quirk, played
-from ..support.readings import errors, sweep_all, totals, up, work
+from ..support.exposition import errors, is_up, totals
+from ..support.quirks import Quirk
 from ..support.rig import SELECTION, Rig
 
 PATIENT = "CanaryPatient83151"
@@ -62,7 +62,7 @@ def hits(text: str, *secrets: str) -> list[str]:
 
 
 @pytest.mark.parametrize("secret", [*SECRETS, TASK])
-def test_a_secret_is_found_in_every_form_wherever_it_stands(secret: str) -> None:
+def test_a_secret_is_found_in_every_form_wherever_it_is(secret: str) -> None:
     data = secret.encode()
     assert hits(f"x{secret.upper()}y", secret)
     assert hits(data.hex().upper(), secret)
@@ -151,16 +151,16 @@ def loaded() -> Iterator[Resource]:
 def test_nothing_of_a_task_is_shown_or_logged_and_only_ids_and_payers_rest(tmp_path: Path, logs: Logs) -> None:
     rig = Rig(path=str(tmp_path / "ledger.db"))
     rig.store.put(organization("old-payer", "CanaryPayerName", telecom=[{"value": PERSON}], contact=[{"x": PERSON}]))
-    rig.transport.answer = played(rig.store, quirks.elements_ignored)
+    rig.play(quirks.elements_ignored)
     rig.start().settle()
     for resource in loaded():
         rig.store.put(resource)
     rig.scrape()
     for identifier in (f"{TASK}-requested", f"{TASK}-failed"):
         rig.store.delete(identifier)
-    sweep_all(rig)
+    rig.compare_all()
     rig.scrape()
-    assert up(rig)
+    assert is_up(rig)
     assert sum(totals(rig, Event.CREATED).values()) > 8
     assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
     assert "CanaryPayerName" in shown(rig)
@@ -236,15 +236,15 @@ TROUBLES: dict[str, Quirk] = {
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-def test_no_trouble_tells_what_the_server_said(name: str, logs: Logs, tmp_path: Path) -> None:
+def test_no_failure_reveals_what_the_server_sent(name: str, logs: Logs, tmp_path: Path) -> None:
     rig = Rig(path=str(tmp_path / "ledger.db"))
     rig.store.put(task(f"{TASK}-known"))
     rig.start().settle()
     rig.store.put(completed(f"{TASK}-new"))
-    rig.transport.answer = played(rig.store, TROUBLES[name])
+    rig.play(TROUBLES[name])
     rig.scrape()
-    work(rig, 5)
-    sweep_all(rig)
+    rig.run(5)
+    rig.compare_all()
     assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
     assert not hits("".join(path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()), *SECRETS)
     if name not in {"cookies", "dates"}:
@@ -252,10 +252,10 @@ def test_no_trouble_tells_what_the_server_said(name: str, logs: Logs, tmp_path: 
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-def test_no_error_holds_what_the_server_said_nor_does_its_cause(name: str) -> None:
+def test_no_error_holds_what_the_server_sent_nor_does_its_cause(name: str) -> None:
     rig = Rig().start()
     rig.store.put(task(f"{TASK}-known"))
-    rig.transport.answer = played(rig.store, TROUBLES[name])
+    rig.play(TROUBLES[name])
     error = trouble(rig)
     if isinstance(error, ValueError | KeyError):
         assert "bug" in name
@@ -303,9 +303,9 @@ def test_credentials_are_sent_to_our_server_and_shown_to_nobody(
     rig = Rig(path=str(tmp_path / "ledger.db"), fhir=credentials(tmp_path, kind))
     for n in range(250):
         rig.store.put(task(f"{TASK}-{n}"))
-    rig.transport.answer = played(rig.store, ECHOES[echo])
+    rig.play(ECHOES[echo])
     rig.start()
-    work(rig, 8)
+    rig.run(8)
     auth = rig.context.server.http.auth
     sent = [dict(request.headers).get("authorization", "") for request in rig.transport.requests]
     assert sent
@@ -321,9 +321,9 @@ def test_a_further_search_parameter_is_asked_with_and_shown_to_nobody(tmp_path: 
     selection = Selection(SELECTION.tag, SELECTION.code, (("patient", f"Patient/{PATIENT}"),))
     rig = Rig(path=str(tmp_path / "ledger.db"), selection=selection)
     rig.store.put(task(f"{TASK}-1"))
-    rig.transport.answer = played(rig.store, quirk)
+    rig.play(quirk)
     rig.start()
-    work(rig, 5)
+    rig.run(5)
     assert any(PATIENT in url for url in rig.transport.urls)
     assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
     assert not hits("".join(path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()), *SECRETS)
@@ -333,13 +333,13 @@ SAMPLES = Path(__file__).parents[1] / "support" / "samples" / "hl7"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.glob("*-*.json") if "Task" not in path.name))
-def test_an_official_example_in_place_of_an_answer_tells_nothing(name: str, logs: Logs) -> None:
+def test_an_official_example_in_place_of_an_answer_reveals_nothing(name: str, logs: Logs) -> None:
     """HL7's own warning Bundle holds a record number in its outcome and in its self link."""
     text = (SAMPLES / name).read_text()
     rig = Rig()
-    rig.transport.answer = played(rig.store, _body(text))
+    rig.play(_body(text))
     rig.start()
-    work(rig, 3)
+    rig.run(3)
     for word in _long_words(json.loads(text)):
         assert word not in shown(rig) + logs.text
 

@@ -24,8 +24,8 @@ from exporter.task.model import Coding, Event, Instant, Pair, Selection, Snapsho
 from exporter.task.pairs import PairRule
 from exporter.task.search import Bound, Slice
 from tests.support.builders import completed, task
+from tests.support.exposition import errors, is_up, tasks, totals
 from tests.support.fake import START
-from tests.support.readings import errors, tasks, totals, up
 from tests.support.rig import Rig
 
 SOURCE = Binding("http://fhir.example/fhir", Selection(Coding("urn:tags", "ours")))
@@ -226,7 +226,7 @@ def test_a_folder_is_refused_and_stays_open_to_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["missing/ledger.db", "file/ledger.db", "x" * 300])
-def test_a_path_where_no_file_can_be_is_said_so(tmp_path: Path, path: str) -> None:
+def test_a_path_where_no_file_can_be_is_reported(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LedgerFailed, match="cannot be"):
         opened(tmp_path / path)
@@ -385,7 +385,7 @@ def break_off(ledger: Ledger, pair: Pair) -> None:
         raise Interrupted
 
 
-def test_a_transaction_broken_off_leaves_nothing_behind() -> None:
+def test_an_interrupted_transaction_leaves_nothing_behind() -> None:
     with ledger_at(":memory:") as ledger:
         before = write(ledger, version("a"), baseline=True)
         state = ledger.figures
@@ -447,13 +447,12 @@ def test_an_exporter_on_a_full_disk_shows_what_was_committed_and_recovers() -> N
     rig.clock.advance(60)
     rig.start().settle()
     before = rig.scrape()
-    assert rig.ledger is not None
     fill_up(rig.ledger)
     for n in range(3_000):
         rig.store.put(completed(f"p2p-task-{n:032}"))
     text = rig.scrape()
     assert errors(rig) == {"ledger": 1}
-    assert not up(rig)
+    assert not is_up(rig)
     assert "2 000" not in text
     assert tasks(rig) == {"requested": 1}
     assert _counters(text) == _counters(before)
@@ -461,7 +460,7 @@ def test_an_exporter_on_a_full_disk_shows_what_was_committed_and_recovers() -> N
     rig.scrape()
     rig.settle()
     rig.scrape()
-    assert up(rig)
+    assert is_up(rig)
     assert totals(rig, Event.CREATED) == {"": 3_000}
     assert totals(rig, Event.TRANSITION) == {"completed": 3_000}
 
@@ -567,19 +566,17 @@ def test_a_full_comparison_forgets_after_thirty_days() -> None:
     rig.store.put(task("goes"))
     rig.start().settle()
     rig.store.delete("goes")
-    rig.sweep()
-    assert rig.ledger is not None
+    rig.compare()
     for days in (29, 2):
         remembered = rig.ledger.known(["goes"])
         assert set(remembered) == {"goes"}
         rig.clock.advance(days * 86_400)
         rig.scrape()
-        while rig.worker.rest_seconds() <= 0:
-            rig.worker.step()
+        rig.run_due()
     assert set(rig.ledger.known(["goes", "stays"])) == {"stays"}
 
 
-def test_what_a_sweep_misses_comes_in_lists_and_once() -> None:
+def test_what_a_comparison_misses_comes_in_lists_and_once() -> None:
     with ledger_at(":memory:") as ledger:
         write(ledger, *many(0, 23), version("ended", Status.COMPLETED), baseline=True)
         ledger.begin_comparison()

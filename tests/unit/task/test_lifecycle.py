@@ -104,7 +104,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("before", "after", "minutes", "expected"), TABLE)
-def test_version_and_stamp_together_say_what_a_sighting_is(
+def test_version_and_stamp_together_decide_the_verdict(
     before: str, after: str, minutes: int, expected: Verdict
 ) -> None:
     assert verdict(known(version(before)), version(after, -10 + minutes)) is expected
@@ -147,7 +147,7 @@ def test_the_same_version_again_changes_nothing() -> None:
     assert changes.seen_ids == ["t", "t"]
 
 
-def test_two_versions_on_one_page_are_judged_in_order() -> None:
+def test_two_versions_on_one_page_are_compared_in_order() -> None:
     changes = see(None, version("1"), version("2", -5, Status.FAILED), version("2", -5, Status.FAILED))
     assert counted(changes) == {
         (Event.CREATED, ""): 1,
@@ -189,7 +189,7 @@ def test_failures_of_all_reasons_are_the_transitions_to_failed() -> None:
     assert transitions == failures == 4
 
 
-def test_an_event_is_booked_on_the_pair_of_its_version_and_never_moved() -> None:
+def test_an_event_is_counted_for_the_pair_of_its_version_and_never_moved() -> None:
     row = known(version("1", -10, Status.FAILED))
     changes = see(row, version("2", -5, Status.FAILED), pair=OTHER)
     assert counted(changes) == {}
@@ -279,7 +279,7 @@ def test_what_vanishes_counts_once_and_lowers_the_gauge() -> None:
     assert counted(again) == {}
 
 
-def test_an_untagged_task_never_known_is_nobodys_business() -> None:
+def test_an_untagged_task_never_known_is_ignored() -> None:
     changes = see(None, version(tagged=False))
     assert changes.rows == {}
     assert counted(changes) == {}

@@ -130,7 +130,7 @@ def test_q7_an_empty_page_comes_before_the_real_one() -> None:
     assert walk(quirks.played(holding(), quirks.empty_page_first), TWO) == [[], ["a", "b"], ["c", "d"], ["e"]]
 
 
-def test_q8_a_task_stands_on_two_pages() -> None:
+def test_q8_a_task_is_on_two_pages() -> None:
     assert walk(quirks.played(holding("a", "b", "c"), quirks.repeated_entry), TWO) == [["a", "b"], ["b", "c"]]
 
 
@@ -140,7 +140,7 @@ def test_q8_something_happens_between_pages() -> None:
     assert walk(answer, TWO) == [["a", "b"], ["d"]]
 
 
-def test_q9_strange_entries_stand_beside_the_matches() -> None:
+def test_q9_strange_entries_are_beside_the_matches() -> None:
     bundle = search(quirks.played(holding("a"), quirks.strange_entries))
     assert [entry.get("search", {}).get("mode") for entry in bundle["entry"]] == ["include", "match", "outcome", None]
 
@@ -285,18 +285,18 @@ def test_q25_history_is_refused() -> None:
 
 
 @pytest.mark.parametrize("raw", tasks.MALFORMED.values(), ids=tasks.MALFORMED)
-def test_q26_a_malformed_task_stands_in_a_page_that_is_json(raw: bytes) -> None:
+def test_q26_a_malformed_task_is_in_a_page_that_is_json(raw: bytes) -> None:
     bundle = search(quirks.played(holding("a"), quirks.raw_entry(raw)))
     assert [entry["search"]["mode"] for entry in bundle["entry"]] == ["match", "match"]
     assert bundle["entry"][0]["resource"] == json.loads(raw)
 
 
 @pytest.mark.parametrize("raw", tasks.BROKEN.values(), ids=tasks.BROKEN)
-def test_q26_a_broken_entry_stands_in_a_page_as_bytes(raw: bytes) -> None:
+def test_q26_a_broken_entry_is_in_a_page_as_bytes(raw: bytes) -> None:
     assert raw in get(quirks.played(holding("a"), quirks.raw_entry(raw)), "/Task").body
 
 
-def test_q27_outcomes_tell_what_they_should_not() -> None:
+def test_q27_outcomes_contain_what_they_should_not() -> None:
     assert b"CANARY" in get(quirks.played(store(), quirks.outcome_told(200, "CANARY")), "/Task").body
     assert get(quirks.played(store(), quirks.outcome_told(500, "CANARY")), "/Task").status == 500
     bundle = search(quirks.played(holding("a"), quirks.outcome_inside("CANARY")))
@@ -316,7 +316,7 @@ def test_q28_what_comes_is_no_fhir() -> None:
         assert response.body == honest.body
 
 
-def test_a_compressed_body_comes_to_whom_asked_for_it() -> None:
+def test_a_compressed_body_is_sent_to_clients_that_accept_it() -> None:
     answer = quirks.played(holding("a"), quirks.gzipped)
     response = get(answer, "/Task/a", headers={"accept-encoding": "gzip"})
     assert gzip.decompress(response.body) == get(answer, "/Task/a").body
@@ -357,7 +357,7 @@ BODY = b'{"resourceType":"Bundle"}'
         (streams.not_http, b"SSH"),
     ],
 )
-def test_q29_streams_do_what_they_say(stream: Callable[[], streams.Stream], holds: bytes) -> None:
+def test_q29_streams_send_what_they_are_named_for(stream: Callable[[], streams.Stream], holds: bytes) -> None:
     with streams.Loopback(stream) as server:
         assert holds in read_raw(server)
         assert server.connections == 1
@@ -399,7 +399,7 @@ def test_q31_tokens_end_after_five_minutes() -> None:
     assert get(answer, "/Task", headers=signed_in).status == 401
 
 
-def test_q31_token_endpoints_refuse_or_keep_the_life_to_themselves() -> None:
+def test_q31_token_endpoints_refuse_or_leave_out_the_lifetime() -> None:
     tokens = quirks.Tokens(HandClock())
     tokens.tells_life = False
     assert "expires_in" not in json.loads(tokens.endpoint(Request("POST", "/token")).body)
