@@ -69,9 +69,7 @@ def test_a_failing_server_is_not_asked_more_often_than_the_least_interval() -> N
 
 
 def test_a_poll_wanted_while_a_comparison_must_wait_waits_too() -> None:
-    rig = Rig(comparisons=ReconcileSettings(open_interval=60))
-    rig.store.put(task("a"))
-    rig.start().settle()
+    rig = settled(task("a"), comparisons=ReconcileSettings(open_interval=60))
     rig.clock.advance(61)
     throttled = Response(429, (("retry-after", "120"),), b"")
     rig.transport.answer = lambda request: throttled

@@ -176,12 +176,12 @@ LOSSY = [Response(503, (), b""), Response(429, (("retry-after", "1"),), b"")]
 
 @pytest.mark.parametrize("response", LOSSY, ids=lambda response: str(response.status))
 def test_a_walk_of_everything_survives_a_server_that_fails_now_and_then(tmp_path: Path, response: Response) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"), comparisons=FULL_ONLY)
-    for number in range(12_000):
-        rig.store.put(completed(f"p2p-task-{number:05}", owner=reference("Organization/one")))
-        rig.clock.advance(0.5)
-    rig.clock.advance(60)
-    rig.start().settle()
+    rig = settled(
+        *(completed(f"p2p-task-{number:05}", owner=reference("Organization/one")) for number in range(12_000)),
+        seconds_apart=0.5,
+        path=str(tmp_path / "ledger.db"),
+        comparisons=FULL_ONLY,
+    )
     rig.stop()
     rig.payers = {"Organization/one": "One"}
     rig.start()
@@ -197,12 +197,9 @@ def test_a_walk_of_everything_survives_a_server_that_fails_now_and_then(tmp_path
 
 @pytest.mark.parametrize("response", LOSSY, ids=lambda response: str(response.status))
 def test_a_purge_is_found_on_a_server_that_fails_now_and_then(response: Response) -> None:
-    rig = Rig(comparisons=FULL_ONLY)
-    for number in range(3_000):
-        rig.store.put(completed(f"p2p-task-{number:05}"))
-        rig.clock.advance(0.5)
-    rig.clock.advance(60)
-    rig.start().settle()
+    rig = settled(
+        *(completed(f"p2p-task-{number:05}") for number in range(3_000)), seconds_apart=0.5, comparisons=FULL_ONLY
+    )
     for number in range(400):
         rig.store.delete(f"p2p-task-{7 * number:05}")
     failing_each(rig, 40, response)

@@ -20,7 +20,7 @@ from ..support.exposition import errors, gauges, is_up, observed, own_value, sam
 from ..support.fake import Answer
 from ..support.oracle import Oracle
 from ..support.quirks import played
-from ..support.rig import Rig, filled, settled
+from ..support.rig import Rig, filled, prepared, settled
 
 PAYERS = ("Alpha", "Beta", "Gamma")
 
@@ -113,10 +113,7 @@ def test_whatever_tasks_and_server_do_the_counters_are_the_truth(seed: int, tmp_
 
 @pytest.mark.parametrize("request_number", range(1, 8))
 def test_a_process_killed_at_any_request_counts_each_event_once(request_number: int, tmp_path: Path) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"))
-    rig.store.put(task("known"))
-    rig.clock.advance(60)
-    rig.start().settle()
+    rig = settled(task("known"), path=str(tmp_path / "ledger.db"))
     for n in range(9):
         rig.store.put(failed(f"new-{n}"))
         rig.clock.advance(0.01)
@@ -213,10 +210,7 @@ def test_after_a_restart_nothing_is_counted_again(tmp_path: Path) -> None:
 
 
 def test_what_happens_during_the_baseline_shows_and_is_counted_at_most_once() -> None:
-    rig = Rig()
-    for n in range(650):
-        rig.store.put(task(f"t{n:03}"))
-        rig.clock.advance(0.001)
+    rig = prepared(*(task(f"t{n:03}") for n in range(650)), seconds_apart=0.001)
     rig.start()
     rig.worker.step()
     rig.clock.advance(10)

@@ -15,11 +15,7 @@ from ..support.rig import Rig, settled
 
 
 def test_deadlines_are_missed_once_and_those_of_the_baseline_never() -> None:
-    rig = Rig()
-    rig.store.put(task("overdue-already", authoredOn="2026-11-01T00:00:00Z"))
-    rig.store.put(task("overdue-later"))
-    rig.clock.advance(60)
-    rig.start().settle()
+    rig = settled(task("overdue-already", authoredOn="2026-11-01T00:00:00Z"), task("overdue-later"))
     rig.scrape()
     shown_gauges = gauges(rig)
     assert list(shown_gauges.overdue.values()) == [1]

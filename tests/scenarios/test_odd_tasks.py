@@ -148,9 +148,7 @@ CANARY = "CANARY-4711"
 
 
 def test_q24_full_resources_leave_nothing_behind() -> None:
-    rig = Rig()
-    rig.play(quirks.elements_ignored)
-    rig.start().settle()
+    rig = settled(quirks=[quirks.elements_ignored])
     rig.store.put(quirk_tasks.full_of(CANARY))
     text = rig.scrape()
     assert totals(rig, Event.TRANSITION) == {"failed": 1}

@@ -10,17 +10,16 @@ from exporter.task.model import Event
 from ..support import fake, quirks
 from ..support.builders import completed, task
 from ..support.exposition import errors, is_up, own_metrics, own_value, tasks, totals
-from ..support.fake import BASE, Answer
+from ..support.fake import BASE, Answer, HandClock
 from ..support.quirks import Quirk, played
-from ..support.rig import Rig, filled
+from ..support.rig import Rig, filled, settled
 
 # --- Q1, Q2: caches
 
 
 def test_q1_a_change_is_seen_at_the_next_poll_though_the_server_repeats_answers() -> None:
-    rig = Rig()
-    rig.play(quirks.result_cache(rig.clock))
-    rig.start().settle()
+    clock = HandClock()
+    rig = settled(quirks=[quirks.result_cache(clock)], clock=clock)
     for n in range(3):
         rig.store.put(task(f"t{n}"))
         rig.scrape(5)

@@ -13,7 +13,7 @@ from exporter.walk import next_bound
 from ..support import fake, quirk_tasks, quirks
 from ..support.builders import task
 from ..support.exposition import own_value, tasks, totals
-from ..support.rig import Rig, filled
+from ..support.rig import Rig, filled, prepared
 
 
 @pytest.mark.parametrize("same_stamp", [False, True])
@@ -40,10 +40,7 @@ def test_a_scrape_at_rest_is_one_request() -> None:
 
 @pytest.mark.parametrize("page", [1_001, 1_500, 2_500])
 def test_a_server_that_ignores_count_is_walked_to_its_end(page: int) -> None:
-    rig = Rig()
-    for number in range(6_000):
-        rig.store.put(task(f"p2p-task-{number:06}"))
-        rig.clock.advance(0.01)
+    rig = prepared(*(task(f"p2p-task-{number:06}") for number in range(6_000)), seconds_apart=0.01)
 
     def generous(request: Request) -> Response:
         query = tuple((name, str(page) if name == "_count" else value) for name, value in request.query)

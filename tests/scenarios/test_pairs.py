@@ -210,7 +210,7 @@ OLD = Path(__file__).parents[1] / "unit" / "ledger" / "ledger-schema-1.sql"
 def old_exporter(folder: Path, **options: Any) -> Rig:
     """Put the Tasks on a server that the old ledger has seen, and start this programme on that ledger."""
     tasks = [task(f"t{n}", owner=by_display(f"Payer {n}")) for n in range(4)]
-    rig = Rig(path=str(folder / "ledger.db"), **options)  # type: ignore[arg-type]
+    rig = Rig(path=str(folder / "ledger.db"), **options)
     for each in [*tasks, completed("ended", owner=by_display("Payer 3"))]:
         rig.store.put(each)
         rig.clock.advance(1)

@@ -63,12 +63,10 @@ def test_a_baseline_whose_names_stay_is_not_walked_twice(tmp_path: Path) -> None
 
 
 def test_a_renamed_payer_is_a_new_pair_whose_counters_begin_at_0(tmp_path: Path) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"), payers={"Organization/one": "One"})
-    rig.store.put(task("a", owner=reference("Organization/one")))
-    rig.clock.advance(60)
-    rig.start().settle()
-    rig.store.put(failed("a", owner=reference("Organization/one")))
-    rig.store.put(task("b", owner=reference("Organization/one")))
+    one = reference("Organization/one")
+    rig = settled(task("a", owner=one), path=str(tmp_path / "ledger.db"), payers={"Organization/one": "One"})
+    rig.store.put(failed("a", owner=one))
+    rig.store.put(task("b", owner=one))
     rig.scrape()
     rig.restart(payers={"Organization/one": "Uno"})
     rig.compare()
@@ -99,10 +97,7 @@ def test_gauges_of_ended_tasks_move_to_the_new_name_too(tmp_path: Path) -> None:
 def test_a_name_changed_while_we_are_down_shows_with_the_next_full_comparison(
     tmp_path: Path,
 ) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"))
-    rig.store.put(organization("old-payer", "Before"))
-    rig.store.put(task("a"))
-    rig.start().settle()
+    rig = settled(organization("old-payer", "Before"), task("a"), path=str(tmp_path / "ledger.db"))
     rig.store.put(organization("old-payer", "After"))
     rig.restart()
     rig.compare(full=True)
@@ -135,11 +130,8 @@ OWNERS = {
 
 @pytest.mark.parametrize("kind", quirk_tasks.OWNERS)
 def test_q20_an_owner_is_named_as_the_contract_says_and_never_asked_for_elsewhere(kind: str) -> None:
-    rig = Rig()
-    rig.store.put(organization("old-payer", "Old Payer"))
-    rig.store.put(task("a", **quirk_tasks.OWNERS[kind]))
-    rig.play(quirks.elements_ignored) if kind == "contained" else fake.honest(rig.store)
-    rig.start().settle()
+    resources = organization("old-payer", "Old Payer"), task("a", **quirk_tasks.OWNERS[kind])
+    rig = settled(*resources, quirks=[quirks.elements_ignored] if kind == "contained" else [])
     assert payers(rig) == {OWNERS[kind]}
     assert all(url.startswith(fake.BASE) for url in rig.transport.urls)
 

@@ -30,7 +30,7 @@ from ..support import fake, quirks
 from ..support.builders import TAG, Resource, coding, completed, failed, organization, task
 from ..support.exposition import errors, is_up, totals
 from ..support.quirks import Quirk
-from ..support.rig import SELECTION, Rig
+from ..support.rig import SELECTION, Rig, settled
 
 PATIENT = "CanaryPatient83151"
 CONSENT = "CanaryConsent27741"
@@ -149,10 +149,11 @@ def loaded() -> Iterator[Resource]:
 
 
 def test_nothing_of_a_task_is_shown_or_logged_and_only_ids_and_payers_rest(tmp_path: Path, logs: Logs) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"))
-    rig.store.put(organization("old-payer", "CanaryPayerName", telecom=[{"value": PERSON}], contact=[{"x": PERSON}]))
-    rig.play(quirks.elements_ignored)
-    rig.start().settle()
+    rig = settled(
+        organization("old-payer", "CanaryPayerName", telecom=[{"value": PERSON}], contact=[{"x": PERSON}]),
+        quirks=[quirks.elements_ignored],
+        path=str(tmp_path / "ledger.db"),
+    )
     for resource in loaded():
         rig.store.put(resource)
     rig.scrape()
@@ -237,9 +238,7 @@ TROUBLES: dict[str, Quirk] = {
 
 @pytest.mark.parametrize("name", TROUBLES)
 def test_no_failure_reveals_what_the_server_sent(name: str, logs: Logs, tmp_path: Path) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"))
-    rig.store.put(task(f"{TASK}-known"))
-    rig.start().settle()
+    rig = settled(task(f"{TASK}-known"), path=str(tmp_path / "ledger.db"))
     rig.store.put(completed(f"{TASK}-new"))
     rig.play(TROUBLES[name])
     rig.scrape()

@@ -45,11 +45,7 @@ def recovers(rig: Rig) -> None:
 
 @pytest.mark.parametrize("quirk", [quirks.ignoring("_tag"), quirks.ignoring("_tag", "status:not"), quirks.lenient])
 def test_q23_parameters_that_are_ignored_change_no_number(quirk: Quirk) -> None:
-    rig = Rig()
-    for resource in quirk_tasks.foreign():
-        rig.store.put(resource)
-    rig.play(quirk)
-    rig.start().settle()
+    rig = settled(*quirk_tasks.foreign(), quirks=[quirk])
     rig.store.put(completed("new"))
     rig.compare_all()
     rig.scrape()
@@ -59,11 +55,7 @@ def test_q23_parameters_that_are_ignored_change_no_number(quirk: Quirk) -> None:
 
 
 def test_q23_where_tag_is_refused_all_is_read_and_checked_here() -> None:
-    rig = Rig(comparisons=FULL_ONLY)
-    for resource in quirk_tasks.foreign():
-        rig.store.put(resource)
-    rig.play(quirks.tag_retired)
-    rig.start().settle()
+    rig = settled(*quirk_tasks.foreign(), quirks=[quirks.tag_retired], comparisons=FULL_ONLY)
     assert tasks(rig) == {"requested": 1}
     rig.store.delete("ours-among-others")
     rig.compare_all()
@@ -74,10 +66,7 @@ def test_q23_where_tag_is_refused_all_is_read_and_checked_here() -> None:
 
 def test_q23_a_tag_that_is_searchable_again_is_asked_for_again() -> None:
     switch = Switch()
-    rig = Rig(comparisons=FULL_ONLY)
-    rig.store.put(task("a"))
-    rig.play(quirks.when(switch, quirks.tag_retired))
-    rig.start().settle()
+    rig = settled(task("a"), quirks=[quirks.when(switch, quirks.tag_retired)], comparisons=FULL_ONLY)
     switch.on = False
     rig.compare_all()
     rig.scrape()

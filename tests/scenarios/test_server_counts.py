@@ -10,7 +10,7 @@ from ..support import fake, quirks
 from ..support.builders import completed, task
 from ..support.exposition import comparisons, is_up, own_value, tasks, totals
 from ..support.fake import is_count
-from ..support.rig import FULL_ONLY, Rig, filled
+from ..support.rig import FULL_ONLY, filled, settled
 
 # --- Counts that fail
 
@@ -49,12 +49,9 @@ def test_a_catch_up_needs_no_count(response: Response) -> None:
 
 @pytest.mark.parametrize("response", COUNTS_FAIL, ids=lambda response: str(response.status))
 def test_a_full_comparison_whose_counts_fail_walks(response: Response) -> None:
-    rig = Rig(comparisons=FULL_ONLY)
-    for number in range(600):
-        rig.store.put(completed(f"p2p-task-{number:06}"))
-        rig.clock.advance(0.5)
-    rig.clock.advance(60)
-    rig.start().settle()
+    rig = settled(
+        *(completed(f"p2p-task-{number:06}") for number in range(600)), seconds_apart=0.5, comparisons=FULL_ONLY
+    )
     rig.store.delete("p2p-task-000007")
     rig.play(quirks.when(is_count, quirks.always(response)))
     rig.clock.advance(rig.comparisons.full_interval + 1)

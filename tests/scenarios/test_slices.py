@@ -13,16 +13,13 @@ from ..support.builders import CODE, TAG, completed, concept, meta, task
 from ..support.exposition import own_value, tasks, totals
 from ..support.fake import is_count
 from ..support.quirk_tasks import skewed
-from ..support.rig import FULL_ONLY, Rig, settled
+from ..support.rig import FULL_ONLY, Rig, prepared, settled
 
 
 def test_a_full_comparison_finds_deleted_terminal_tasks_by_counts() -> None:
-    rig = Rig(comparisons=FULL_ONLY)
-    for number in range(3_000):
-        rig.store.put(completed(f"p2p-task-{number:06}"))
-        rig.clock.advance(0.5)
-    rig.clock.advance(60)
-    rig.start().settle()
+    rig = settled(
+        *(completed(f"p2p-task-{number:06}") for number in range(3_000)), seconds_apart=0.5, comparisons=FULL_ONLY
+    )
     for number in (7, 1_500, 1_501):
         rig.store.delete(f"p2p-task-{number:06}")
     before = rig.transport.count
@@ -95,10 +92,7 @@ def test_q18_a_full_comparison_agrees_on_statuses_nobody_knows() -> None:
 
 @pytest.mark.parametrize("prefixes", [("lt",), ("ge",), ("lt", "ge")])
 def test_q14_a_full_comparison_is_exact_where_a_bound_is_ignored(prefixes: tuple[str, ...]) -> None:
-    rig = Rig(comparisons=FULL_ONLY)
-    for n in range(300):
-        rig.store.put(completed(f"t{n:04}"))
-        rig.clock.advance(60)
+    rig = prepared(*(completed(f"t{n:04}") for n in range(300)), seconds_apart=60, comparisons=FULL_ONLY)
     rig.play(quirks.bound_ignored(*prefixes))
     rig.start().settle()
     for n in (3, 77, 299):
@@ -130,11 +124,9 @@ def test_without_a_tag_counts_are_asked_for_by_code() -> None:
 
 @pytest.mark.parametrize("kept", ["ge", "lt"])
 def test_a_server_that_obeys_one_bound_of_two_is_walked(kept: str) -> None:
-    rig = Rig(comparisons=FULL_ONLY)
-    for number in range(600):
-        rig.store.put(completed(f"p2p-task-{number:05}"))
-        rig.clock.advance(0.5)
-    rig.clock.advance(60)
+    rig = prepared(
+        *(completed(f"p2p-task-{number:05}") for number in range(600)), seconds_apart=0.5, comparisons=FULL_ONLY
+    )
 
     def obeying(request: Request) -> Response:
         bounds = [each for name, each in request.query if name == "_lastUpdated"]

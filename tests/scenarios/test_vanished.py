@@ -40,10 +40,7 @@ def test_q16_an_untagged_task_is_gone_although_it_can_be_read() -> None:
 
 
 def test_q16_an_untagging_update_is_seen_where_the_server_cannot_search_by_tag() -> None:
-    rig = Rig()
-    rig.store.put(task("a"))
-    rig.play(quirks.tag_retired)
-    rig.start().settle()
+    rig = settled(task("a"), quirks=[quirks.tag_retired])
     rig.store.put(task("a", meta=meta()))
     rig.scrape()
     assert tasks(rig) == {}

@@ -97,9 +97,7 @@ def test_q33_opaque_versions_within_one_millisecond_are_both_counted() -> None:
 
 
 def test_a_version_that_could_not_be_read_once_hides_none_that_follow() -> None:
-    rig = Rig()
-    rig.store.put(task("a"), version="1")
-    rig.start().settle()
+    rig = settled(task("a"))
     rig.clock.advance(60)
     rig.store.put(task("a", "in-progress"), version="")
     rig.scrape()
