@@ -1,62 +1,28 @@
-"""That each quirk is really played; what the exporter does about it is tested beside the exporter's modules."""
+"""That each quirk of a search, page or answer is really played; what exporters do about it is in tests/scenarios."""
 
 import gzip
 import json
-import socket
-from collections.abc import Callable
-from typing import Any
 
-import httpx
 import pytest
 
 from exporter.demo.dates import format_stamp
-from exporter.demo.server import Request, Response
-from exporter.demo.store import Store
-from exporter.task.model import Status
-from tests.support import quirk_streams as streams
+from exporter.demo.server import Request
 from tests.support import quirk_tasks as tasks
 from tests.support import quirks
-from tests.support.builders import TAG, completed, organization, task
-from tests.support.fake import BASE, START, Answer, HandClock, get, store, transport
+from tests.support.builders import TAG, organization, task
+from tests.support.fake import START, HandClock, get, store
+from tests.support.questions import follow, holding, ids, links, search, walk
 
 TOKEN = f"{TAG.system}|{TAG.code}"
+
+
 FRESH = {"cache-control": "no-cache"}
 
 
-def holding(*identifiers: str, clock: HandClock | None = None) -> Store:
-    made = store(clock)
-    for identifier in identifiers or ("a", "b", "c", "d", "e"):
-        made.put(task(identifier))
-    return made
-
-
-def ids(bundle: Any) -> list[str]:
-    return [entry["resource"]["id"] for entry in bundle.get("entry", []) if "resource" in entry]
-
-
-def search(answer: Answer, *query: tuple[str, str], **headers: str) -> Any:
-    return json.loads(get(answer, "/Task", *query, headers=headers).body)
-
-
-def links(bundle: Any) -> dict[str, str]:
-    return {link["relation"]: link["url"] for link in bundle["link"]}
-
-
-def follow(answer: Answer, bundle: Any) -> Response:
-    query = links(bundle)["next"].removeprefix(BASE + "?")
-    return get(answer, "", *(tuple(pair.split("=", 1)) for pair in query.split("&")))  # type: ignore[arg-type]
-
-
-def walk(answer: Answer, *query: tuple[str, str], most: int = 9) -> list[list[str]]:
-    bundle = search(answer, *query)
-    pages = [ids(bundle)]
-    while "next" in links(bundle) and len(pages) < most:
-        bundle = json.loads(follow(answer, bundle).body)
-        pages.append(ids(bundle))
-    return pages
-
-
 TWO = ("_count", "2")
+
+
+# --- Q1 to Q14: searches and pages
 
 
 def test_q1_an_identical_search_is_repeated_for_a_minute_unless_no_cache_is_said() -> None:
@@ -151,36 +117,9 @@ def test_q9_a_bundle_says_as_little_as_it_may() -> None:
     assert "search" not in bundle["entry"][0]
 
 
-def test_q10_a_version_shows_up_late_with_an_old_stamp() -> None:
-    made = holding("a")
-    tasks.put_late(made, task("b"), 120)
-    assert ids(search(quirks.played(made))) == ["b", "a"]
-
-
-def test_q11_many_tasks_share_a_stamp() -> None:
-    made = store()
-    tasks.put_together(made, (task(f"t{n}") for n in range(5)))
-    stamps = {entry["resource"]["meta"]["lastUpdated"] for entry in search(quirks.played(made))["entry"]}
-    assert stamps == {format_stamp(START)}
-
-
 def test_q12_an_inclusive_bound_brings_the_last_one_again() -> None:
     answer = quirks.played(holding("a"), quirks.inclusive_bounds)
     assert ids(search(answer, ("_lastUpdated", "ge" + format_stamp(START)))) == ["a"]
-
-
-def test_q13_the_servers_clock_is_off_wrong_or_silent() -> None:
-    clock = HandClock()
-    made = Store(tasks.skewed(clock, 3), BASE)
-    made.put(task("a"))
-    bundle = search(quirks.played(made))
-    assert bundle["meta"]["lastUpdated"] == format_stamp(START + 3 * 3_600_000)
-    tasks.put_in_the_future(made, task("b"), 1)
-    assert ids(search(quirks.played(made), ("_lastUpdated", "gt" + bundle["meta"]["lastUpdated"]))) == ["b"]
-    assert search(quirks.played(made, quirks.clock_told(clock)))["meta"]["lastUpdated"] == format_stamp(START)
-    silent = get(quirks.played(made, quirks.without_clock), "/Task")
-    assert "meta" not in json.loads(silent.body)
-    assert "date" not in dict(silent.headers)
 
 
 def test_q14_one_of_two_bounds_is_ignored() -> None:
@@ -189,75 +128,7 @@ def test_q14_one_of_two_bounds_is_ignored() -> None:
     assert ids(search(quirks.played(holding("a"), quirks.bound_ignored("lt")), *empty)) == ["a"]
 
 
-def version(made: Store, identifier: str = "a") -> str:
-    record = made.get("Task", identifier)
-    assert record
-    return record.version
-
-
-def test_q15_statuses_are_hurried_through_and_a_touch_makes_no_version() -> None:
-    made = store()
-    tasks.hurry(made, "a", "requested", "in-progress", "completed")
-    assert version(made) == "3"
-    tasks.touch(made, task("a", "completed"))
-    assert version(made) == "3"
-    tasks.rewrite(made, "a")
-    assert version(made) == "4"
-    assert search(quirks.played(made))["entry"][0]["resource"]["status"] == "completed"
-
-
-def test_q16_tasks_are_deleted_expunged_untagged_and_purged() -> None:
-    made = holding("a", "b")
-    tasks.rewrite(made, "a")
-    tasks.expunge_and_make_anew(made, task("a"))
-    assert version(made) == "1"
-    tasks.untag(made, "b")
-    assert ids(search(quirks.played(made), ("_tag", TOKEN))) == ["a"]
-    assert version(made, "b") == "1"
-    made.put(completed("c"))
-    tasks.purge(made)
-    assert sorted(made.ids()) == ["a", "b"]
-    assert get(made, "/Task/c").status == 410
-
-
-def test_q17_tasks_are_reopened_and_versions_go_back_in_time() -> None:
-    made = holding("a")
-    tasks.reopen(made, "a")
-    assert version(made) == "4"
-    before = made.get("Task", "a")
-    tasks.put_back_in_time(made, task("a", "completed"))
-    after = made.get("Task", "a")
-    assert before
-    assert after
-    assert (after.version, after.stamp) == ("5", before.stamp - 250)
-
-
-def test_q18_every_status_and_none_are_there() -> None:
-    words = [resource.get("status") for resource in tasks.of_each_status()]
-    assert set(Status) - {Status.UNKNOWN} < set(words)
-    assert None in words
-    assert len(words) == 14
-
-
-def test_q18_to_q22_odd_tasks_can_be_stored_and_come_back_as_they_are() -> None:
-    owners = [task(f"owner-{n}", **elements) for n, elements in enumerate(tasks.OWNERS.values())]
-    odd = [*tasks.of_each_status(), *tasks.dated(), *owners, *tasks.foreign(), *tasks.many_owners(7)]
-    made = store()
-    made.page_limit = 1000
-    tasks.put_together(made, odd)
-    shown = {
-        each["resource"]["id"]: each["resource"] for each in search(quirks.played(made), ("_count", "999"))["entry"]
-    }
-    assert len(shown) == len(odd)
-    assert all(shown[each["id"]].get("authoredOn") == each.get("authoredOn") for each in odd)
-    assert all(shown[each["id"]].get("owner") == each.get("owner") for each in odd)
-
-
-def test_q22_a_search_by_tag_finds_tasks_of_another_code_too() -> None:
-    made = store()
-    tasks.put_together(made, tasks.foreign())
-    found = ids(search(quirks.played(made), ("_tag", TOKEN)))
-    assert found == ["ours-among-others", "tag-and-other-code", "tag-without-code"]
+# --- Q23 to Q28: what the server makes of a question, and what it answers
 
 
 def test_q23_unknown_parameters_are_ignored_or_refused() -> None:
@@ -322,62 +193,7 @@ def test_a_compressed_body_is_sent_to_clients_that_accept_it() -> None:
     assert gzip.decompress(response.body) == get(answer, "/Task/a").body
 
 
-def read_raw(server: streams.Loopback, most: int = 200_000) -> bytes:
-    """Read until the end, or until `most` bytes or a pause tell that there is none."""
-    port = int(server.url.split(":")[2].split("/")[0])
-    received = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=0.3) as connection:
-        connection.sendall(b"GET /fhir HTTP/1.1\r\nhost: x\r\n\r\n")
-        try:
-            while len(received) < most and (data := connection.recv(65536)):
-                received += data
-        except TimeoutError:
-            return received + b"<pause>"
-        except ConnectionResetError:
-            return received + b"<reset>"
-    return received
-
-
-BODY = b'{"resourceType":"Bundle"}'
-
-
-@pytest.mark.parametrize(
-    ("stream", "holds"),
-    [
-        (lambda: streams.whole(BODY), b'Bundle"}'),
-        (lambda: streams.cut_with_length(BODY), b"content-length: 25\r\n\r\n" + BODY[:12]),
-        (lambda: streams.cut_without_length(BODY), b"close\r\n\r\n" + BODY[:12]),
-        (lambda: streams.cut_in_a_chunk(BODY), b"19\r\n" + BODY[:12]),
-        (streams.silent, b"<pause>"),
-        (lambda: streams.slow_body(BODY), b"{<pause>"),
-        (lambda: streams.slow_headers(1), b"200 OK\r\nx<pause>"),
-        (streams.endless_headers, b"x-header-150: y"),
-        (lambda: streams.endless_information(0), b"103 Early Hints"),
-        (streams.endless_body, b"x" * 150_000),
-        (streams.not_http, b"SSH"),
-    ],
-)
-def test_q29_streams_send_what_they_are_named_for(stream: Callable[[], streams.Stream], holds: bytes) -> None:
-    with streams.Loopback(stream) as server:
-        assert holds in read_raw(server)
-        assert server.connections == 1
-
-
-def test_q29_a_connection_is_reset() -> None:
-    with streams.Loopback(lambda: streams.reset(BODY), resets=True) as server:
-        assert read_raw(server).endswith(b"<reset>")
-
-
-def test_q29_compressed_bodies_burst_end_early_or_come_twice() -> None:
-    def body(stream: streams.Stream) -> bytes:
-        return next(stream).data.split(b"\r\n\r\n", 1)[1]
-
-    bomb = body(streams.gzip_bomb(4, layers=2))
-    assert len(bomb) < 1000
-    assert len(gzip.decompress(gzip.decompress(bomb))) == 4 * 1024 * 1024
-    with pytest.raises(EOFError):
-        gzip.decompress(body(streams.cut_gzip(BODY)))
-    assert gzip.decompress(body(streams.two_gzip_members(BODY))) == BODY + b"{}"
+# --- Q30 to Q32: refusals
 
 
 @pytest.mark.parametrize("after", quirks.RETRY_AFTER)
@@ -414,40 +230,7 @@ def test_q32_requests_are_sent_elsewhere() -> None:
     assert (response.status, dict(response.headers)["location"]) == (307, "http://evil.example/")
 
 
-def test_q33_ids_and_versions_are_any_text() -> None:
-    made = holding(*tasks.IDS)
-    tasks.put_with_uuid(made, task("7", "failed"), 1)
-    assert sorted(ids(search(quirks.played(made)))) == sorted(tasks.IDS)
-    assert version(made, "7") == "00000000-0000-0000-0000-000000000001"
-
-
-def test_q34_the_server_is_down_and_comes_back_with_an_old_backup() -> None:
-    made = holding("a")
-    backup = tasks.Backup(made)
-    tasks.rewrite(made, "a")
-    made.put(task("b"))
-    made.delete("a")
-    backup.restore(made)
-    assert version(made) == "1"
-    assert ids(search(quirks.played(made))) == ["a"]
-    made.put(task("c"))
-    backup.restore(made)
-    assert ids(search(quirks.played(made))) == ["a"], "a backup can be restored twice"
-    with (
-        httpx.Client(transport=transport(quirks.played(made, quirks.down))) as client,
-        pytest.raises(httpx.ConnectError),
-    ):
-        client.get(BASE + "/Task")
-
-
-def test_q35_old_tasks_are_spread_over_the_past() -> None:
-    made = store()
-    tasks.load(made, 1000)
-    count = ("_summary", "count")
-    assert search(quirks.played(made), count)["total"] == 1000
-    assert search(quirks.played(made), count, ("status", "failed"))["total"] == 100
-    half = ("_lastUpdated", "lt" + format_stamp(START - 365 * 43_200_000))
-    assert search(quirks.played(made), count, half)["total"] == 500
+# --- Putting quirks together
 
 
 def test_quirks_can_be_limited_to_some_requests_and_switched_off() -> None:
