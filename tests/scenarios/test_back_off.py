@@ -42,7 +42,7 @@ def test_q30_failures_of_the_baseline_are_tried_again_ever_more_slowly() -> None
 
 def test_no_request_is_sent_before_retry_after_has_passed() -> None:
     rig = filled(1).start().settle()
-    rig.transport.answer = lambda request: Response(503, (("retry-after", "100"),), b"")
+    rig.play(quirks.always(Response(503, (("retry-after", "100"),), b"")))
     rig.scrape()
     asked = rig.transport.count
     for _ in range(6):
@@ -56,7 +56,7 @@ def test_no_request_is_sent_before_retry_after_has_passed() -> None:
 def test_a_failing_server_is_not_asked_more_often_than_the_least_interval() -> None:
     rig = Rig()
     rig.start().settle()
-    rig.transport.answer = lambda request: Response(503, (), b"")
+    rig.play(quirks.always(Response(503, (), b"")))
     rig.scrape(60)
     asked = rig.transport.count
     for _ in range(40):
@@ -71,8 +71,7 @@ def test_a_failing_server_is_not_asked_more_often_than_the_least_interval() -> N
 def test_a_poll_wanted_while_a_comparison_must_wait_waits_too() -> None:
     rig = settled(task("a"), comparisons=ReconcileSettings(open_interval=60))
     rig.clock.advance(61)
-    throttled = Response(429, (("retry-after", "120"),), b"")
-    rig.transport.answer = lambda request: throttled
+    rig.play(quirks.throttled("120"))
     rig.worker.step()
     asked = rig.transport.count
     rig.play()

@@ -26,9 +26,7 @@ from ..support.rig import FULL_ONLY, Rig, filled, settled
 
 def test_a_comparison_waits_for_the_catch_up_that_its_poll_becomes() -> None:
     rig = filled(5).start().settle()
-    for number in range(4_500):
-        rig.store.put(task(f"burst-{number:05}"))
-        rig.clock.advance(0.1)
+    rig.burst(4_500, seconds_apart=0.1)
     rig.store.delete("p2p-task-000000")
     rig.compare()
     assert comparisons(rig, Sweep.OPEN, Outcome.COMPLETE) == 1
@@ -39,17 +37,15 @@ def test_a_comparison_waits_for_the_catch_up_that_its_poll_becomes() -> None:
 
 def test_a_scrape_that_waits_while_a_comparison_polls_gets_that_poll() -> None:
     rig = filled(5).start().settle()
-    for number in range(4_500):
-        rig.store.put(task(f"burst-{number:05}"))
-        rig.clock.advance(0.1)
+    rig.burst(4_500, seconds_apart=0.1)
     rig.clock.advance(rig.comparisons.open_interval + 1)
     since = f"ge{format_instant(rig.ledger.instant(StateKey.WATERMARK) or 0)}"
     scrapes = []
-    poll_for_sweep = rig.worker._poll_for
+    poll_for_comparison = rig.worker._poll_for
 
     def scraped_just_before(job: ComparisonJob) -> None:
         scrapes.append(rig.worker.scrape())
-        poll_for_sweep(job)
+        poll_for_comparison(job)
 
     rig.worker._poll_for = scraped_just_before  # type: ignore[method-assign]
     rig.worker.step()
@@ -58,20 +54,18 @@ def test_a_scrape_that_waits_while_a_comparison_polls_gets_that_poll() -> None:
     assert scrapes[0].poll is not None
     assert scrapes[0].poll.done()
     asked = [request for request in rig.transport.searches() if not is_count(request)]
-    begun = next(place for place, request in enumerate(asked) if ("_lastUpdated", since) in request.query)
-    assert len(asked) - begun == 3  # the windows of one catch-up
+    first = next(place for place, request in enumerate(asked) if ("_lastUpdated", since) in request.query)
+    assert len(asked) - first == 3  # the windows of one catch-up
     rig.scrape()
     assert totals(rig, Event.CREATED) == {"": 4_500}
 
 
 def test_restarts_do_not_put_the_full_comparison_off(tmp_path: Path) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"))
-    for number in range(3):
-        rig.store.put(completed(f"p2p-task-{number:05}"))
-    for identifier in ("old-payer", "new-payer"):
-        rig.store.put(organization(identifier))
-    rig.clock.advance(60)
-    rig.start().settle()
+    tasks_and_payers = [
+        *(completed(f"p2p-task-{number:05}") for number in range(3)),
+        *(organization(identifier) for identifier in ("old-payer", "new-payer")),
+    ]
+    rig = settled(*tasks_and_payers, path=str(tmp_path / "ledger.db"))
     rig.store.delete("p2p-task-00000")
     for _ in range(4):
         for _ in range(10):
@@ -94,10 +88,7 @@ def test_a_full_comparison_that_did_not_end_is_tried_again_within_minutes() -> N
     assert comparisons(rig, Sweep.FULL, Outcome.PARTIAL) == 1
     rig.play()
     rig.clock.advance(2 * rig.comparisons.open_interval)
-    for _ in range(200):
-        if rig.worker.rest_seconds() > 0:
-            break
-        rig.worker.step()
+    rig.run_due()
     assert comparisons(rig, Sweep.FULL, Outcome.COMPLETE) == 1
 
 
@@ -132,9 +123,9 @@ def test_a_comparison_that_runs_out_of_time_gets_more() -> None:
     asked: list[int] = []
     whole_window = rig.context.server.window
 
-    def limited(patience: int = 1) -> object:
-        asked.append(patience)
-        return whole_window(patience)
+    def limited(factor: int = 1) -> object:
+        asked.append(factor)
+        return whole_window(factor)
 
     rig.context.server.window = limited  # type: ignore[method-assign,assignment]
 
@@ -165,7 +156,7 @@ def test_a_comparison_that_runs_out_of_time_gets_more() -> None:
 
 
 def failing_each(rig: Rig, number: int, response: Response) -> None:
-    """Every so many requests one fails."""
+    """Let one of so many requests fail."""
     asked = iter(range(1, 1_000_000))
     honest = fake.honest(rig.store)
     rig.transport.answer = lambda request: response if next(asked) % number == 0 else honest(request)
@@ -182,17 +173,14 @@ def test_a_walk_of_everything_survives_a_server_that_fails_now_and_then(tmp_path
         path=str(tmp_path / "ledger.db"),
         comparisons=FULL_ONLY,
     )
-    rig.stop()
-    rig.payers = {"Organization/one": "One"}
-    rig.start()
+    rig.restart(payers={"Organization/one": "One"})
     failing_each(rig, 50, response)
     for _ in range(3):
         rig.compare(full=True)
         rig.run()
     rig.play()
     rig.scrape()
-    shown_gauges = gauges(rig)
-    assert {key.pair.source for key, n in shown_gauges.tasks.items() if n} == {"One"}
+    assert {key.pair.source for key, n in gauges(rig).tasks.items() if n} == {"One"}
 
 
 @pytest.mark.parametrize("response", LOSSY, ids=lambda response: str(response.status))

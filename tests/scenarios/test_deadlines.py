@@ -17,8 +17,7 @@ from ..support.rig import Rig, settled
 def test_deadlines_are_missed_once_and_those_of_the_baseline_never() -> None:
     rig = settled(task("overdue-already", authoredOn="2026-11-01T00:00:00Z"), task("overdue-later"))
     rig.scrape()
-    shown_gauges = gauges(rig)
-    assert list(shown_gauges.overdue.values()) == [1]
+    assert list(gauges(rig).overdue.values()) == [1]
     rig.clock.advance(86_400)
     for _ in range(3):
         rig.scrape()
@@ -29,9 +28,8 @@ def test_deadlines_are_missed_once_and_those_of_the_baseline_never() -> None:
     assert totals(rig, Event.DEADLINE_MISSED) == {"": 2}
 
 
-def _overdue(rig: Rig) -> int:
-    shown_gauges = gauges(rig)
-    return sum(shown_gauges.overdue.values())
+def overdue(rig: Rig) -> int:
+    return sum(gauges(rig).overdue.values())
 
 
 def test_deadlines_are_measured_by_the_servers_clock() -> None:
@@ -41,12 +39,12 @@ def test_deadlines_are_measured_by_the_servers_clock() -> None:
     rig.clock.advance(60)
     rig.start().settle()
     assert totals(rig, Event.DEADLINE_MISSED) == {}
-    assert _overdue(rig) == 1
+    assert overdue(rig) == 1
     rig.store.put(task("b", authoredOn=at(0)))
     rig.scrape()
-    assert _overdue(rig) == 1
+    assert overdue(rig) == 1
     rig.scrape(3600)
-    assert _overdue(rig) == 2
+    assert overdue(rig) == 2
     assert totals(rig, Event.DEADLINE_MISSED) == {"": 1}
 
 
@@ -58,7 +56,7 @@ def test_a_missed_deadline_is_missed_once_though_the_task_opens_and_ends_again(t
         rig.restart()
         rig.scrape()
     assert totals(rig, Event.DEADLINE_MISSED) == {"": 1}
-    assert _overdue(rig) == 1
+    assert overdue(rig) == 1
 
 
 def test_a_deadline_that_passed_while_we_were_down_is_counted(tmp_path: Path) -> None:
@@ -82,25 +80,23 @@ def test_a_deadline_that_passes_while_the_baseline_walks_is_overdue_and_not_miss
     rig.clock.advance(3_000)
     rig.run()
     rig.scrape()
-    assert _overdue(rig) == 1
+    assert overdue(rig) == 1
     assert totals(rig, Event.DEADLINE_MISSED) == {}
 
 
 def test_the_next_deadline_is_the_earliest_still_ahead() -> None:
     rig = settled(task("past", authoredOn=at(-30)), task("soon", authoredOn=at(-20)), task("later", authoredOn=at(-2)))
-    shown_gauges = gauges(rig)
-    assert list(shown_gauges.next_due.values()) == [START + 4 * 3_600_000]
+    assert list(gauges(rig).next_due.values()) == [START + 4 * 3_600_000]
 
 
-def _stalled(rig: Rig) -> int:
-    shown_gauges = gauges(rig)
-    return sum(shown_gauges.stalled.values())
+def stalled(rig: Rig) -> int:
+    return sum(gauges(rig).stalled.values())
 
 
 def test_stalled_tasks_are_those_that_have_not_changed_for_long() -> None:
     rig = settled(task("a"), task("b", "in-progress"), completed("c"))
     rig.scrape(4 * 3600 - 80)
-    assert _stalled(rig) == 0
+    assert stalled(rig) == 0
     rig.store.put(task("b", "on-hold"))
     rig.scrape(60)
-    assert _stalled(rig) == 1
+    assert stalled(rig) == 1

@@ -1,6 +1,6 @@
 """The exposition is the specification: one text for each situation, as Prometheus is given it.
 
-`UPDATE_GOLDEN=1` writes the texts anew; read what changed before it is committed.
+`UPDATE_GOLDEN=1` writes the texts again; read what changed before it is committed.
 """
 
 import os
@@ -13,11 +13,11 @@ import pytest
 from exporter.demo.server import Response
 
 from ..support import quirk_tasks
-from ..support.builders import at, by_display, completed, concept, failed, meta, organization, output, task
+from ..support.builders import Resource, at, by_display, completed, concept, failed, meta, organization, output, task
 from ..support.exposition import own_metrics
 from ..support.promtool import complaints
 from ..support.quirks import clamped, repeated_entry
-from ..support.rig import FULL_ONLY, Rig
+from ..support.rig import FULL_ONLY, Rig, settled
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -28,7 +28,7 @@ OWN = frozenset(
         *("fhir_task_exporter_tracked_tasks", "fhir_task_exporter_pairs", "fhir_task_exporter_pairs_capped"),
     }
 )
-"""Those of our own metrics that depend on nothing but what a test does."""
+"""The exporter's own metrics that depend on nothing but what a test does."""
 
 Situation = Callable[[Path], str]
 SITUATIONS: dict[str, Situation] = {}
@@ -39,20 +39,14 @@ def situation(play: Situation) -> Situation:
     return play
 
 
-def network(*resources: object, **options: Any) -> Rig:
+def network(*resources: Resource, **options: Any) -> Rig:
     """Put an exporter on a server that knows its two payers, and let it end its baseline."""
-    rig = Rig(**options)
-    rig.store.put(organization("old-payer", "Old Payer"))
-    rig.store.put(organization("new-payer", "New Payer"))
-    for resource in resources:
-        rig.store.put(resource)  # type: ignore[arg-type]
-    rig.clock.advance(60)
-    rig.start().settle()
-    return rig
+    payers = organization("old-payer", "Old Payer"), organization("new-payer", "New Payer")
+    return settled(*payers, *resources, seconds_apart=0, **options)
 
 
 def whole(rig: Rig, text: str) -> str:
-    """Put what is said of ourselves behind what is said of Tasks, as far as it is the same on every machine."""
+    """Append the exporter's own metrics, as far as they are the same on every machine."""
     kept = [line for line in own_metrics(rig).splitlines(keepends=True) if _name(line) in OWN]
     return text + "".join(kept)
 

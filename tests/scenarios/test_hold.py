@@ -7,6 +7,7 @@ asks: is there a sample from before the event, and one that counts it?
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,10 @@ from exporter.demo.server import Response
 from exporter.hold import HOLDS_WITHOUT_SCRAPE, SeriesHold
 from exporter.ledger.state import ALL_GENERATIONS, NO_GENERATION
 
+from ..support import quirks
 from ..support.builders import by_display, completed, failed, task
 from ..support.exposition import sample_value
-from ..support.rig import Rig
+from ..support.rig import Rig, settled
 
 HOLD = 120.0
 
@@ -44,20 +46,18 @@ class Prometheus:
 
     @property
     def increase(self) -> float:
-        """The sum of all rises between two neighbouring samples; a gap or a birth at 1 shows none."""
+        """The sum of all rises between two neighboring samples; a gap, or a series that begins at 1, shows none."""
         present = [sample for sample in self.samples if sample is not None]
         return sum(max(0, after - before) for before, after in pairwise(present))
 
 
-def ready(**options: object) -> Rig:
-    rig = Rig(**({"hold": HOLD} | options))  # type: ignore[arg-type]
-    rig.store.put(task("first", owner=by_display("Old Payer")))
-    rig.clock.advance(60)
-    rig.start().settle()
-    return rig
+def ready(**options: Any) -> Rig:
+    """Prepare an exporter that has read a Task of Old Payer."""
+    first = task("first", owner=by_display("Old Payer"))
+    return settled(first, seconds_apart=0, **({"hold": HOLD} | options))
 
 
-# --- The book of scrapes
+# --- Which generations have been scraped
 
 
 def test_nothing_is_shown_before_two_scrapes_and_the_hold() -> None:
@@ -167,7 +167,7 @@ def test_failed_polls_show_nothing_that_was_held() -> None:
     prometheus = Prometheus(rig, created("New One"))
     rig.store.put(failed("a", owner=by_display("New One")))
     prometheus.scrape(15)
-    rig.transport.answer = lambda _: Response(500, (), b"")
+    rig.play(quirks.always(Response(500, (), b"")))
     for _ in range(20):
         prometheus.scrape(15)
     assert set(prometheus.samples) == {0}
@@ -200,7 +200,7 @@ def test_a_second_prometheus_that_is_slower_sees_it_too_while_the_hold_is_twice_
 
 
 def poll_without_header(rig: Rig, seconds: float) -> str:
-    """Ask as Telegraf or a person does: no scrape time-out header, so nothing is noted as exposed."""
+    """Ask as Telegraf or a person does: without the header of a scrape, nothing is noted as exposed."""
     rig.clock.advance(seconds)
     rig.worker.scrape()
     rig.settle()

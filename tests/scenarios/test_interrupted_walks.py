@@ -17,9 +17,7 @@ from ..support.rig import Rig, filled, settled
 
 def test_a_poll_of_many_windows_becomes_a_catch_up_that_answers_scrapes_at_once() -> None:
     rig = filled(10).start().settle()
-    for number in range(4_500):
-        rig.store.put(task(f"burst-{number:05}"))
-    rig.clock.advance(15)
+    rig.burst(4_500, seconds_apart=15)
     waiting = rig.worker.scrape()
     for _ in range(3):
         rig.worker.step()
@@ -47,9 +45,7 @@ def test_a_baseline_goes_on_after_a_restart_where_it_was(tmp_path: Path, pages: 
 def test_an_interrupted_catch_up_counts_nothing_twice(tmp_path: Path, pages: int) -> None:
     rig = filled(5, path=str(tmp_path / "ledger.db")).start().settle()
     rig.stop()
-    for number in range(4_500):
-        rig.store.put(task(f"burst-{number:05}"))
-        rig.clock.advance(0.01)
+    rig.burst(4_500, seconds_apart=0.01)
     rig.start()
     rig.worker.scrape()
     for _ in range(pages):
@@ -66,14 +62,10 @@ def test_a_walk_resumed_a_week_later_leaves_no_lag(tmp_path: Path, kind: str) ->
     rig = filled(3_000 if kind == "baseline" else 5, path=str(tmp_path / "ledger.db")).start()
     if kind == "catch-up":
         rig.settle()
-        for number in range(3_000):
-            rig.store.put(task(f"burst-{number:05}"))
-            rig.clock.advance(0.1)
+        rig.burst(3_000, seconds_apart=0.1)
         rig.worker.scrape()
     rig.interrupt(4)
-    for number in range(2_500):
-        rig.store.put(task(f"meanwhile-{number:05}"))
-        rig.clock.advance(7 * 86_400 / 2_500)
+    rig.burst(2_500, seconds_apart=7 * 86_400 / 2_500, name="meanwhile")
     rig.start()
     rig.run()
     rig.scrape(30)
@@ -90,9 +82,7 @@ def test_a_walk_resumed_a_week_later_leaves_no_lag(tmp_path: Path, kind: str) ->
 
 def test_a_walk_interrupted_inside_a_burst_reads_again_what_may_have_come_late(tmp_path: Path) -> None:
     rig = filled(5, path=str(tmp_path / "ledger.db")).start().settle()
-    for number in range(3_000):
-        rig.store.put(task(f"burst-{number:05}"))
-        rig.clock.advance(0.008)
+    rig.burst(3_000, seconds_apart=0.008)
     rig.worker.scrape()
     rig.interrupt(6)
     rig.store.put(task("late"), stamp=rig.clock.at - 20_000)  # its transaction had begun before the last search
@@ -123,9 +113,7 @@ def test_q34_ten_minutes_down_are_caught_up_with() -> None:
 
 
 def test_a_long_walk_does_not_make_its_own_snapshot_stale() -> None:
-    rig = Rig()
-    for number in range(600):
-        rig.store.put(task(f"p2p-task-{number:06}"))
+    rig = filled(600, seconds_apart=0)
 
     def slow(request: Request) -> Response:
         rig.clock.advance(200)
@@ -136,8 +124,8 @@ def test_a_long_walk_does_not_make_its_own_snapshot_stale() -> None:
     assert tasks(rig) == {"requested": 600}
 
 
-def slow(rig: Rig, pages: int) -> fake.Answer:
-    """A server so slow that a window of the usual time holds so many requests and no more."""
+def too_slow(rig: Rig, pages: int) -> fake.Answer:
+    """A server so slow that a window of the usual time has room for so many requests and no more."""
     asked = 0
 
     def answer(request: Request) -> Response:
@@ -157,7 +145,7 @@ def test_a_poll_that_takes_longer_than_a_window_may_goes_on_where_it_was() -> No
     for number in range(999):
         rig.store.put(task(f"p2p-task-{number:06}"))
         rig.clock.advance(0.01)
-    rig.transport.answer = slow(rig, 6)
+    rig.transport.answer = too_slow(rig, 6)
     for _ in range(6):
         rig.scrape(120)
     assert totals(rig, Event.CREATED) == {"": 999}
@@ -165,12 +153,9 @@ def test_a_poll_that_takes_longer_than_a_window_may_goes_on_where_it_was() -> No
 
 
 def test_tasks_of_one_stamp_that_take_longer_than_a_window_may_are_given_more_time() -> None:
-    rig = Rig()
+    rig = filled(300, seconds_apart=0)
     rig.store.page_limit = 20
-    for number in range(300):
-        rig.store.put(task(f"p2p-task-{number:06}"))
-    rig.clock.advance(60)
-    rig.transport.answer = slow(rig.start(), 4)
+    rig.transport.answer = too_slow(rig.start(), 4)
     rig.run()
     assert tasks(rig) == {"requested": 300}
 
@@ -183,13 +168,11 @@ def test_up_is_1_while_a_baseline_and_a_catch_up_make_progress() -> None:
     rig.worker.step()
     assert is_up(rig)
     rig.settle()
-    rig.play(quirks.when(lambda request: True, quirks.always(Response(500, (), b""))))
+    rig.play(quirks.always(Response(500, (), b"")))
     rig.scrape()
     assert not is_up(rig)
     rig.play()
-    for number in range(4_500):
-        rig.store.put(task(f"burst-{number:05}"))
-        rig.clock.advance(0.1)
+    rig.burst(4_500, seconds_apart=0.1)
     rig.worker.scrape()
     rig.worker.step()
     assert rig.worker.busy
@@ -201,7 +184,7 @@ def test_up_is_1_while_a_baseline_and_a_catch_up_make_progress() -> None:
 def test_up_is_0_when_a_page_of_the_baseline_fails_and_1_again_with_the_next() -> None:
     rig = filled(4_500).start()
     rig.worker.step()
-    rig.play(quirks.when(lambda request: True, quirks.always(Response(500, (), b""))))
+    rig.play(quirks.always(Response(500, (), b"")))
     rig.worker.step()
     assert not is_up(rig)
     rig.play()

@@ -8,7 +8,7 @@ from exporter.config import ReconcileSettings
 from exporter.demo.server import Request, Response
 from exporter.task.model import Event
 
-from ..support import fake, quirk_tasks, quirks
+from ..support import fake, quirks
 from ..support.builders import TAG, failed, task
 from ..support.exposition import tasks, totals
 from ..support.fake import is_open_search
@@ -32,13 +32,12 @@ class Lagging:
 
 def test_q17_a_lagging_replica_is_asked_once_more_and_its_old_version_is_ignored() -> None:
     rig = settled(task("a"), comparisons=FULL_ONLY)
-    old = quirk_tasks.Backup(rig.store)
+    old = Backup(rig.store)
     rig.store.put(task("a", "in-progress"))
     rig.scrape()
-    lagging = fake.store(rig.clock)
-    old.restore(lagging)
-    replica = quirks.when(lambda request: "_id" not in dict(request.query), lambda _: fake.honest(lagging))
-    rig.play(replica)
+    replica = fake.store(rig.clock)
+    old.restore(replica)
+    rig.play(quirks.when(lambda request: "_id" not in dict(request.query), lambda _: fake.honest(replica)))
     rig.ledger._states["watermark"] = "0"  # so that the old version is on the page at all
     rig.scrape()
     assert tasks(rig) == {"in-progress": 1}
@@ -72,9 +71,7 @@ def test_a_task_first_seen_within_the_minute_does_not_vanish_though_every_look_m
     rig.store.put(task("young"))
     rig.scrape(5)
     lagging.asked = lambda request: is_open_search(request) or request.path.endswith("/Task/young")
-    rig.clock.advance(21)
-    rig.worker.step()
-    rig.settle()
+    rig.compare()
     lagging.asked = lambda request: False
     rig.scrape()
     assert totals(rig, Event.VANISHED) == {}
@@ -95,9 +92,7 @@ def test_what_every_look_misses_does_not_vanish_within_a_minute_of_a_change(chan
     name = "p2p-task-000000" if change == "edited" else "p2p-task-000009"
     backup = Backup(rig.store)
     rig.store.expunge(name)
-    rig.clock.advance(21)
-    rig.worker.step()
-    rig.settle()
+    rig.compare()
     assert totals(rig, Event.VANISHED) == {}
     backup.restore(rig.store)
     rig.scrape()

@@ -7,12 +7,12 @@ import pytest
 from exporter.demo.server import Request, Response
 from exporter.task.model import Event
 
-from ..support import fake, quirks
+from ..support import quirks
 from ..support.builders import completed, task
-from ..support.exposition import errors, is_up, own_metrics, own_value, tasks, totals
-from ..support.fake import BASE, Answer, HandClock
-from ..support.quirks import Quirk, played
-from ..support.rig import Rig, filled, settled
+from ..support.exposition import errors, is_up, own_value, tasks, totals
+from ..support.fake import BASE, Answer, HandClock, is_count
+from ..support.quirks import Quirk
+from ..support.rig import filled, settled
 
 # --- Q1, Q2: caches
 
@@ -30,8 +30,7 @@ def test_q1_an_answer_from_a_disobedient_cache_is_no_complete_poll() -> None:
     rig = filled(1).start().settle()
     rig.scrape()
     rig.clock.advance(60)
-    answers = played(rig.store, quirks.result_cache(lambda: 0, obedient=False))
-    rig.transport.answer = same_question(answers)
+    rig.play(quirks.result_cache(lambda: 0, obedient=False), same_question)
     rig.scrape()
     rig.store.put(completed("p2p-task-000000"))
     rig.scrape()
@@ -48,11 +47,11 @@ def same_question(answer: Answer) -> Answer:
     return lambda request: answer(request._replace(query=tuple(p for p in request.query if p[0] != "_lastUpdated")))
 
 
-def test_q2_no_store_is_never_said_and_no_cache_always() -> None:
+def test_q2_no_store_is_never_sent_and_no_cache_always() -> None:
     rig = filled(450, quirks=[quirks.no_paging_without_store]).start().settle()
     assert tasks(rig) == {"requested": 450}
-    said = {dict(request.headers)["cache-control"] for request in rig.transport.requests}
-    assert said == {"no-cache"}
+    sent = {dict(request.headers)["cache-control"] for request in rig.transport.requests}
+    assert sent == {"no-cache"}
 
 
 # --- Q3, Q4: short pages and expired links
@@ -80,7 +79,7 @@ def test_q4_expired_page_links_end_the_walk_and_neither_lose_nor_double() -> Non
 
 
 def test_q4_a_baseline_goes_on_from_its_last_page_when_links_expire() -> None:
-    rig = filled(2500, quirks=[quirks.when(quirks.nth(5, 9), quirks.expired_pages)]).start()
+    rig = filled(2_500, quirks=[quirks.when(quirks.nth(5, 9), quirks.expired_pages)]).start()
     rig.run()
     assert tasks(rig) == {"requested": 2_500}
     assert errors(rig)["cursor_expired"] == 2
@@ -88,14 +87,8 @@ def test_q4_a_baseline_goes_on_from_its_last_page_when_links_expire() -> None:
 
 def test_a_page_that_fails_in_the_middle_of_a_poll_is_partial_and_counts_once() -> None:
     rig = filled(1).start().settle()
-    for number in range(500):
-        rig.store.put(task(f"burst-{number:05}"))
-    calls = iter(range(100))
-
-    def breaking(request: Request) -> Response:
-        return Response(500, (), b"") if next(calls) == 2 else fake.honest(rig.store)(request)
-
-    rig.transport.answer = breaking
+    rig.burst(500)
+    rig.play(quirks.when(quirks.nth(3), quirks.always(Response(500, (), b""))))
     rig.scrape()
     assert totals(rig, Event.CREATED) == {}
     rig.scrape()
@@ -115,18 +108,15 @@ def test_q6_a_link_that_leads_elsewhere_is_refused_and_not_followed(base: str) -
 
 
 def test_q6_links_of_a_server_behind_a_proxy_can_be_rewritten() -> None:
-    rig = (
-        filled(450, quirks=[quirks.next_at("http://inner.example:8080/fhir")], fhir={"rewrite_links": True})
-        .start()
-        .settle()
-    )
+    inner = quirks.next_at("http://inner.example:8080/fhir")
+    rig = filled(450, quirks=[inner], fhir={"rewrite_links": True}).start().settle()
     assert tasks(rig) == {"requested": 450}
     assert all(url.startswith(BASE) for url in rig.transport.urls)
 
 
 def of_tasks(request: Request) -> bool:
-    """Tell pages of Tasks from counts and Organizations."""
-    return "Organization" not in request.path and ("_summary", "count") not in request.query
+    """Recognize pages of Tasks; counts and Organizations are none."""
+    return "Organization" not in request.path and not is_count(request)
 
 
 without_end = quirks.when(of_tasks, quirks.next_without_end)
@@ -173,10 +163,8 @@ def test_q8_a_task_changed_between_pages_shows_its_newest_version() -> None:
 
 
 def test_q8_a_task_deleted_between_pages_loses_no_other() -> None:
-    rig = Rig()
-    for n in range(5):
-        rig.store.put(task(f"t{n}"))
-    rig.play(quirks.clamped(2), quirks.meanwhile(lambda: rig.store.delete("t0")))
+    rig = filled(5)
+    rig.play(quirks.clamped(2), quirks.meanwhile(lambda: rig.store.delete("p2p-task-000000")))
     rig.start().settle()
     assert tasks(rig) == {"requested": 5}
     rig.play()
@@ -186,7 +174,7 @@ def test_q8_a_task_deleted_between_pages_loses_no_other() -> None:
 
 
 def only_warned(answer: Answer) -> Answer:
-    """Make warnings of the errors that the server tells beside its matches."""
+    """Turn the errors among the entries into warnings."""
     return quirks.body_changed(lambda body: body.replace(b'"severity": "error"', b'"severity": "warning"'))(answer)
 
 
@@ -198,7 +186,7 @@ def test_q9_only_matches_are_tasks() -> None:
 
 
 @pytest.mark.parametrize("quirk", [quirks.bare_bundle, quirks.without_modes])
-def test_q9_a_bundle_that_says_little_is_enough(quirk: Quirk) -> None:
+def test_q9_a_minimal_bundle_is_enough(quirk: Quirk) -> None:
     rig = filled(450, quirks=[quirk]).start().settle()
     assert tasks(rig) == {"requested": 450}
 
@@ -212,7 +200,7 @@ def test_q9_a_bundle_without_entries_is_a_real_zero() -> None:
 
 
 def test_no_quirk_of_a_page_makes_metrics_fail() -> None:
-    """Whatever comes, there is a text."""
+    """Whatever a page holds, there is a text, and it is either a failure or a success."""
     oddities: list[Callable[[Answer], Answer]] = [
         quirks.editing(lambda bundle, _: bundle.update(link=None)),
         quirks.editing(lambda bundle, _: bundle.update(entry=None)),
@@ -226,4 +214,4 @@ def test_no_quirk_of_a_page_makes_metrics_fail() -> None:
         rig = filled(3, quirks=[oddity]).start()
         rig.run(6)
         assert set(errors(rig)) <= {"wrong_resource"}
-        assert isinstance(own_metrics(rig), str)
+        assert own_value(rig, "fhir_task_up") == (0 if errors(rig) else 1)

@@ -13,7 +13,7 @@ from exporter.walk import next_bound
 from ..support import fake, quirk_tasks, quirks
 from ..support.builders import task
 from ..support.exposition import own_value, tasks, totals
-from ..support.rig import Rig, filled, prepared
+from ..support.rig import Rig, filled
 
 
 @pytest.mark.parametrize("same_stamp", [False, True])
@@ -40,27 +40,23 @@ def test_a_scrape_at_rest_is_one_request() -> None:
 
 @pytest.mark.parametrize("page", [1_001, 1_500, 2_500])
 def test_a_server_that_ignores_count_is_walked_to_its_end(page: int) -> None:
-    rig = prepared(*(task(f"p2p-task-{number:06}") for number in range(6_000)), seconds_apart=0.01)
-
-    def generous(request: Request) -> Response:
-        query = tuple((name, str(page) if name == "_count" else value) for name, value in request.query)
-        return fake.honest(rig.store)(request._replace(query=query))
+    rig = filled(6_000, seconds_apart=0.01)
 
     rig.store.page_limit = page
-    rig.transport.answer = generous
+    rig.play(quirks.asking(lambda query: [(name, str(page) if name == "_count" else value) for name, value in query]))
     rig.start().settle()
     assert tasks(rig) == {"requested": 6_000}
     assert rig.transport.count < 40
 
 
 def test_a_server_that_never_stamps_its_tasks_is_walked_to_its_end() -> None:
-    """A proxy that strips meta: nothing can be known of a Task, yet the walk must end."""
+    """A proxy strips the meta: nothing can be known of a Task, yet the walk must end."""
 
     def stampless(bundle: dict[str, object], _: Request) -> None:
         for entry in bundle.get("entry", []):  # type: ignore[attr-defined]
             entry["resource"]["meta"].pop("lastUpdated")
 
-    rig = filled(2450, quirks=[quirks.editing(stampless)]).start()
+    rig = filled(2_450, quirks=[quirks.editing(stampless)]).start()
     rig.run(60)
     assert not rig.worker.busy
     assert own_value(rig, "fhir_task_exporter_tracked_tasks") == 2_450
@@ -155,9 +151,7 @@ def test_a_bulk_edit_begun_before_the_search_hides_no_task(edited: int) -> None:
 
 def test_a_burst_younger_than_the_overlap_is_walked_without_repeating_it_all() -> None:
     rig = filled(5).start().settle()
-    for number in range(6_000):
-        rig.store.put(task(f"burst-{number:05}"))
-        rig.clock.advance(0.004)
+    rig.burst(6_000, seconds_apart=0.004)
     before = rig.transport.count
     rig.worker.scrape()
     rig.run()

@@ -16,7 +16,7 @@ from exporter.task.pairs import PairRule
 
 from ..support import quirk_tasks, quirks
 from ..support.builders import Resource, by_display, completed, failed, reference, task
-from ..support.exposition import by_payer, capped, errors, own_value, payers, tasks
+from ..support.exposition import by_payer, capped, errors, payers, tasks
 from ..support.rig import FULL_ONLY, Rig, prepared, settled
 
 
@@ -169,18 +169,15 @@ def test_the_refused_page_of_a_full_disk_adds_no_capped_pair() -> None:
 
 
 def test_q21_ten_thousand_owners_make_a_bounded_text() -> None:
-    rig = Rig(pairs_max=20, payers={"Organization/old-payer": "Named"})
-    for resource in quirk_tasks.many_owners(10_000):
-        rig.store.put(resource)
-    rig.clock.advance(60)
-    rig.start().settle()
+    payer = {"Organization/old-payer": "Named"}
+    rig = settled(*quirk_tasks.many_owners(10_000), seconds_apart=0, pairs_max=20, payers=payer)
     rig.store.put(task("named"))
     text = rig.scrape()
     assert len(payers(rig)) == 22
     assert {"other", "Named"} < payers(rig)
     assert len(text.splitlines()) < 22 * 70
     assert tasks(rig) == {"requested": 10_001}
-    assert own_value(rig, "fhir_task_exporter_pairs_capped") == 9_980
+    assert capped(rig) == 9_980
 
 
 REPLICA = """
@@ -208,7 +205,7 @@ OLD = Path(__file__).parents[1] / "unit" / "ledger" / "ledger-schema-1.sql"
 
 
 def old_exporter(folder: Path, **options: Any) -> Rig:
-    """Put the Tasks on a server that the old ledger has seen, and start this programme on that ledger."""
+    """Put the Tasks on a server that the old ledger has seen, and start this program on that ledger."""
     tasks = [task(f"t{n}", owner=by_display(f"Payer {n}")) for n in range(4)]
     rig = Rig(path=str(folder / "ledger.db"), **options)
     for each in [*tasks, completed("ended", owner=by_display("Payer 3"))]:

@@ -89,21 +89,17 @@ def test_gauges_of_ended_tasks_move_to_the_new_name_too(tmp_path: Path) -> None:
     rig.restart(payers={"Organization/one": "Uno"})
     rig.compare_all()
     rig.scrape()
-    assert rig.worker.published.snapshot.gauges is not None
-    found = {key: n for key, n in rig.worker.published.snapshot.gauges.tasks.items() if n}
+    found = {key: n for key, n in gauges(rig).tasks.items() if n}
     assert found == {PairStatus(Pair("Uno", "unknown"), Status.COMPLETED): 1}
 
 
-def test_a_name_changed_while_we_are_down_shows_with_the_next_full_comparison(
-    tmp_path: Path,
-) -> None:
+def test_a_name_changed_while_we_are_down_shows_with_the_next_full_comparison(tmp_path: Path) -> None:
     rig = settled(organization("old-payer", "Before"), task("a"), path=str(tmp_path / "ledger.db"))
     rig.store.put(organization("old-payer", "After"))
     rig.restart()
     rig.compare(full=True)
     rig.scrape()
-    shown_gauges = gauges(rig)
-    assert {key.pair.source for key, n in shown_gauges.tasks.items() if n} == {"After"}
+    assert {key.pair.source for key, n in gauges(rig).tasks.items() if n} == {"After"}
 
 
 # --- Q20: how a Task names its owner

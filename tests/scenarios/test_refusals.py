@@ -6,13 +6,12 @@ import pytest
 
 from exporter.config import ReconcileSettings
 from exporter.demo.server import Response
-from exporter.metrics.negotiation import Format
 from exporter.metrics.vocabulary import Answer
 from exporter.task.model import Coding, Event, Selection
 
 from ..support import fake, quirk_tasks, quirks
 from ..support.builders import completed, failed, task
-from ..support.exposition import errors, is_up, own_metrics, sample_value, tasks, totals
+from ..support.exposition import errors, is_up, own_metrics, tasks, totals
 from ..support.quirks import Quirk, Switch
 from ..support.rig import FULL_ONLY, Rig, filled, settled
 
@@ -146,13 +145,13 @@ def test_whatever_the_server_answers_there_are_metrics() -> None:
     for quirk in (quirks.login_page, quirks.down, quirks.cut, quirks.throttled("soon"), quirks.redirected("x")):
         rig.play(quirk)
         assert 'status="requested"} 1.0' in rig.scrape()
-    assert sample_value(rig.telemetry.render(Format.TEXT).decode(), "fhir_task_up") == 0
+    assert not is_up(rig)
 
 
 def test_a_failed_poll_keeps_the_snapshot_and_up_is_0() -> None:
     rig = filled(3).start().settle()
     rig.scrape()
-    rig.transport.answer = lambda request: Response(500, (), b"")
+    rig.play(quirks.always(Response(500, (), b"")))
     text = rig.scrape()
     assert rig.last_answer is Answer.STALE
     assert 'status="requested"} 3.0' in text

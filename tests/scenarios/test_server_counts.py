@@ -7,7 +7,7 @@ from exporter.metrics.vocabulary import Answer, Outcome, Sweep
 from exporter.task.model import Event
 
 from ..support import fake, quirks
-from ..support.builders import completed, task
+from ..support.builders import completed
 from ..support.exposition import comparisons, is_up, own_value, tasks, totals
 from ..support.fake import is_count
 from ..support.rig import FULL_ONLY, filled, settled
@@ -26,9 +26,7 @@ COUNTS_FAIL = [
 
 @pytest.mark.parametrize("response", COUNTS_FAIL, ids=lambda response: str(response.status))
 def test_a_baseline_needs_no_count(response: Response) -> None:
-    rig = filled(2_500)
-    rig.play(quirks.when(is_count, quirks.always(response)))
-    rig.start()
+    rig = filled(2_500, quirks=[quirks.when(is_count, quirks.always(response))]).start()
     rig.run(200)
     assert tasks(rig) == {"requested": 2_500}
     assert is_up(rig)
@@ -38,9 +36,7 @@ def test_a_baseline_needs_no_count(response: Response) -> None:
 @pytest.mark.parametrize("response", COUNTS_FAIL, ids=lambda response: str(response.status))
 def test_a_catch_up_needs_no_count(response: Response) -> None:
     rig = filled(5).start().settle()
-    for number in range(4_500):
-        rig.store.put(task(f"burst-{number:05}"))
-        rig.clock.advance(0.1)
+    rig.burst(4_500, seconds_apart=0.1)
     rig.play(quirks.when(is_count, quirks.always(response)))
     rig.worker.scrape()
     rig.run(200)
@@ -54,8 +50,7 @@ def test_a_full_comparison_whose_counts_fail_walks(response: Response) -> None:
     )
     rig.store.delete("p2p-task-000007")
     rig.play(quirks.when(is_count, quirks.always(response)))
-    rig.clock.advance(rig.comparisons.full_interval + 1)
-    rig.worker.step()
+    rig.compare(full=True)
     rig.run()
     rig.scrape(61)
     assert tasks(rig) == {"completed": 599}
@@ -98,13 +93,8 @@ def test_a_throttled_count_of_the_baseline_is_a_wait_too() -> None:
 
 @pytest.mark.parametrize("total", [None, 0, 3, 10**9])
 def test_q5_a_total_on_pages_is_ignored(total: int | None) -> None:
-    rig = (
-        filled(
-            450, quirks=[quirks.when(lambda request: ("_summary", "count") not in request.query, quirks.total(total))]
-        )
-        .start()
-        .settle()
-    )
+    on_pages = quirks.when(lambda request: not is_count(request), quirks.total(total))
+    rig = filled(450, quirks=[on_pages]).start().settle()
     assert tasks(rig) == {"requested": 450}
 
 

@@ -5,10 +5,9 @@ See docs/decisions/0021-how-a-full-comparison-cuts.md.
 
 import pytest
 
-from exporter.demo.server import Request, Response
 from exporter.task.model import Anomaly, Event, Selection
 
-from ..support import fake, quirk_tasks, quirks
+from ..support import quirk_tasks, quirks
 from ..support.builders import CODE, TAG, completed, concept, meta, task
 from ..support.exposition import own_value, tasks, totals
 from ..support.fake import is_count
@@ -128,13 +127,13 @@ def test_a_server_that_obeys_one_bound_of_two_is_walked(kept: str) -> None:
         *(completed(f"p2p-task-{number:05}") for number in range(600)), seconds_apart=0.5, comparisons=FULL_ONLY
     )
 
-    def obeying(request: Request) -> Response:
-        bounds = [each for name, each in request.query if name == "_lastUpdated"]
-        dropped = [each for each in bounds if not each.startswith(kept)] if len(bounds) > 1 else []
-        query = tuple(pair for pair in request.query if pair[1] not in dropped)
-        return fake.honest(rig.store)(request._replace(query=query))
+    def obeyed(query: quirks.Query) -> quirks.Query:
+        pairs = list(query)
+        bounds = [bound for name, bound in pairs if name == "_lastUpdated"]
+        dropped = [bound for bound in bounds if not bound.startswith(kept)] if len(bounds) > 1 else []
+        return [pair for pair in pairs if pair[1] not in dropped]
 
-    rig.transport.answer = obeying
+    rig.play(quirks.asking(obeyed))
     rig.start().settle()
     rig.store.delete("p2p-task-00007")
     before = sum(map(is_count, rig.transport.requests))
@@ -153,12 +152,7 @@ def test_a_server_that_ignores_the_criterion_is_walked(parameter: str) -> None:
         rig.store.put(completed(f"other-{number:05}", meta=meta(), code=concept(TAG)))
         rig.clock.advance(0.5)
     rig.clock.advance(60)
-
-    def ignoring(request: Request) -> Response:
-        kept = tuple(pair for pair in request.query if pair[0] != parameter)
-        return fake.honest(rig.store)(request._replace(query=kept))
-
-    rig.transport.answer = ignoring
+    rig.play(quirks.ignoring(parameter))
     rig.start().settle()
     before = sum(map(is_count, rig.transport.requests))
     rig.compare(full=True)

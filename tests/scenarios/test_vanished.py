@@ -99,11 +99,8 @@ def test_one_task_that_cannot_be_read_keeps_no_other_from_vanishing() -> None:
     rig = filled(3).start().settle()
     for number in range(2):
         rig.store.delete(f"p2p-task-{number:06}")
-    rig.play(
-        quirks.when(
-            lambda request: request.path.endswith("/Task/p2p-task-000000"), quirks.always(Response(500, (), b""))
-        )
-    )
+    failing = quirks.always(Response(500, (), b""))
+    rig.play(quirks.when(lambda request: request.path.endswith("/Task/p2p-task-000000"), failing))
     rig.clock.advance(100)
     rig.compare()
     rig.scrape()
@@ -116,8 +113,7 @@ def test_one_task_that_cannot_be_read_keeps_no_other_from_vanishing() -> None:
 
 def empty_searches(rig: Rig) -> Callable[[Request], Response]:
     """A server where the right to read is lost: searches find nothing, reads answer 404."""
-    nothing = fake.store(rig.clock)
-    return fake.honest(nothing)
+    return fake.honest(fake.store(rig.clock))
 
 
 def test_a_server_that_shows_nothing_at_all_makes_nothing_vanish() -> None:

@@ -48,5 +48,5 @@ def test_q29_a_reset_connection_is_no_answer() -> None:
     with quirk_streams.Loopback(lambda: quirk_streams.reset(GOOD), resets=True) as server:
         rig = wired(server.url, 1)
         rig.run(1)
-    assert set(errors(rig)) <= {"truncated", "unreachable"}
+    assert errors(rig) in ({"truncated": 1}, {"unreachable": 1})
     assert not is_up(rig)

@@ -97,6 +97,12 @@ class Rig:
         server.habits = SearchOptions(server.habits.classify, size, pages=most)
         return self
 
+    def burst(self, count: int, *, seconds_apart: float = 0, name: str = "burst") -> None:
+        """Let so many new requested Tasks come; the time passes as they do."""
+        for number in range(count):
+            self.store.put(task(f"{name}-{number:05}"))
+            self.clock.advance(seconds_apart)
+
     # The process.
 
     def start(self) -> Self:

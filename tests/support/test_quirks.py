@@ -111,7 +111,7 @@ def test_q9_strange_entries_are_beside_the_matches() -> None:
     assert [entry.get("search", {}).get("mode") for entry in bundle["entry"]] == ["include", "match", "outcome", None]
 
 
-def test_q9_a_bundle_says_as_little_as_it_may() -> None:
+def test_q9_a_bundle_can_be_minimal() -> None:
     bundle = search(quirks.played(holding("a"), quirks.bare_bundle))
     assert set(bundle) == {"resourceType", "type", "link", "entry"}
     assert "search" not in bundle["entry"][0]
