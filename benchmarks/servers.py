@@ -14,7 +14,7 @@ import time
 import uuid
 
 from exporter.demo.app import asgi, serve_on_loopback
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.demo.server import Request, Response, answer
 from exporter.demo.store import Store
 from tests.support.builders import completed, failed, organization, task
@@ -62,7 +62,9 @@ def fill(store: Store, count: int, share: float) -> None:
         at = start + number * step
         made = task if dice.random() < share else completed if dice.random() < 0.9 else failed
         identifier = f"p2p-task-{number:08}"
-        store.put(made(identifier, owner=payer(dice.randrange(PAYERS)), authoredOn=written(at - 3_600_000)), stamp=at)
+        store.put(
+            made(identifier, owner=payer(dice.randrange(PAYERS)), authoredOn=format_stamp(at - 3_600_000)), stamp=at
+        )
 
 
 def payer(number: int) -> dict[str, object]:
@@ -81,7 +83,7 @@ class Ready:
         self.start = now() - count - 1_000_000
         self.address = ""
         dice = random.Random(11)
-        sample = completed("ID", owner=payer(1), authoredOn=written(self.start - 3_600_000))
+        sample = completed("ID", owner=payer(1), authoredOn=format_stamp(self.start - 3_600_000))
         sample["meta"] |= {"versionId": "3", "lastUpdated": "STAMP"}
         import json
 
@@ -89,7 +91,7 @@ class Ready:
         self.pages: list[bytes] = []
         for first in range(0, count, PAGE):
             entries = (
-                f"{before}{uuid.UUID(int=dice.getrandbits(128))}{middle}{written(self.start + number)}{after}"
+                f"{before}{uuid.UUID(int=dice.getrandbits(128))}{middle}{format_stamp(self.start + number)}{after}"
                 for number in range(first, min(first + PAGE, count))
             )
             self.pages.append(",".join(entries).encode())
@@ -109,7 +111,7 @@ class Ready:
         link = b"" if last else b'{"relation":"next","url":"%s/fhir?page=%d"}' % (self.address.encode(), number + 1)
         entries = self.pages[number] if number < len(self.pages) else b""
         return b'{"resourceType":"Bundle","type":"searchset","meta":{"lastUpdated":"%s"},"link":[%s],"entry":[%s]}' % (
-            written(now()).encode(),
+            format_stamp(now()).encode(),
             link,
             entries,
         )

@@ -30,7 +30,7 @@ class Span(NamedTuple):
 ALWAYS = Span()
 
 
-def written(at: Instant) -> str:
+def format_stamp(at: Instant) -> str:
     """Format as HAPI does: to the millisecond, in UTC."""
     return (EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

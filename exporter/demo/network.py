@@ -12,7 +12,7 @@ from random import Random
 from typing import NamedTuple
 
 from ..task.model import Instant
-from .dates import written
+from .dates import format_stamp
 from .payers import NOTES, NPI, PAYERS, REQUESTERS, Naming, Payer
 from .store import Resource
 
@@ -179,12 +179,12 @@ def _task(life: Life, step: Step) -> Resource:
         "code": {"coding": [CODE]},
         "focus": {"reference": f"Consent/consent-{life.number}"},
         "for": {"reference": f"Patient/member-{life.number}"},
-        "authoredOn": written(life.authored),
+        "authoredOn": format_stamp(life.authored),
         "requester": {"reference": f"Organization/{life.requester}"},
     }
     task |= _owner(life.payer)
     if last and life.note:
-        task["note"] = [{"time": written(step.at), "text": life.note}]
+        task["note"] = [{"time": format_stamp(step.at), "text": life.note}]
     if last and life.documents:
         task["output"] = [_document(life.number, n) for n in range(life.documents)]
     return task

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
-from .dates import written
+from .dates import format_stamp
 from .query import Cursor, Parameters, Query, Refused, parse
 from .store import ELEMENTS, SUBSETTED, UNLIMITED, Record, Store
 
@@ -174,7 +174,7 @@ def _selected(record: Record, elements: frozenset[str] | None) -> bytes:
 
 
 def _bundle(cursor: Cursor, name: str, links: list[tuple[str, str]], entries: list[bytes]) -> bytes:
-    head: dict[str, object] = {"resourceType": "Bundle", "id": name, "meta": {"lastUpdated": written(cursor.at)}}
+    head: dict[str, object] = {"resourceType": "Bundle", "id": name, "meta": {"lastUpdated": format_stamp(cursor.at)}}
     head["type"] = "searchset"
     if not cursor.more:
         head["total"] = len(cursor.ids)
@@ -184,7 +184,7 @@ def _bundle(cursor: Cursor, name: str, links: list[tuple[str, str]], entries: li
 
 
 def _count_bundle(store: Store, query: Query) -> bytes:
-    now = written(store.clock())
+    now = format_stamp(store.clock())
     meta = {"lastUpdated": now, "tag": [json.loads(SUBSETTED)]}
     head = {"resourceType": "Bundle", "meta": meta, "type": "searchset", "total": store.count(query)}
     return json.dumps(head | {"link": [{"relation": "self", "url": query.self_link}]}).encode()
@@ -198,7 +198,7 @@ def _capabilities(store: Store) -> bytes:
     statement = {
         "resourceType": "CapabilityStatement",
         "status": "active",
-        "date": written(store.clock()),
+        "date": format_stamp(store.clock()),
         "kind": "instance",
         "software": {"name": "Simulated payer network"},
         "implementation": {"description": "Simulated payer network", "url": store.base},

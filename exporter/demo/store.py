@@ -15,7 +15,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..task.model import Coding, Instant
-from .dates import Span, written
+from .dates import Span, format_stamp
 from .query import Cursor, Group, Query
 
 Resource = Mapping[str, object]
@@ -184,7 +184,7 @@ def encode(resource: Resource, version: str, stamp: Instant) -> Record:
     meta = dict(given) if isinstance(given, Mapping) else {}
     given_tags = meta.pop("tag", None)
     tags = given_tags if isinstance(given_tags, list) else []
-    meta |= {"versionId": version, "lastUpdated": written(stamp)} | ({"tag": tags} if tags else {})
+    meta |= {"versionId": version, "lastUpdated": format_stamp(stamp)} | ({"tag": tags} if tags else {})
     head = _bytes({"resourceType": resource["resourceType"], "id": resource["id"], "meta": meta})
     wanted = _bytes({name: value for name, value in resource.items() if name in _FIRST})
     rest = _bytes({name: value for name, value in resource.items() if name not in _REST_WITHOUT})

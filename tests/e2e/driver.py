@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Any
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.task.model import Coding
 
 from ..support.builders import Resource, coding, organization, task
@@ -54,17 +54,17 @@ class Driver:
 
     def make(self, identifier: str, status: str | None, owner: Owner = OWNERS[0], **elements: Any) -> Resource:
         """Make a Task of ours, authored an hour ago unless told otherwise."""
-        usual = {"authoredOn": written(now() - HOUR), "meta": {"tag": [coding(self.tag)]}, "text": None}
+        usual = {"authoredOn": format_stamp(now() - HOUR), "meta": {"tag": [coding(self.tag)]}, "text": None}
         return task(identifier, status, **(usual | owner.elements | elements))
 
     def anchor(self) -> None:
         """Give each pair of payers an open Task that stays: the next that is due, whatever else is there."""
         for place, owner in enumerate((*OWNERS, NOBODY)):
             self.create(
-                self.make(f"{self.name}-anchor-{place}", "requested", owner, authoredOn=written(now() - 20 * HOUR))
+                self.make(f"{self.name}-anchor-{place}", "requested", owner, authoredOn=format_stamp(now() - 20 * HOUR))
             )
         alone = self.make(
-            f"{self.name}-anchor-none", "requested", authoredOn=written(now() - 20 * HOUR), requester=None
+            f"{self.name}-anchor-none", "requested", authoredOn=format_stamp(now() - 20 * HOUR), requester=None
         )
         self.create(alone)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.task.model import Coding
 
 from ..support.builders import Resource, by_display, by_identifier, concept, contained, note, output, reference
@@ -84,8 +84,8 @@ def odd(dice: random.Random) -> dict[str, Any]:
             *({}, {}, {}, {}),
             {"authoredOn": None},
             {"authoredOn": "2026-11"},
-            {"authoredOn": written(now() - 2 * DAY)},
-            {"authoredOn": written(now() + HOUR)},
+            {"authoredOn": format_stamp(now() - 2 * DAY)},
+            {"authoredOn": format_stamp(now() + HOUR)},
             {"focus": None, "for": None},
             {"requester": None, "owner": OWNERS[0].elements["owner"], "contained": None},
             {"owner": None, "contained": None},

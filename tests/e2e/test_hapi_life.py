@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.metrics.catalogue import EVENTS, GAUGES
 
 from ..support.builders import output
@@ -157,7 +157,7 @@ def rare(driver: Driver, dice: random.Random, what: str) -> None:
 
 
 def some(driver: Driver, dice: random.Random, identifier: str, status: str | None, **more: object) -> dict[str, object]:
-    made = driver.make(identifier, status, dice.choice(OWNERS), **{"authoredOn": written(ago(dice)), **more})
+    made = driver.make(identifier, status, dice.choice(OWNERS), **{"authoredOn": format_stamp(ago(dice)), **more})
     return {name: value for name, value in (made | odd(dice)).items() if value is not None}
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 
 from ..support.builders import Resource, meta, output
 from .driver import PATIENCE, Driver, scraped
@@ -79,7 +79,7 @@ def life(driver: Driver, number: int) -> Resource:
     """Make the Task of that number: one in seven is overdue or has ended late."""
     status = STATUSES[number % len(STATUSES)]
     hours = 60 if number % 7 == 3 and number % 2 else 1 + number % 17
-    authored = written(now() - hours * HOUR)
+    authored = format_stamp(now() - hours * HOUR)
     identifier, owner = f"{driver.name}-{number:06}", OWNERS[number % len(OWNERS)]
     return driver.make(identifier, status, owner, authoredOn=authored, output=output(number % 3))
 

@@ -1,24 +1,23 @@
 """The exposition is the specification: one text for each situation, as Prometheus is given it.
 
-`UPDATE_GOLDEN=1` writes the texts anew; read what changed before it is committed.
+`UPDATE_GOLDEN=1` writes the texts again; read what changed before it is committed.
 """
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from exporter.config import ReconcileSettings
 from exporter.demo.server import Response
-from exporter.metrics.negotiation import Format
 
 from ..support import quirk_tasks
-from ..support.builders import at, by_display, completed, concept, failed, meta, organization, output, task
+from ..support.builders import Resource, at, by_display, completed, concept, failed, meta, organization, output, task
+from ..support.exposition import own_metrics
 from ..support.promtool import complaints
-from ..support.quirks import clamped, played, repeated_entry
-from ..support.readings import own
-from ..support.rig import Rig
+from ..support.quirks import clamped, repeated_entry
+from ..support.rig import FULL_ONLY, Rig, settled
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -29,7 +28,7 @@ OWN = frozenset(
         *("fhir_task_exporter_tracked_tasks", "fhir_task_exporter_pairs", "fhir_task_exporter_pairs_capped"),
     }
 )
-"""Those of our own metrics that depend on nothing but what a test does."""
+"""The exporter's own metrics that depend on nothing but what a test does."""
 
 Situation = Callable[[Path], str]
 SITUATIONS: dict[str, Situation] = {}
@@ -40,21 +39,15 @@ def situation(play: Situation) -> Situation:
     return play
 
 
-def network(*resources: object, **options: object) -> Rig:
+def network(*resources: Resource, **options: Any) -> Rig:
     """Put an exporter on a server that knows its two payers, and let it end its baseline."""
-    rig = Rig(**options)  # type: ignore[arg-type]
-    rig.store.put(organization("old-payer", "Old Payer"))
-    rig.store.put(organization("new-payer", "New Payer"))
-    for resource in resources:
-        rig.store.put(resource)  # type: ignore[arg-type]
-    rig.clock.advance(60)
-    rig.start().settle()
-    return rig
+    payers = organization("old-payer", "Old Payer"), organization("new-payer", "New Payer")
+    return settled(*payers, *resources, seconds_apart=0, **options)
 
 
 def whole(rig: Rig, text: str) -> str:
-    """Put what is said of ourselves behind what is said of Tasks, as far as it is the same on every machine."""
-    kept = [line for line in own(rig).splitlines(keepends=True) if _name(line) in OWN]
+    """Append the exporter's own metrics, as far as they are the same on every machine."""
+    kept = [line for line in own_metrics(rig).splitlines(keepends=True) if _name(line) in OWN]
     return text + "".join(kept)
 
 
@@ -64,7 +57,7 @@ def _name(line: str) -> str:
 
 def now(rig: Rig) -> str:
     """Give the text without asking for a poll."""
-    return whole(rig, rig.text.render(rig.worker.published.snapshot, Format.TEXT).decode())
+    return whole(rig, rig.published_text())
 
 
 def scraped(rig: Rig, seconds: float = 15) -> str:
@@ -164,12 +157,12 @@ def new_payer_after_the_hold(_: Path) -> str:
 
 @situation
 def purge(_: Path) -> str:
-    rig = network(task("a"), comparisons=ReconcileSettings(open_interval=1e9))
+    rig = network(task("a"), comparisons=FULL_ONLY)
     rig.store.put(completed("b"))
     rig.store.put(failed("c"))
     rig.scrape()
     quirk_tasks.purge(rig.store)
-    rig.sweep(full=True)
+    rig.compare(full=True)
     return scraped(rig)
 
 
@@ -180,7 +173,7 @@ def late_version(_: Path) -> str:
     rig.scrape()
     quirk_tasks.put_late(rig.store, completed("a"), 200)
     rig.scrape()
-    rig.sweep()
+    rig.compare()
     return scraped(rig)
 
 
@@ -196,7 +189,7 @@ def reopened(_: Path) -> str:
 @situation
 def same_task_twice(_: Path) -> str:
     rig = network(task("a"))
-    rig.transport.answer = played(rig.store, clamped(1), repeated_entry)
+    rig.play(clamped(1), repeated_entry)
     rig.store.put(completed("a", 2))
     rig.store.put(task("b"))
     rig.scrape()
@@ -284,7 +277,7 @@ def vanished_and_untagged(_: Path) -> str:
     rig = network(task("a"), task("b"), task("c", meta=meta()))
     rig.store.delete("a")
     quirk_tasks.untag(rig.store, "b")
-    rig.sweep()
+    rig.compare()
     return scraped(rig)
 
 
@@ -297,7 +290,7 @@ def test_a_situation_gives_its_text(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_promtool_finds_nothing_to_say_of_a_golden_text(name: str) -> None:
+def test_promtool_finds_no_problem_in_a_golden_text(name: str) -> None:
     assert complaints((GOLDEN / f"{name}.prom").read_bytes()) == ""
 
 

@@ -7,17 +7,18 @@ asks: is there a sample from before the event, and one that counts it?
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.demo.server import Response
 from exporter.hold import HOLDS_WITHOUT_SCRAPE, SeriesHold
 from exporter.ledger.state import ALL_GENERATIONS, NO_GENERATION
-from exporter.metrics.negotiation import Format
 
-from ..support import fake
+from ..support import quirks
 from ..support.builders import by_display, completed, failed, task
-from ..support.rig import Rig, value
+from ..support.exposition import sample_value
+from ..support.rig import Rig, settled
 
 HOLD = 120.0
 
@@ -40,25 +41,23 @@ class Prometheus:
     samples: list[float | None] = field(default_factory=list)
 
     def scrape(self, seconds: float) -> float | None:
-        self.samples.append(value(self.rig.scrape(seconds), self.series))
+        self.samples.append(sample_value(self.rig.scrape(seconds), self.series))
         return self.samples[-1]
 
     @property
     def increase(self) -> float:
-        """The sum of all rises between two neighbouring samples; a gap or a birth at 1 shows none."""
+        """The sum of all rises between two neighboring samples; a gap, or a series that begins at 1, shows none."""
         present = [sample for sample in self.samples if sample is not None]
         return sum(max(0, after - before) for before, after in pairwise(present))
 
 
-def ready(**options: object) -> Rig:
-    rig = Rig(**({"hold": HOLD} | options))  # type: ignore[arg-type]
-    rig.store.put(task("first", owner=by_display("Old Payer")))
-    rig.clock.advance(60)
-    rig.start().settle()
-    return rig
+def ready(**options: Any) -> Rig:
+    """Prepare an exporter that has read a Task of Old Payer."""
+    first = task("first", owner=by_display("Old Payer"))
+    return settled(first, seconds_apart=0, **({"hold": HOLD} | options))
 
 
-# --- The book of scrapes
+# --- Which generations have been scraped
 
 
 def test_nothing_is_shown_before_two_scrapes_and_the_hold() -> None:
@@ -74,7 +73,7 @@ def test_nothing_is_shown_before_two_scrapes_and_the_hold() -> None:
     assert hold.exposed_through(21 + HOLD) == 2
 
 
-def test_a_picture_scraped_once_long_ago_is_held_until_the_second_scrape() -> None:
+def test_a_snapshot_scraped_once_long_ago_is_held_until_the_second_scrape() -> None:
     hold = SeriesHold(HOLD, now_seconds=0)
     hold.exposed(5, 0)
     hold.exposed(5, 30)
@@ -84,7 +83,7 @@ def test_a_picture_scraped_once_long_ago_is_held_until_the_second_scrape() -> No
     assert hold.exposed_through(61 + HOLD) == 6
 
 
-def test_many_pictures_cost_no_memory() -> None:
+def test_many_snapshots_cost_no_memory() -> None:
     hold = SeriesHold(HOLD, now_seconds=0)
     for number in range(10_000):
         hold.exposed(number, number * 15)
@@ -137,10 +136,10 @@ def test_what_a_known_series_counts_shows_at_once() -> None:
     for _ in range(20):
         rig.scrape()
     rig.store.put(task("b", owner=by_display("Old Payer")))
-    assert value(rig.scrape(), created("Old Payer")) == 1
+    assert sample_value(rig.scrape(), created("Old Payer")) == 1
 
 
-def test_a_histogram_is_born_whole_and_grows_whole() -> None:
+def test_a_histogram_appears_whole_and_grows_whole() -> None:
     rig = ready()
     for _ in range(20):
         rig.scrape()
@@ -152,15 +151,15 @@ def test_a_histogram_is_born_whole_and_grows_whole() -> None:
     for _ in range(20):
         text = rig.scrape()
     labels = 'requesting_payer="unknown",source_payer="Old Payer",status="cancelled"'
-    assert value(text, f"fhir_task_duration_seconds_count{{{labels}}}") == 1
-    assert value(text, f'fhir_task_duration_seconds_bucket{{le="+Inf",{labels}}}') == 1
-    assert value(text, f"fhir_task_duration_seconds_sum{{{labels}}}") == pytest.approx(3600 + 60 + 300)
+    assert sample_value(text, f"fhir_task_duration_seconds_count{{{labels}}}") == 1
+    assert sample_value(text, f'fhir_task_duration_seconds_bucket{{le="+Inf",{labels}}}') == 1
+    assert sample_value(text, f"fhir_task_duration_seconds_sum{{{labels}}}") == pytest.approx(3600 + 60 + 300)
 
 
 def test_a_hold_of_zero_shows_the_first_event_at_once() -> None:
     rig = ready(hold=0)
     rig.store.put(failed("a", owner=by_display("New One")))
-    assert value(rig.scrape(), created("New One")) == 1
+    assert sample_value(rig.scrape(), created("New One")) == 1
 
 
 def test_failed_polls_show_nothing_that_was_held() -> None:
@@ -168,11 +167,11 @@ def test_failed_polls_show_nothing_that_was_held() -> None:
     prometheus = Prometheus(rig, created("New One"))
     rig.store.put(failed("a", owner=by_display("New One")))
     prometheus.scrape(15)
-    rig.transport.answer = lambda _: Response(500, (), b"")
+    rig.play(quirks.always(Response(500, (), b"")))
     for _ in range(20):
         prometheus.scrape(15)
     assert set(prometheus.samples) == {0}
-    rig.transport.answer = fake.honest(rig.store)
+    rig.play()
     prometheus.scrape(15)
     assert prometheus.increase == 1
 
@@ -201,25 +200,25 @@ def test_a_second_prometheus_that_is_slower_sees_it_too_while_the_hold_is_twice_
 
 
 def poll_without_header(rig: Rig, seconds: float) -> str:
-    """Ask as Telegraf or a person does: no scrape time-out header, so nothing is noted as exposed."""
+    """Ask as Telegraf or a person does: without the header of a scrape, nothing is noted as exposed."""
     rig.clock.advance(seconds)
     rig.worker.scrape()
     rig.settle()
-    return rig.text.render(rig.worker.published.snapshot, Format.TEXT).decode()
+    return rig.published_text()
 
 
 def test_telegraf_gets_what_is_counted_after_three_holds_and_then_at_once() -> None:
     rig = ready()
     rig.store.put(failed("a", owner=by_display("New One")))
-    shown = [value(poll_without_header(rig, 30), created("New One")) for _ in range(20)]
+    shown = [sample_value(poll_without_header(rig, 30), created("New One")) for _ in range(20)]
     assert shown[0] == 0
     assert shown[-1] == 1
     assert shown.index(1) <= HOLDS_WITHOUT_SCRAPE * HOLD / 30
     rig.store.put(failed("b", owner=by_display("Newer One")))
-    assert value(poll_without_header(rig, 30), created("Newer One")) == 1
+    assert sample_value(poll_without_header(rig, 30), created("Newer One")) == 1
 
 
-def test_a_person_beside_a_prometheus_releases_nothing() -> None:
+def test_a_person_beside_a_prometheus_ends_no_hold() -> None:
     rig = ready()
     prometheus = Prometheus(rig, created("New One"))
     rig.store.put(failed("a", owner=by_display("New One")))
@@ -254,8 +253,7 @@ def test_what_was_counted_and_held_at_the_stop_shows_after_it(tmp_path: Path) ->
     rig = ready(path=str(tmp_path / "ledger.db"))
     rig.store.put(failed("a", owner=by_display("New One")))
     rig.scrape()
-    rig.stop()
-    rig.start()
+    rig.restart()
     prometheus = Prometheus(rig, created("New One"))
     for _ in range(20):
         prometheus.scrape(15)
@@ -263,14 +261,13 @@ def test_what_was_counted_and_held_at_the_stop_shows_after_it(tmp_path: Path) ->
     assert prometheus.increase == 1
 
 
-def test_what_was_born_late_in_a_long_life_is_held_no_longer_after_it(tmp_path: Path) -> None:
+def test_a_series_that_counts_late_in_a_long_run_is_held_no_longer_after_a_restart(tmp_path: Path) -> None:
     rig = ready(path=str(tmp_path / "ledger.db"))
     for _ in range(60):
         rig.scrape()
     rig.store.put(failed("a", owner=by_display("New One")))
     rig.scrape()
-    rig.stop()
-    rig.start()
+    rig.restart()
     prometheus = Prometheus(rig, created("New One"))
     for _ in range(round(HOLD / 15) + 2):
         prometheus.scrape(15)
@@ -285,8 +282,7 @@ def test_no_shown_value_ever_falls(tmp_path: Path) -> None:
         rig.store.put(task(f"new-{n}", owner=by_display("Old Payer")))
         prometheus.scrape(15)
         if n % 9 == 8:
-            rig.stop()
-            rig.start()
+            rig.restart()
     shown = [sample for sample in prometheus.samples if sample is not None]
     assert shown == sorted(shown)
     for _ in range(20):

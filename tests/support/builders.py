@@ -5,7 +5,7 @@ Any element can be replaced by name; None leaves it out: `task("t-1", "failed", 
 
 from typing import Any
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.task.model import Coding, Instant
 
 from .fake import START
@@ -31,7 +31,7 @@ def task(identifier: str = "p2p-task-1", status: str | None = "requested", **ele
         "code": {"coding": [coding(CODE)]},
         "focus": {"reference": "Consent/consent-1"},
         "for": {"reference": "Patient/patient-1"},
-        "authoredOn": written(START - HOUR),
+        "authoredOn": format_stamp(START - HOUR),
         "requester": reference("Organization/new-payer"),
         "owner": reference("Organization/old-payer"),
     }
@@ -107,7 +107,7 @@ def _output(kind: str, target: str) -> Resource:
 
 def at(hours: float) -> str:
     """Write the instant so many hours after START (before it, if negative) as FHIR does."""
-    return written(_moment(hours))
+    return format_stamp(_moment(hours))
 
 
 def _moment(hours: float) -> Instant:

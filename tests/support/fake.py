@@ -108,3 +108,13 @@ def get(source: Store | Answer, path: str, *query: tuple[str, str], headers: dic
     """Ask without httpx: `get(store, "/Task", ("status", "failed"))`; the path is below the base."""
     respond = honest(source) if isinstance(source, Store) else source
     return respond(Request("GET", "/fhir" + path, query, tuple((headers or {}).items())))
+
+
+def is_count(request: Request) -> bool:
+    """Recognize a search that asks for the number of matches alone."""
+    return ("_summary", "count") in request.query
+
+
+def is_open_search(request: Request) -> bool:
+    """Recognize a search of the comparison of open Tasks: by status, or by id."""
+    return any(name in {"status:not", "_id"} for name, _ in request.query)

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.demo.store import Store
 from exporter.task.model import TERMINAL, Coding, Instant, Status
 
@@ -225,7 +225,7 @@ def full_of(canary: str, identifier: str = "canary") -> Resource:
 
 def _entry(elements: str) -> bytes:
     tag = f'{{"system":"{TAG.system}","code":"{TAG.code}"}}'
-    stamp = f'"lastUpdated":"{written(START)}"'
+    stamp = f'"lastUpdated":"{format_stamp(START)}"'
     head = f'"resourceType":"Task","id":"odd","meta":{{"versionId":"1",{stamp},"tag":[{tag}]}}'
     return f"{{{head},{elements}}}".encode()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.demo.server import JSON, Request, Response, outcome
 from exporter.demo.store import Store
 from exporter.task.model import Instant
@@ -345,7 +345,7 @@ def without_clock(answer: Answer) -> Answer:
 
 def clock_told(clock: Callable[[], Instant]) -> Quirk:
     """Q13: tell another time in Bundle.meta than the one that stamps Tasks."""
-    return editing(lambda bundle, _: bundle["meta"].update(lastUpdated=written(clock())))
+    return editing(lambda bundle, _: bundle["meta"].update(lastUpdated=format_stamp(clock())))
 
 
 def bound_ignored(*prefixes: str) -> Quirk:

@@ -1,8 +1,10 @@
 """A whole exporter without threads, sockets or a disk: a test moves its clock and takes its steps."""
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from exporter.app import Exporter, assemble
 from exporter.config import FhirSettings, PollSettings, ReconcileSettings, Settings
@@ -16,9 +18,13 @@ from exporter.task.model import Selection
 from exporter.worker import Worker
 
 from . import fake
-from .builders import CODE, TAG
+from .builders import CODE, TAG, Resource, task
+from .quirks import Quirk, played
 
 SELECTION = Selection(TAG, CODE)
+
+FULL_ONLY = ReconcileSettings(open_interval=1e9)
+"""No comparison of the open Tasks: a test sees what the full comparison alone does."""
 
 
 @dataclass
@@ -57,12 +63,6 @@ class Rig:
             pairs_max=self.pairs_max,
         )
 
-    def start(self) -> "Rig":
-        """Open the ledger and make the worker, as a new process would."""
-        self.exporter = assemble(self.settings, self.clock, None if self.real_network else self.transport)
-        self.text = TaskText()
-        return self
-
     @property
     def worker(self) -> Worker:
         return self._started.worker
@@ -84,26 +84,82 @@ class Rig:
         assert self.exporter is not None, "start the rig first"
         return self.exporter
 
+    # The server.
+
+    def play(self, *quirks: Quirk) -> None:
+        """Let the server play these quirks and no other from now on; none at all makes it honest."""
+        self.transport.answer = played(self.store, *quirks)
+
+    def ask_for_pages(self, size: int, most: int = 200) -> Self:
+        """Ask for small pages, so that few Tasks make many; a window of more than `most` pages is an error."""
+        server = self.context.server
+        server.settings = replace(server.settings, page_size=size)
+        server.options = replace(server.options, max_pages=most)
+        return self
+
+    def burst(self, count: int, *, seconds_apart: float = 0, name: str = "burst") -> None:
+        """Let so many new requested Tasks come; the time passes as they do."""
+        for number in range(count):
+            self.store.put(task(f"{name}-{number:05}"))
+            self.clock.advance(seconds_apart)
+
+    # The process.
+
+    def start(self) -> Self:
+        """Open the ledger and make the worker, as a new process would."""
+        self.exporter = assemble(self.settings, self.clock, None if self.real_network else self.transport)
+        self.text = TaskText()
+        return self
+
     def stop(self) -> None:
         """Leave the ledger as a process that ends does."""
         self.context.ledger.close()
 
-    def settle(self) -> None:
-        """Do background work until there is none, or the worker holds back."""
+    def restart(self, **options: Any) -> Self:
+        """End the process, and start another one on the same ledger, perhaps with other options."""
+        self.stop()
+        for name, option in options.items():
+            setattr(self, name, option)
+        return self.start()
+
+    def interrupt(self, steps: int) -> None:
+        """Take so many steps, and end the process."""
+        for _ in range(steps):
+            self.worker.step()
+        self.stop()
+
+    def ledger_rows(self, statement: str) -> list[tuple[object, ...]]:
+        """Query the file of a process that has ended."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute(statement).fetchall()
+
+    # The time and the work.
+
+    def settle(self) -> Self:
+        """Do background work until there is none, or the worker backs off. No time passes."""
         for _ in range(100_000):
             if not self.worker.busy or self.worker.rest_seconds() > 0:
-                return
+                return self
             self.worker.step()
         raise AssertionError("the worker does not come to rest")
 
-    def poll(self) -> bool:
-        """Scrape and wait for the poll; says whether it was complete."""
-        self.clock.advance(5)
-        scrape = self.worker.scrape()
-        if scrape.poll is None:
-            return False
-        self.settle()
-        return scrape.poll.result(timeout=0)
+    def run_due(self) -> Self:
+        """Do all that is due, comparisons too. No time passes."""
+        for _ in range(100_000):
+            if self.worker.rest_seconds() > 0:
+                return self
+            self.worker.step()
+        raise AssertionError("the worker does not come to rest")
+
+    def run(self, most_steps: int = 10_000) -> None:
+        """Work until there is nothing to do, or for so many steps. Time passes where the worker would sleep."""
+        for _ in range(most_steps):
+            if not self.worker.busy:
+                return
+            rest_seconds = self.worker.rest_seconds()
+            if rest_seconds > 0:
+                self.clock.advance(rest_seconds + 0.001)
+            self.worker.step()
 
     def scrape(self, seconds: float = 15) -> str:
         """Let time pass, poll, and give what Prometheus is given."""
@@ -112,18 +168,44 @@ class Rig:
         self.settle()
         published = self.worker.published
         self.worker.exposed(published)
-        self.last = answer.immediate or (
+        self.last_answer = answer.immediate or (
             Answer.FRESH if answer.poll and answer.poll.result(timeout=0) else Answer.STALE
         )
         return self.text.render(published.snapshot, Format.TEXT).decode()
 
-    def sweep(self, full: bool = False) -> None:
+    def published_text(self) -> str:
+        """Give what Prometheus would be given now, without a poll."""
+        return self.text.render(self.worker.published.snapshot, Format.TEXT).decode()
+
+    def compare(self, full: bool = False) -> None:
         """Let the next comparison be due, and do it."""
         self.clock.advance((self.comparisons.full_interval if full else self.comparisons.open_interval) + 1)
         self.worker.step()
         self.settle()
 
+    def compare_all(self) -> None:
+        """Let both comparisons be due, and do them."""
+        self.clock.advance(self.comparisons.full_interval + 1)
+        self.run_due()
 
-def value(text: str, series: str) -> float | None:
-    """Find one sample in a text exposition."""
-    return next((float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.rsplit(" ", 1)[0] == series), None)
+
+def prepared(*resources: Resource, seconds_apart: float = 0.01, quirks: Iterable[Quirk] = (), **options: Any) -> Rig:
+    """Put an exporter that is not started before a server with these resources, the newest a minute old."""
+    rig = Rig(**options)
+    for resource in resources:
+        rig.store.put(resource)
+        rig.clock.advance(seconds_apart)
+    rig.clock.advance(60)
+    rig.play(*quirks)
+    return rig
+
+
+def filled(count: int, *, seconds_apart: float = 0.001, quirks: Iterable[Quirk] = (), **options: Any) -> Rig:
+    """Prepare an exporter for a server with so many requested Tasks, `p2p-task-000000` the oldest."""
+    tasks = (task(f"p2p-task-{number:06}") for number in range(count))
+    return prepared(*tasks, seconds_apart=seconds_apart, quirks=quirks, **options)
+
+
+def settled(*resources: Resource, quirks: Iterable[Quirk] = (), **options: Any) -> Rig:
+    """Prepare an exporter, start it, and let it end its baseline."""
+    return prepared(*resources, quirks=quirks, **options).start().settle()

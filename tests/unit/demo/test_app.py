@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exporter.demo.app import Demo, asgi
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.demo.server import Request, Response
 from tests.support.fake import BASE, START, HandClock, get
 
@@ -24,7 +24,7 @@ def post(demo: Demo, *query: tuple[str, str]) -> Response:
 def test_tasks_change_with_time() -> None:
     clock = HandClock()
     demo = Demo(clock, BASE)
-    changed = (("_lastUpdated", "gt" + written(START)), ("_summary", "count"))
+    changed = (("_lastUpdated", "gt" + format_stamp(START)), ("_summary", "count"))
     assert total(demo, *changed) == 0
     clock.advance(600)
     assert total(demo, *changed) > 20
@@ -34,7 +34,7 @@ def test_no_version_is_stamped_in_the_future() -> None:
     clock = HandClock()
     demo = Demo(clock, BASE)
     clock.advance(60)
-    assert total(demo, ("_lastUpdated", "gt" + written(clock.at)), ("_summary", "count")) == 0
+    assert total(demo, ("_lastUpdated", "gt" + format_stamp(clock.at)), ("_summary", "count")) == 0
 
 
 @pytest.mark.parametrize("payer", ["larkspan", "Larkspan Health Cooperative"])

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from exporter.demo.dates import written
+from exporter.demo.dates import format_stamp
 from exporter.demo.server import CURSOR_LIFE_MS, FIRST_STAGE, Response
 from exporter.demo.store import ELEMENTS, Store
 from exporter.task.model import Coding
@@ -74,7 +74,7 @@ def test_every_page_has_the_time_of_its_search() -> None:
     clock.advance(60)
     second = follow(made, first)
     assert second
-    assert first["meta"]["lastUpdated"] == second["meta"]["lastUpdated"] == written(START)
+    assert first["meta"]["lastUpdated"] == second["meta"]["lastUpdated"] == format_stamp(START)
 
 
 def test_a_task_comes_with_the_version_and_stamp_of_the_server() -> None:
@@ -84,7 +84,7 @@ def test_a_task_comes_with_the_version_and_stamp_of_the_server() -> None:
     made.put(task("a", "in-progress"))
     (entry,) = search(made)["entry"]
     assert entry["resource"]["meta"]["versionId"] == "2"
-    assert entry["resource"]["meta"]["lastUpdated"] == written(START + 5000)
+    assert entry["resource"]["meta"]["lastUpdated"] == format_stamp(START + 5000)
     assert entry["search"] == {"mode": "match"}
 
 
@@ -101,12 +101,12 @@ def test_a_task_comes_with_the_version_and_stamp_of_the_server() -> None:
 )
 def test_bounds_mean_what_fhir_says(bound: str, found: list[str]) -> None:
     made = stamped((0, "a"), (1, "c"), (1, "b"), (2, "d"))
-    assert ids(search(made, ("_lastUpdated", bound + written(START + 1000)))) == found
+    assert ids(search(made, ("_lastUpdated", bound + format_stamp(START + 1000)))) == found
 
 
 def test_a_bound_of_less_precision_means_the_whole_second_or_day() -> None:
     made = stamped((0, "a"), (0.5, "b"), (1, "c"))
-    second = written(START)[:19]
+    second = format_stamp(START)[:19]
     assert ids(search(made, ("_lastUpdated", f"gt{second}Z"))) == ["c"]
     assert ids(search(made, ("_lastUpdated", f"eq{second}+00:00"))) == ["a", "b"]
     assert ids(search(made, ("_lastUpdated", second[:10]))) == ["a", "b", "c"]
@@ -114,7 +114,7 @@ def test_a_bound_of_less_precision_means_the_whole_second_or_day() -> None:
 
 def test_two_bounds_are_both_obeyed_and_two_lower_ones_refused() -> None:
     made = stamped((0, "a"), (1, "b"), (2, "c"))
-    low, high = written(START + 1000), written(START + 2000)
+    low, high = format_stamp(START + 1000), format_stamp(START + 2000)
     assert ids(search(made, ("_lastUpdated", f"ge{low}"), ("_lastUpdated", f"lt{high}"))) == ["b"]
     assert ids(search(made, ("_lastUpdated", f"lt{low}"), ("_lastUpdated", f"ge{low}"))) == []
     assert get(made, "/Task", ("_lastUpdated", f"ge{low}"), ("_lastUpdated", f"ge{high}")).status == 400
@@ -149,8 +149,8 @@ def test_a_version_with_an_old_stamp_is_sorted_by_it() -> None:
     made = stamped((0, "a"), (2, "b"))
     made.put(task("c"), stamp=START + 1000)
     assert ids(search(made)) == ["a", "c", "b"]
-    assert ids(search(made, ("_lastUpdated", "ge" + written(START + 1500)))) == ["b"]
-    assert ids(search(made, ("_lastUpdated", "lt" + written(START + 1500)))) == ["a", "c"]
+    assert ids(search(made, ("_lastUpdated", "ge" + format_stamp(START + 1500)))) == ["b"]
+    assert ids(search(made, ("_lastUpdated", "lt" + format_stamp(START + 1500)))) == ["a", "c"]
 
 
 def test_pages_hold_every_task_once_and_the_last_has_no_next() -> None:
@@ -213,7 +213,7 @@ def test_a_count_has_a_total_and_no_entries() -> None:
     count = ("_summary", "count")
     assert search(made, count)["total"] == 3
     assert search(made, count, ("status", "failed"))["total"] == 1
-    assert search(made, count, ("_lastUpdated", f"lt{written(START + 1000)}"))["total"] == 1
+    assert search(made, count, ("_lastUpdated", f"lt{format_stamp(START + 1000)}"))["total"] == 1
     assert search(made, count, ("_id", "a,c,x"))["total"] == 2
     assert "entry" not in search(made, count)
 

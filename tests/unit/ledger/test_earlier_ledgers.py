@@ -15,8 +15,8 @@ import pytest
 from exporter.ledger import Binding
 from exporter.task.model import Coding, Event, Selection, Snapshot
 from tests.support.builders import by_display, completed, concept, failed, meta, task
+from tests.support.exposition import errors, tasks, totals
 from tests.support.fake import BASE
-from tests.support.readings import errors, tasks, totals
 from tests.support.rig import SELECTION, Rig
 
 HOLD = 120.0
@@ -52,7 +52,7 @@ def live(rig: Rig) -> None:
     store.put(task("loses-its-tag", meta=meta(), owner=by_display("Second Payer")))
     store.delete("goes")
     rig.scrape(60)
-    rig.sweep()
+    rig.compare()
     rig.scrape(25 * HOUR)
     for _ in range(4):
         rig.scrape(60)

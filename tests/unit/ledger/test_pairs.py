@@ -9,7 +9,7 @@ from exporter.ledger import Ledger, open_ledger
 from exporter.task.model import OTHER_PAIR, Pair
 from exporter.task.payers import PairRule
 
-from .test_ledger import SOURCE, Interrupted
+from .ledgers import SOURCE, Interrupted
 
 
 @pytest.fixture

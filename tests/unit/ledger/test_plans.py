@@ -9,7 +9,7 @@ from exporter.task.model import Status
 from exporter.task.search import Slice
 from tests.support.fake import START
 
-from .test_ledger import DAY, ledger_at, many, version, write
+from .ledgers import DAY, ledger_at, many, version, write
 from .test_snapshot import HOUR, look, statements
 
 REQUESTED = Slice(Status.REQUESTED, 0, START + DAY)

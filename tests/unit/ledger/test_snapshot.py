@@ -15,7 +15,7 @@ from exporter.task.lifecycle import Observation, compare, vanish
 from exporter.task.model import Gauges, Instant, Pair, Status, Task
 from tests.support.fake import START
 
-from .test_ledger import Interrupted, ledger_at, version, write
+from .ledgers import Interrupted, ledger_at, version, write
 
 HOUR = 3_600_000
 DAY = Deadline(24 * HOUR)

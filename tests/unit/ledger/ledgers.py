@@ -1,0 +1,83 @@
+"""Ledgers for tests: opened, written to as a poll does, and read."""
+
+import contextlib
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from exporter.ledger import Binding, Ledger, open_ledger
+from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
+from exporter.task.deadline import Deadline
+from exporter.task.lifecycle import Observation, compare
+from exporter.task.model import Coding, Instant, Pair, Selection, Snapshot, Status, Task
+from exporter.task.payers import PairRule
+from tests.support.fake import START
+
+SOURCE = Binding("http://fhir.example/fhir", Selection(Coding("urn:tags", "ours")))
+
+
+DEADLINE = Deadline(86_400_000)
+
+
+PAIR = Pair("Old Payer", "New Payer")
+DAY: Instant = 86_400_000
+
+
+def opened(path: Path | str, binding: Binding = SOURCE) -> Ledger:
+    ledger, aside = open_ledger(str(path), binding, PairRule())
+    assert aside is None
+    return ledger
+
+
+@contextlib.contextmanager
+def ledger_at(path: Path | str) -> Iterator[Ledger]:
+    ledger = opened(path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def version(identifier: str, status: Status = Status.REQUESTED, number: int = 1) -> Task:
+    return Task(identifier, str(number), START + number, status, authored=START - 3_600_000)
+
+
+def many(first: int, count: int = 2_000) -> list[Task]:
+    return [version(f"p2p-task-{n:032}") for n in range(first, first + count)]
+
+
+def write(ledger: Ledger, *seen: Task, pair: Pair = PAIR, baseline: bool = False, close: bool = True) -> Snapshot:
+    """Commit a page of Tasks, as a complete poll does."""
+    with ledger.transaction() as tx:
+        tx.slots([pair])
+        known = ledger.known([each.id for each in seen])
+        tx.apply(compare(known, [(each, pair) for each in seen], Observation(START, DEADLINE, not baseline)))
+        tx.set_instant(StateKey.WATERMARK, START)
+        return tx.end_poll(PollEnd(START, DEADLINE, 0, baseline, ALL_GENERATIONS)) if close else Snapshot()
+
+
+def counts(snapshot: Snapshot) -> dict[str, int]:
+    return {f"{series.event}{series.label and ' '}{series.label}": n for series, n in snapshot.counts.items() if n}
+
+
+def gauge(snapshot: Snapshot) -> int:
+    assert snapshot.gauges is not None
+    return sum(snapshot.gauges.tasks.values())
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def fill_up(ledger: Ledger) -> None:
+    """Let the disk be full: no page more than there are."""
+    pages = ledger._read("PRAGMA page_count")[0][0]
+    ledger._read(f"PRAGMA max_page_count = {pages}")
+
+
+def make_room(ledger: Ledger) -> None:
+    ledger._read("PRAGMA max_page_count = 1000000")
+
+
+class Interrupted(Exception):
+    """Something in the middle of a page."""
