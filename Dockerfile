@@ -1,12 +1,11 @@
-# The exporter in a container: a virtual environment on a plain Python image, with neither compiler nor pip of its own.
+# The exporter in a container: a virtual environment on a plain Python image, without a compiler, and without its own pip.
 #
 #   docker build -t fhir-task-exporter .
 #   docker run --read-only -p 127.0.0.1:9842:9842 fhir-task-exporter demo
 #
-# Behind a package mirror or a proxy with a certificate of its own, nothing need change here: hand both over as secrets,
-# which leave no trace in the image.
+# For a package mirror, or a proxy with its own certificate, use build secrets, which leave no trace in the image:
 #   docker build --secret id=pip.conf,src=pip.conf --secret id=ca.crt,src=ca.crt -t fhir-task-exporter .
-# (say `cert = /run/secrets/ca.crt` in that pip.conf)
+# (set `cert = /run/secrets/ca.crt` in that pip.conf)
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS builder
@@ -16,7 +15,7 @@ ENV PIP_CONFIG_FILE=/run/secrets/pip.conf \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-# Wheels only: nothing is compiled, and no package's own build script runs.
+# Wheels only: nothing is compiled, and no build script of a package runs.
 RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt \
     python3 -m venv /tools \
     && /tools/bin/pip install --quiet --only-binary :all: --constraint constraints.txt hatchling \
@@ -40,8 +39,8 @@ LABEL org.opencontainers.image.title="fhir-task-exporter" \
 COPY --from=builder /opt/fhir-task-exporter /opt/fhir-task-exporter
 COPY --from=builder --chown=65532:65532 /ledger /var/lib/fhir-task-exporter
 
-# SQLITE_TMPDIR: with a read-only root the volume is the one place where SQLite can spill its temporary tables. They hold
-# Task ids, as the ledger does, so they belong there and not in a shared /tmp.
+# SQLITE_TMPDIR: with a read-only root, SQLite can write its temporary tables only to the volume. They contain Task ids,
+# as the ledger does, so they belong there and not in a shared /tmp.
 ENV PATH=/opt/fhir-task-exporter/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -49,14 +48,14 @@ ENV PATH=/opt/fhir-task-exporter/bin:$PATH \
     FHIR_TASK_EXPORTER_LEDGER=/var/lib/fhir-task-exporter/ledger.db \
     FHIR_TASK_EXPORTER_WEB_LISTEN_ADDRESS=0.0.0.0:9842
 
-# By number, so that Kubernetes can see that it is not root. A volume from the host must be writable by this user.
+# Numeric, so that Kubernetes can verify that it is not root. A volume from the host must be writable by this user.
 USER 65532:65532
 WORKDIR /var/lib/fhir-task-exporter
 VOLUME /var/lib/fhir-task-exporter
 EXPOSE 9842
 STOPSIGNAL SIGTERM
 
-# http.client rather than urllib, which would ask a proxy named in the environment.
+# http.client rather than urllib, which would use a proxy from the environment.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["python", "-c", "\
 import http.client, os, sys; \
 port = os.environ['FHIR_TASK_EXPORTER_WEB_LISTEN_ADDRESS'].rpartition(':')[2]; \
