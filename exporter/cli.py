@@ -60,7 +60,7 @@ class _Command(click.Command):
         try:
             code = super().invoke(ctx)
         except ConfigurationError as error:
-            _complain("Invalid configuration:", *(f"  {fault}" for fault in error.faults), error.remedy)
+            _complain("Invalid configuration:", *(f"  {fault}" for fault in error.problems), error.remedy)
             code = WRONG_USAGE
         except ExporterError as error:
             _complain(str(error), error.remedy)

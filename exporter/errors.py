@@ -72,9 +72,9 @@ class ConfigurationError(ExporterError):
 
     remedy: ClassVar[str] = "Fix the options listed above; docs/configuration.md describes every option."
 
-    def __init__(self, faults: tuple[str, ...]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class ServerError(ExporterError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .context import Progress, Step
 from .errors import ExporterError
-from .metrics.vocabulary import Outcome, Sweep
+from .metrics.vocabulary import Comparison, Outcome
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class ComparisonJob:
     `polls_before` is how many walks were complete when it asked for a poll, while it waits for one more.
     """
 
-    kind: Sweep
+    kind: Comparison
     steps: Iterator[Step]
     pages: int = 0
     corrections: int = 0

@@ -12,7 +12,7 @@ from .context import WalkContext
 from .errors import ExporterError, Throttled, TimedOut
 from .jobs import Job
 from .ledger.state import StateKey
-from .metrics.vocabulary import Outcome, Sweep
+from .metrics.vocabulary import Comparison, Outcome
 
 LONGEST_PAUSE_SECONDS = 60.0
 """Between two tries of background work; the pauses before it are 1, 2, 4, 8 … s, each with jitter."""
@@ -72,12 +72,12 @@ class ComparisonSchedule:
         self._settings = settings
         now_seconds = self._now_seconds()
         self._due_seconds = {
-            Sweep.OPEN: now_seconds + settings.open_interval,
-            Sweep.FULL: now_seconds + _until_full(context, settings.full_interval),
+            Comparison.OPEN: now_seconds + settings.open_interval,
+            Comparison.FULL: now_seconds + _until_full(context, settings.full_interval),
         }
 
     @property
-    def next_kind(self) -> Sweep:
+    def next_kind(self) -> Comparison:
         """The comparison that is due first."""
         return min(self._due_seconds, key=lambda kind: self._due_seconds[kind])
 
@@ -86,10 +86,10 @@ class ComparisonSchedule:
         """When that is."""
         return self._due_seconds[self.next_kind]
 
-    def ended(self, kind: Sweep, outcome: Outcome) -> None:
+    def ended(self, kind: Comparison, outcome: Outcome) -> None:
         """Choose when to compare again: a full comparison that was not complete is repeated within minutes."""
         settings = self._settings
-        full = kind is Sweep.FULL and outcome is Outcome.COMPLETE
+        full = kind is Comparison.FULL and outcome is Outcome.COMPLETE
         interval = settings.full_interval if full else min(settings.open_interval, settings.full_interval)
         self._due_seconds[kind] = self._now_seconds() + interval
 

@@ -20,7 +20,7 @@ from .errors import CountThrottled, ErrorReason, ExporterError, Throttled
 from .jobs import ComparisonJob, Job, WalkJob, outcome
 from .ledger.state import StateKey
 from .logs import event, traceback_summary
-from .metrics.vocabulary import Answer, Outcome, Sweep
+from .metrics.vocabulary import Answer, Comparison, Outcome
 from .published import Publication, PublishedSnapshot, Scrape
 from .reconcile.comparison import compare_everything, compare_open
 from .schedule import BackOff, ComparisonSchedule, WindowTimeout
@@ -261,7 +261,7 @@ class Worker:
         """Start the comparison that is due."""
         kind = self._schedule.next_kind
         context = replace(self._context, timeout_factor=self._comparison_timeout.factor)
-        if kind is Sweep.FULL:
+        if kind is Comparison.FULL:
             return ComparisonJob(kind, compare_everything(context))
         return ComparisonJob(kind, compare_open(context, self._lookback_ms))
 

@@ -17,30 +17,31 @@ from .markdown import code, table
 from .sample_snapshot import EVERYTHING, INSTANT, USUAL, Content, sample_snapshot
 
 ANOMALIES: Mapping[Anomaly, str] = {
-    Anomaly.MISSING_AUTHORED_ON: "no authoredOn, in the Task or its meta: no duration, and its deadline runs from our "
-    "first sight of it",
-    Anomaly.PARTIAL_AUTHORED_ON: "an authoredOn that is no instant, such as a date alone: likewise",
+    Anomaly.MISSING_AUTHORED_ON: "no authoredOn, in the Task or its meta: no duration, and the deadline counts from "
+    "when the exporter first saw the Task",
+    Anomaly.PARTIAL_AUTHORED_ON: "an authoredOn without time or time zone, such as a date alone: likewise",
     Anomaly.NEGATIVE_DURATION: "ended before its authoredOn: no duration",
     Anomaly.FUTURE_STAMP: "a lastUpdated more than a minute ahead of the server's own clock",
     Anomaly.MISSING_STATUS: "no status: shown as `unknown`",
     Anomaly.UNKNOWN_STATUS: "a status that FHIR R4 does not have: shown as `unknown`",
-    Anomaly.MISSING_OWNER: "nothing in Task.owner that could name a payer",
-    Anomaly.MISSING_REQUESTER: "nothing in Task.requester that could name a payer",
-    Anomaly.MISSING_FOCUS: "no Task.focus: the Consent is unknown",
-    Anomaly.MISSING_FOR: "no Task.for: the member is unknown",
-    Anomaly.WENT_BACK: "the server holds to an older version than one seen: a restored backup, or a replica that lags",
-    Anomaly.LATE_OLD: "first found by a full comparison, though stamped before the baseline: in gauges alone",
-    Anomaly.FOREIGN: "has our tag and another code, so it is no exchange: in metrics by kind alone",
-    Anomaly.UNPARSABLE: "cannot be read as a Task: in metrics by kind alone until it can",
+    Anomaly.MISSING_OWNER: "nothing in Task.owner that names a payer: shown as `unknown`",
+    Anomaly.MISSING_REQUESTER: "nothing in Task.requester that names a payer: shown as `unknown`",
+    Anomaly.MISSING_FOCUS: "no Task.focus, which should refer to the Consent",
+    Anomaly.MISSING_FOR: "no Task.for, which should refer to the member",
+    Anomaly.WENT_BACK: "the server returns an older version than one already seen: a restored backup or a lagging "
+    "replica",
+    Anomaly.LATE_OLD: "first found by a comparison, though last updated before the baseline: in gauges only",
+    Anomaly.FOREIGN: "has the tag of an exchange but another code: only in metrics by `kind`",
+    Anomaly.UNPARSABLE: "cannot be read as a Task: only in metrics by `kind`, until it can",
 }
-"""What each kind means, for people; a kind without a line here ends the writing of the page."""
+"""What each kind means, for docs/metrics.md; writing the page fails if a kind is missing."""
 
 PAIRS = (1, 10, 50, 101)
 """The last is the default of `--pairs.max`, and the pair `other`, `other`."""
 
 
 class Weight(NamedTuple):
-    """What a text comes to; `size` is bytes before compression."""
+    """Samples in a text, and its `size` in bytes before compression."""
 
     samples: int
     size: int
@@ -53,7 +54,7 @@ def tables() -> Mapping[str, str]:
         "exporter": _metrics(OWN.values()),
         "process": _metrics(PROCESS),
         "labels": _labels(),
-        "anomalies": table(("kind", "what was seen"), ((f"`{kind}`", ANOMALIES[kind]) for kind in Anomaly)),
+        "anomalies": table(("kind", "meaning"), ((f"`{kind}`", ANOMALIES[kind]) for kind in Anomaly)),
         "weights": _weights(),
         "sizes": _sizes(),
     }
@@ -75,7 +76,7 @@ def _labels() -> str:
         for label in metric.labels:
             users.setdefault(label, []).append(metric.name)
     rows = ((f"`{label.name}`", label.meaning, _values(label), _users(names)) for label, names in users.items())
-    return table(("label", "meaning", "values", "of"), rows)
+    return table(("label", "meaning", "values", "metrics"), rows)
 
 
 def _values(label: Label) -> str:
@@ -83,14 +84,14 @@ def _values(label: Label) -> str:
 
 
 def _users(names: list[str]) -> str:
-    return code(names) if len(names) < len(TASKS) // 2 else "every metric of Tasks but those by `kind`"
+    return code(names) if len(names) < len(TASKS) // 2 else "every metric of Tasks except those by `kind`"
 
 
 def _weights() -> str:
     rows = (
         ("the exporter itself", _own_weight()),
         ("a pair with Tasks in four statuses and two reasons for failure", _pair_weight(USUAL)),
-        ("a pair that has met every status and reason", _pair_weight(EVERYTHING)),
+        ("a pair with every status and reason", _pair_weight(EVERYTHING)),
     )
     cells = ((what, str(weight.samples), f"{weight.size / 1000:.1f} KB") for what, weight in rows)
     return table(("part", "samples", "text"), cells)
@@ -108,11 +109,11 @@ def _sizes() -> str:
         )
         for pairs in PAIRS
     )
-    return table(("pairs", "samples, usually", "text, usually", "samples at most", "`sample_limit`"), rows)
+    return table(("pairs", "samples, typical", "text, typical", "samples at most", "`sample_limit`"), rows)
 
 
 def _own_weight() -> Weight:
-    """Weigh what does not grow with the pairs: metrics of the exporter and the process, and the anomalies."""
+    """Measure what does not grow with the pairs: metrics of the exporter and the process, and the anomalies."""
     own = Telemetry()
     own.set_build_info("1.0.0", "3.11.2")
     own.set_clock_skew(0.1)
@@ -122,7 +123,7 @@ def _own_weight() -> Weight:
 
 
 def _pair_weight(content: Content) -> Weight:
-    """Weigh one pair more, names and help left aside."""
+    """Measure what one more pair adds, without metric names and help texts."""
     one, two = (_weigh(_tasks(pairs, content)) for pairs in (1, 2))
     return Weight(two.samples - one.samples, two.size - one.size)
 

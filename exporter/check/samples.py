@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..task.lifecycle import FUTURE_TOLERANCE
+from ..task.lifecycle import FUTURE_TOLERANCE_MS
 from ..task.model import UNCLASSIFIED, UNKNOWN_PAYER, Anomaly, Instant, Pair, Party, Status, Task
 from ..task.payers import PEOPLE, clean
 from .findings import Finding, Mark, note, ok, problem
@@ -85,7 +85,7 @@ def _reasons(ours: Sequence[Task]) -> Iterator[Finding]:
 
 def _anomalies(tagged: Sequence[Task], now: Instant) -> Iterator[Finding]:
     kinds = Counter[Anomaly](kind for task in tagged for kind in task.anomalies if kind is not Anomaly.FOREIGN)
-    kinds[Anomaly.FUTURE_STAMP] += sum(task.updated > now + FUTURE_TOLERANCE for task in tagged)
+    kinds[Anomaly.FUTURE_STAMP] += sum(task.updated > now + FUTURE_TOLERANCE_MS for task in tagged)
     if +kinds:
         yield note(f"anomalies: {_listed(+kinds)}", "docs/metrics.md says what each kind means.")
     elif tagged:

@@ -14,24 +14,24 @@ def client_context(settings: FhirSettings) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    faults = []
+    problems = []
     try:
         if settings.ca_file:
             context.load_verify_locations(settings.ca_file)
         else:
             context.load_default_certs()
     except (OSError, ValueError):
-        faults.append(f"--fhir.ca-file: {settings.ca_file} holds no PEM certificates that can be read")
+        problems.append(f"--fhir.ca-file: {settings.ca_file} holds no PEM certificates that can be read")
     try:
         if settings.client_cert_file:
             context.load_cert_chain(settings.client_cert_file, settings.client_key_file, password=_no_password)
     except (OSError, ValueError):
         certificate = settings.client_cert_file
-        faults.append(
+        problems.append(
             f"--fhir.client-cert-file: {certificate} and its key cannot be read, do not match, or are encrypted"
         )
-    if faults:
-        raise ConfigurationError(tuple(faults))
+    if problems:
+        raise ConfigurationError(tuple(problems))
     return context
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..errors import ErrorReason
 from ..task.model import DURATION_BUCKETS, LASTING, OPEN, REASONS, TIMED, UNCLASSIFIED, Anomaly, Event, Status
-from .vocabulary import Answer, Operation, Outcome, Sweep
+from .vocabulary import Answer, Comparison, Operation, Outcome
 
 
 class MetricType(StrEnum):
@@ -89,7 +89,7 @@ OPERATION = Label("operation", tuple(Operation), "purpose of the request")
 CODE = Label("code", CODES, "class of the HTTP status; `none` if there was no response")
 ERROR = Label("reason", tuple(ErrorReason), "kind of error")
 SWEEP = Label(
-    "sweep", tuple(Sweep), "comparison: `open` covers open and recent Tasks, `full` covers all Tasks, by counts"
+    "sweep", tuple(Comparison), "comparison: `open` covers open and recent Tasks, `full` covers all Tasks, by counts"
 )
 VERSION = Label("version", (), "version of the exporter", False)
 PYTHON = Label("python_version", (), "version of Python", False)

@@ -16,7 +16,7 @@ from ..task.model import Instant
 from .catalogue import CODES, OWN, Definition, MetricType
 from .families import FamilyTexts
 from .negotiation import Format
-from .vocabulary import Answer, LedgerFigures, Operation, Outcome, Sweep
+from .vocabulary import Answer, Comparison, LedgerFigures, Operation, Outcome
 
 ABSENT_UNTIL_SET = ("last_complete_poll", "watermark", "clock_skew")
 """Gauges without a sample until they are known: 0 would be the year 1970, or a clock that agrees."""
@@ -100,13 +100,13 @@ class Telemetry:
         """Count an error by its reason."""
         self._counters["errors"].labels(reason).inc()
 
-    def count_comparison(self, sweep: Sweep, outcome: Outcome) -> None:
+    def count_comparison(self, comparison: Comparison, outcome: Outcome) -> None:
         """Count a comparison that ended."""
-        self._counters["reconciles"].labels(sweep, outcome).inc()
+        self._counters["reconciles"].labels(comparison, outcome).inc()
 
-    def count_corrections(self, sweep: Sweep, count: int) -> None:
+    def count_corrections(self, comparison: Comparison, count: int) -> None:
         """Count Tasks that a comparison found to differ from the ledger."""
-        self._counters["reconcile_corrections"].labels(sweep).inc(count)
+        self._counters["reconcile_corrections"].labels(comparison).inc(count)
 
     def set_baseline_progress(self, ratio: float) -> None:
         """Set the fraction of Tasks read by the baseline, 0 to 1."""

@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class Sweep(StrEnum):
+class Comparison(StrEnum):
     """Which comparison by timer: the open Tasks and the recent, or everything by counts."""
 
     OPEN = "open"

@@ -29,10 +29,10 @@ from .model import (
 from .rows import ANOMALY_BITS, Removal, Row, pack_anomalies, unpack_anomalies
 from .versions import Verdict, verdict, version_number, version_rank
 
-FUTURE_TOLERANCE = 60_000
+FUTURE_TOLERANCE_MS = 60_000
 """Milliseconds that a stamp may be ahead of the server's clock: the `Date` header has whole seconds, nodes differ."""
 
-LONGEST_DURATION = 10 * 365 * 86_400
+LONGEST_DURATION_SECONDS = 10 * 365 * 86_400
 """Seconds. Longer spans are typing errors; one of them would drown every other in the histogram's sum."""
 
 
@@ -212,7 +212,7 @@ def _row_of_version(row: Row, task: Task, pair: Pair, observation: Observation) 
 
 def _new_row(task: Task, pair: Pair, observation: Observation, *, deadline_missed: bool = False) -> Row:
     bits = pack_anomalies(task.anomalies) if task.anomalies else 0
-    if task.updated > observation.now + FUTURE_TOLERANCE:
+    if task.updated > observation.now + FUTURE_TOLERANCE_MS:
         bits |= ANOMALY_BITS[Anomaly.FUTURE_STAMP]
     return Row(
         id=task.id,
@@ -261,7 +261,7 @@ def _duration_seconds(task: Task) -> float | None:
     if task.status not in TIMED or task.authored is None:
         return None
     seconds = (task.updated - task.authored) / 1000
-    return seconds if 0 <= seconds <= LONGEST_DURATION else None
+    return seconds if 0 <= seconds <= LONGEST_DURATION_SECONDS else None
 
 
 def _update_last_transition(task: Task, pair: Pair, observation: Observation, changes: Changes) -> None:

@@ -11,7 +11,7 @@ import pytest
 from exporter.demo.server import Request, Response
 from exporter.jobs import ComparisonJob
 from exporter.ledger.state import StateKey
-from exporter.metrics.vocabulary import Outcome, Sweep
+from exporter.metrics.vocabulary import Comparison, Outcome
 from exporter.task.dates import format_instant
 from exporter.task.model import Event
 
@@ -29,7 +29,7 @@ def test_a_comparison_waits_for_the_catch_up_that_its_poll_becomes() -> None:
     rig.burst(4_500, seconds_apart=0.1)
     rig.store.delete("p2p-task-000000")
     rig.compare()
-    assert comparisons(rig, Sweep.OPEN, Outcome.COMPLETE) == 1
+    assert comparisons(rig, Comparison.OPEN, Outcome.COMPLETE) == 1
     rig.scrape(15)
     assert totals(rig, Event.VANISHED) == {"": 1}
     assert totals(rig, Event.CREATED) == {"": 4_500}
@@ -85,11 +85,11 @@ def test_a_full_comparison_that_did_not_end_is_tried_again_within_minutes() -> N
     rig = filled(3).start().settle()
     rig.play(quirks.when(lambda request: request.path.endswith("/Task"), quirks.always(Response(500, (), b""))))
     rig.compare_all()
-    assert comparisons(rig, Sweep.FULL, Outcome.PARTIAL) == 1
+    assert comparisons(rig, Comparison.FULL, Outcome.PARTIAL) == 1
     rig.play()
     rig.clock.advance(2 * rig.comparisons.open_interval)
     rig.run_due()
-    assert comparisons(rig, Sweep.FULL, Outcome.COMPLETE) == 1
+    assert comparisons(rig, Comparison.FULL, Outcome.COMPLETE) == 1
 
 
 def test_a_failed_comparison_lowers_no_up_and_is_tried_again() -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from exporter.demo.server import Request, Response
-from exporter.metrics.vocabulary import Answer, Outcome, Sweep
+from exporter.metrics.vocabulary import Answer, Comparison, Outcome
 from exporter.task.model import Event
 
 from ..support import fake, quirks
@@ -77,7 +77,7 @@ def test_a_walk_resumed_a_week_later_leaves_no_lag(tmp_path: Path, kind: str) ->
     assert tasks(rig) == {"requested": 5_500 if kind == "baseline" else 5_505}
     assert totals(rig, Event.CREATED) == ({} if kind == "baseline" else {"": 5_500})
     rig.compare_all()
-    assert comparisons(rig, Sweep.OPEN, Outcome.COMPLETE) == 1
+    assert comparisons(rig, Comparison.OPEN, Outcome.COMPLETE) == 1
 
 
 def test_a_walk_interrupted_inside_a_burst_reads_again_what_may_have_come_late(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from exporter import names
 from exporter.demo.server import Response
-from exporter.metrics.vocabulary import Outcome, Sweep
+from exporter.metrics.vocabulary import Comparison, Outcome
 
 from ..support.builders import organization
 from ..support.exposition import by_payer, comparisons, errors, is_up
@@ -154,7 +154,7 @@ def test_a_server_that_asks_to_wait_in_the_middle_of_a_refresh_is_not_asked() ->
     rig.clock.advance(60)
     rig.run_due()
     assert server.read[-2:] == ["o1", "o2"]
-    assert comparisons(rig, Sweep.FULL, Outcome.COMPLETE) == 1
+    assert comparisons(rig, Comparison.FULL, Outcome.COMPLETE) == 1
 
 
 def test_a_dead_server_is_not_asked_for_every_organization() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.demo.server import Request, Response
-from exporter.metrics.vocabulary import Answer, Outcome, Sweep
+from exporter.metrics.vocabulary import Answer, Comparison, Outcome
 from exporter.task.model import Event
 
 from ..support import fake, quirks
@@ -55,7 +55,7 @@ def test_a_full_comparison_whose_counts_fail_walks(response: Response) -> None:
     rig.scrape(61)
     assert tasks(rig) == {"completed": 599}
     assert totals(rig, Event.VANISHED) == {"": 1}
-    assert comparisons(rig, Sweep.FULL, Outcome.COMPLETE) == 1
+    assert comparisons(rig, Comparison.FULL, Outcome.COMPLETE) == 1
 
 
 def test_a_throttled_count_lets_the_comparison_wait_as_it_was_asked_to() -> None:

@@ -6,7 +6,7 @@ See docs/decisions/0020-when-a-task-is-gone.md.
 from collections.abc import Callable
 
 from exporter.demo.server import Request, Response
-from exporter.metrics.vocabulary import Outcome, Sweep
+from exporter.metrics.vocabulary import Comparison, Outcome
 from exporter.task.model import Anomaly, Event, Selection
 
 from ..support import fake, quirk_tasks, quirks
@@ -128,7 +128,7 @@ def test_a_server_that_shows_nothing_at_all_makes_nothing_vanish() -> None:
     assert totals(rig, Event.VANISHED) == {}
     assert tasks(rig) == {"requested": 3, "completed": 1}
     assert errors(rig)["wrong_resource"] >= 1
-    assert comparisons(rig, Sweep.OPEN, Outcome.PARTIAL) == 1
+    assert comparisons(rig, Comparison.OPEN, Outcome.PARTIAL) == 1
 
 
 def test_a_lost_right_costs_few_reads() -> None:

@@ -29,7 +29,7 @@ def settings(yaml: str = "", **flags: str) -> Settings:
 def problems(load: Callable[[], object]) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as caught:
         load()
-    return caught.value.faults
+    return caught.value.problems
 
 
 def flag_problems(**flags: str) -> tuple[str, ...]:

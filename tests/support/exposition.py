@@ -1,7 +1,7 @@
 """The numbers that an exporter shows: counters and gauges of Tasks, and the metrics of the exporter itself."""
 
 from exporter.metrics.negotiation import Format
-from exporter.metrics.vocabulary import Outcome, Sweep
+from exporter.metrics.vocabulary import Comparison, Outcome
 from exporter.task.model import Event, Gauges
 
 from .rig import Rig
@@ -89,7 +89,7 @@ def errors(rig: Rig) -> dict[str, int]:
     return found
 
 
-def comparisons(rig: Rig, kind: Sweep, outcome: Outcome) -> float | None:
+def comparisons(rig: Rig, kind: Comparison, outcome: Outcome) -> float | None:
     """How many comparisons of a kind have ended so."""
     return own_value(rig, f'fhir_task_exporter_reconciles_total{{outcome="{outcome}",sweep="{kind}"}}')
 

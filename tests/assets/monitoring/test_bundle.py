@@ -95,7 +95,7 @@ def test_a_name_that_could_leave_its_matcher_is_refused_and_not_repeated(job: st
 def test_an_address_that_could_leave_its_line_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         bundle.rules("a b", url, url)
-    assert [fault.partition(":")[0] for fault in raised.value.faults] == ["--job", "--runbook-url", "--grafana-url"]
+    assert [fault.partition(":")[0] for fault in raised.value.problems] == ["--job", "--runbook-url", "--grafana-url"]
 
 
 def test_the_dashboard_is_the_one_that_the_alerts_link_to() -> None:

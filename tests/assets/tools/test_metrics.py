@@ -5,7 +5,7 @@ from pathlib import Path
 
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import families
-from exporter.task.lifecycle import LONGEST_DURATION
+from exporter.task.lifecycle import LONGEST_DURATION_SECONDS
 from exporter.task.model import DAY, Anomaly
 from tools.metrics import ANOMALIES
 from tools.sample_snapshot import EVERYTHING, USUAL, sample_snapshot
@@ -31,7 +31,7 @@ def test_every_kind_of_anomaly_is_explained_once() -> None:
 
 def test_the_longest_duration_in_the_text_is_that_of_the_code() -> None:
     (years,) = re.findall(r"Durations over (\d+)\s+years", PAGE)
-    assert int(years) * 365 * DAY == LONGEST_DURATION
+    assert int(years) * 365 * DAY == LONGEST_DURATION_SECONDS
 
 
 def test_each_row_of_a_table_has_the_cells_of_its_head() -> None:

@@ -349,8 +349,8 @@ def test_unusable_tls_files_are_all_named(tmp_path: Path) -> None:
                 client_key_file=str(tmp_path / "absent"),
             )
         )
-    assert len(raised.value.faults) == 2
-    assert str(nothing) in raised.value.faults[0]
+    assert len(raised.value.problems) == 2
+    assert str(nothing) in raised.value.problems[0]
 
 
 def test_neither_proxy_nor_key_log_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

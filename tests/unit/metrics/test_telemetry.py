@@ -11,7 +11,7 @@ from exporter.metrics.catalogue import CODES, OWN, PROCESS
 from exporter.metrics.families import encode
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import ABSENT_UNTIL_SET, OptionalGauges, Telemetry
-from exporter.metrics.vocabulary import Answer, LedgerFigures, Operation, Outcome, Sweep
+from exporter.metrics.vocabulary import Answer, Comparison, LedgerFigures, Operation, Outcome
 
 from ...support.promtool import complaints
 
@@ -68,8 +68,8 @@ def test_every_closed_label_is_at_zero_from_the_start() -> None:
     assert all(read(telemetry, "polls_total", outcome=outcome) == 0 for outcome in Outcome)
     assert all(read(telemetry, "scrapes_total", answer=answer) == 0 for answer in Answer)
     assert all(read(telemetry, "errors_total", reason=reason) == 0 for reason in ErrorReason)
-    assert all(read(telemetry, "reconcile_corrections_total", sweep=sweep) == 0 for sweep in Sweep)
-    assert all(read(telemetry, "reconciles_total", sweep=s, outcome=o) == 0 for s, o in product(Sweep, Outcome))
+    assert all(read(telemetry, "reconcile_corrections_total", sweep=sweep) == 0 for sweep in Comparison)
+    assert all(read(telemetry, "reconciles_total", sweep=s, outcome=o) == 0 for s, o in product(Comparison, Outcome))
     assert all(read(telemetry, "requests_total", operation=o, code=c) == 0 for o, c in product(Operation, CODES))
     assert all(read(telemetry, "request_duration_seconds_count", operation=operation) == 0 for operation in Operation)
 
@@ -98,8 +98,8 @@ def test_each_method_changes_its_metric() -> None:
     telemetry.count_poll(Outcome.PARTIAL, 3.0)
     telemetry.count_scrape(Answer.LATE)
     telemetry.count_error(ErrorReason.TLS)
-    telemetry.count_comparison(Sweep.FULL, Outcome.COMPLETE)
-    telemetry.count_corrections(Sweep.OPEN, 7)
+    telemetry.count_comparison(Comparison.FULL, Outcome.COMPLETE)
+    telemetry.count_corrections(Comparison.OPEN, 7)
     telemetry.count_received_bytes(1024)
     telemetry.set_baseline_progress(0.25)
     assert read(telemetry, "polls_total", outcome="partial") == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.task.lifecycle import LONGEST_DURATION, Changes, bucket_index
+from exporter.task.lifecycle import LONGEST_DURATION_SECONDS, Changes, bucket_index
 from exporter.task.model import (
     DURATION_BUCKETS,
     TERMINAL,
@@ -45,8 +45,8 @@ def test_a_status_reached_again_after_a_reopening_is_timed_again() -> None:
         (NOW, [0.0]),
         (NOW + 1, []),
         (NOW - 1, [0.001]),
-        (NOW - LONGEST_DURATION * 1000, [float(LONGEST_DURATION)]),
-        (NOW - LONGEST_DURATION * 1000 - 1, []),
+        (NOW - LONGEST_DURATION_SECONDS * 1000, [float(LONGEST_DURATION_SECONDS)]),
+        (NOW - LONGEST_DURATION_SECONDS * 1000 - 1, []),
     ],
 )
 def test_no_duration_is_negative_or_absurd(authored: Instant | None, expected: list[float]) -> None:
