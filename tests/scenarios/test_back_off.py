@@ -86,7 +86,7 @@ def test_a_server_that_asks_for_no_wait_is_still_asked_slowly(header: str | None
     rig = filled(3).start()
     rig.play(quirks.throttled(header))
     began = rig.clock.monotonic()
-    rig.run(2_000)
+    rig.run(200)
     while rig.clock.monotonic() - began < 3_600:
         rig.clock.advance(max(rig.worker.rest_seconds(), 0.001))
         rig.worker.step()
