@@ -34,7 +34,7 @@ def test_q30_failures_of_the_baseline_are_tried_again_ever_more_slowly() -> None
     pauses = []
     for _ in range(12):
         rig.worker.step()
-        pauses.append(rig.worker._back_off.until_seconds - rig.clock.monotonic())
+        pauses.append(rig.worker.rest_seconds())
         rig.clock.advance(pauses[-1] + 0.001)
     assert all(0.5 * min(60, 2**n) <= pause <= min(60, 2**n) for n, pause in enumerate(pauses))
     assert errors(rig) == {"unreachable": 12}
@@ -86,7 +86,7 @@ def test_a_server_that_asks_for_no_wait_is_still_asked_slowly(header: str | None
     rig = filled(3).start()
     rig.play(quirks.throttled(header))
     began = rig.clock.monotonic()
-    rig.run(2_000)
+    rig.run(200)
     while rig.clock.monotonic() - began < 3_600:
         rig.clock.advance(max(rig.worker.rest_seconds(), 0.001))
         rig.worker.step()

@@ -60,7 +60,7 @@ class Driver:
 
 
 def faulty(rig: Rig, dice: random.Random) -> Answer:
-    """Fail one request in four, in a way of its own, and repeat an entry on each second page."""
+    """Fail one request in four, each in some other way, and repeat an entry on each second page."""
     honest = played(rig.store, quirks.clamped(3), quirks.repeated_entry)
     faults = [
         played(rig.store, quirk)

@@ -208,7 +208,7 @@ def unknown_status(_: Path) -> str:
 
 @situation
 def status_left(_: Path) -> str:
-    """A status beyond the five, once met, is 0 when nobody is in it."""
+    """A status beyond the five, once met, is 0 when no Task has it."""
     rig = network(task("a", "on-hold"))
     rig.store.put(task("a", "in-progress"))
     return scraped(rig)

@@ -32,10 +32,9 @@ def test_a_poll_of_many_windows_becomes_a_catch_up_that_answers_scrapes_at_once(
 @pytest.mark.parametrize("pages", [1, 4, 12, 17])
 def test_a_baseline_goes_on_after_a_restart_where_it_was(tmp_path: Path, pages: int) -> None:
     rig = filled(4_200, path=str(tmp_path / "ledger.db")).start()
-    for _ in range(pages):
-        rig.worker.step()
+    rig.interrupt(pages)
     before = rig.transport.count
-    rig.restart().settle()
+    rig.start().settle()
     assert tasks(rig) == {"requested": 4_200}
     assert totals(rig, Event.CREATED) == {}
     assert before + rig.transport.count < 60
@@ -48,9 +47,8 @@ def test_an_interrupted_catch_up_counts_nothing_twice(tmp_path: Path, pages: int
     rig.burst(4_500, seconds_apart=0.01)
     rig.start()
     rig.worker.scrape()
-    for _ in range(pages):
-        rig.worker.step()
-    rig.restart().settle()
+    rig.interrupt(pages)
+    rig.start().settle()
     rig.scrape()
     rig.settle()
     assert totals(rig, Event.CREATED) == {"": 4_500}

@@ -6,29 +6,11 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.server import Request, Response
-from exporter.task.model import (
-    TIMED,
-    Anomaly,
-    Event,
-    Status,
-)
+from exporter.task.model import TIMED, Anomaly, Event, Status
 
 from ..support import fake, quirk_tasks, quirks
-from ..support.builders import (
-    CODE,
-    TAG,
-    completed,
-    concept,
-    meta,
-    task,
-)
-from ..support.exposition import (
-    errors,
-    is_up,
-    observed,
-    tasks,
-    totals,
-)
+from ..support.builders import CODE, TAG, completed, concept, meta, task
+from ..support.exposition import errors, is_up, observed, tasks, totals
 from ..support.fake import is_count
 from ..support.rig import FULL_ONLY, filled, settled
 

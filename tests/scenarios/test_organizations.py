@@ -13,6 +13,7 @@ from exporter.demo.server import Response
 from exporter.metrics.vocabulary import Comparison, Outcome
 
 from ..support.builders import organization
+from ..support.disk import fill_up, make_room
 from ..support.exposition import by_payer, comparisons, errors, is_up
 from ..support.organizations import Organizations, owned, status
 from ..support.rig import FULL_ONLY, prepared
@@ -88,11 +89,11 @@ def test_an_answer_for_a_page_that_was_lost_is_kept_with_the_next_one() -> None:
     rig.start().run_due()
     for n in range(1_000):
         rig.store.put(owned(f"burst-{n:032}", "Organization/two"))
-    rig.ledger._read(f"PRAGMA max_page_count = {rig.ledger._read('PRAGMA page_count')[0][0]}")
+    fill_up(rig.ledger)
     rig.scrape()
     assert errors(rig) == {"ledger": 1}
     assert rig.ledger.organizations() == {"Organization/one": "One"}
-    rig.ledger._read("PRAGMA max_page_count = 1000000")
+    make_room(rig.ledger)
     rig.scrape()
     assert rig.ledger.organizations() == {"Organization/one": "One", "Organization/two": "Two"}
     assert server.read == ["one", "two"]

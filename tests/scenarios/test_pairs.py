@@ -16,6 +16,7 @@ from exporter.task.payers import PairRule
 
 from ..support import quirk_tasks, quirks
 from ..support.builders import Resource, by_display, completed, failed, reference, task
+from ..support.disk import fill_up, make_room
 from ..support.exposition import by_payer, capped, errors, payers, tasks
 from ..support.rig import FULL_ONLY, Rig, prepared, settled
 
@@ -159,11 +160,11 @@ def test_the_refused_page_of_a_full_disk_adds_no_capped_pair() -> None:
     rig = crowd(4, pairs_max=2).start().run_due()
     for n in range(3_000):
         rig.store.put(completed(f"burst-{n:032}", owner=by_display("Newcomer"), requester=None))
-    rig.ledger._read(f"PRAGMA max_page_count = {rig.ledger._read('PRAGMA page_count')[0][0]}")
+    fill_up(rig.ledger)
     rig.scrape()
     assert errors(rig) == {"ledger": 1}
     assert capped(rig) == 2
-    rig.ledger._read("PRAGMA max_page_count = 1000000")
+    make_room(rig.ledger)
     rig.scrape()
     assert capped(rig) == 3
 

@@ -20,7 +20,7 @@ Resource = dict[str, Any]
 
 
 def task(identifier: str = "p2p-task-1", status: str | None = "requested", **elements: Any) -> Resource:
-    """Make a tagged P2P Task, authored an hour before START; `for_` stands for the element `for`."""
+    """Make a tagged P2P Task, authored an hour before START; `for_` is the element `for`."""
     resource: Resource = {
         "resourceType": "Task",
         "id": identifier,
@@ -61,7 +61,7 @@ def coding(value: Coding) -> Resource:
 
 
 def meta(*tags: Coding, **elements: Any) -> Resource:
-    """Write a meta with these tags alone; none leaves the Task untagged."""
+    """Write a meta with these tags only; none leaves the Task untagged."""
     return {"tag": [coding(tag) for tag in tags]} | elements
 
 

@@ -18,7 +18,7 @@ START: Instant = 1_795_176_000_000
 
 
 class HandClock:
-    """The time, server's and ours, which moves when a test says so; it is a `Clock` and a store's clock."""
+    """The time, the server's and ours, which a test moves by hand; it is a `Clock` and a store's clock."""
 
     def __init__(self, at: Instant = START) -> None:
         self.at = at
@@ -44,7 +44,7 @@ class HandClock:
 
 
 def store(clock: Callable[[], Instant] | None = None) -> Store:
-    """Make an empty server whose time stands at START unless `clock` is given."""
+    """Make an empty server whose time stays at START unless `clock` is given."""
     return Store(clock or HandClock(), BASE)
 
 

@@ -12,7 +12,7 @@ Play = Callable[[socket.socket], None]
 
 
 class Listener:
-    """Accepts connections and hands each to `play`, in a thread of its own. `seen` holds what was sent to it."""
+    """Accepts connections and hands each to `play`, in its own thread. `seen` holds what was sent to it."""
 
     def __init__(self, play: Play, *, reads: bool = True) -> None:
         self.play = play
@@ -90,7 +90,7 @@ def sends(*pieces: bytes, every: float = 0.0) -> Play:
 
 
 def drips(start: bytes, drop: bytes, every: float = 0.02) -> Play:
-    """Send `start`, then `drop` for ever."""
+    """Send `start`, then `drop` without end."""
 
     def play(connection: socket.socket) -> None:
         connection.sendall(start)
@@ -102,7 +102,7 @@ def drips(start: bytes, drop: bytes, every: float = 0.02) -> Play:
 
 
 def floods(start: bytes, wave: bytes) -> Play:
-    """Send `start`, then `wave` for ever, as fast as it goes."""
+    """Send `start`, then `wave` without end, as fast as it goes."""
     return drips(start, wave, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Prometheus' own opinion of a text."""
+"""Asks promtool whether Prometheus accepts a text."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ import pytest
 
 
 def complaints(text: bytes) -> str:
-    """Ask `promtool check metrics`, which reads text 0.0.4 only; empty means that it finds nothing to say.
+    """Ask `promtool check metrics`, which reads text 0.0.4 only; empty means that it has no complaint.
 
     Without promtool the test is skipped on a laptop, and fails where CI says that it is CI.
     """

@@ -10,6 +10,7 @@ from tests.support.fake import BASE, Answer, HandClock, get, store
 
 
 def holding(*identifiers: str, clock: HandClock | None = None) -> Store:
+    """Make a server with these Tasks, `a` to `e` if none is named."""
     made = store(clock)
     for identifier in identifiers or ("a", "b", "c", "d", "e"):
         made.put(task(identifier))
@@ -17,23 +18,28 @@ def holding(*identifiers: str, clock: HandClock | None = None) -> Store:
 
 
 def ids(bundle: Any) -> list[str]:
+    """List the ids of a page, in order."""
     return [entry["resource"]["id"] for entry in bundle.get("entry", []) if "resource" in entry]
 
 
 def search(answer: Answer, *query: tuple[str, str], **headers: str) -> Any:
+    """Search for Tasks; give the Bundle."""
     return json.loads(get(answer, "/Task", *query, headers=headers).body)
 
 
 def links(bundle: Any) -> dict[str, str]:
+    """Give the links of a page by their relation."""
     return {link["relation"]: link["url"] for link in bundle["link"]}
 
 
 def follow(answer: Answer, bundle: Any) -> Response:
+    """Ask for the next page."""
     query = links(bundle)["next"].removeprefix(BASE + "?")
     return get(answer, "", *(tuple(pair.split("=", 1)) for pair in query.split("&")))  # type: ignore[arg-type]
 
 
 def walk(answer: Answer, *query: tuple[str, str], most: int = 9) -> list[list[str]]:
+    """Follow the links of a search; give the ids page by page, of so many pages at most."""
     bundle = search(answer, *query)
     pages = [ids(bundle)]
     while "next" in links(bundle) and len(pages) < most:
@@ -43,6 +49,7 @@ def walk(answer: Answer, *query: tuple[str, str], most: int = 9) -> list[list[st
 
 
 def version(made: Store, identifier: str = "a") -> str:
+    """Give the version of a Task that the server holds."""
     record = made.get("Task", identifier)
     assert record
     return record.version

@@ -10,7 +10,7 @@ from tests.support import quirk_streams as streams
 
 
 def read_raw(server: streams.Loopback, most: int = 200_000) -> bytes:
-    """Read until the end, or until `most` bytes or a pause tell that there is none."""
+    """Read until the end, or until `most` bytes or a pause show that there is none."""
     port = int(server.url.split(":")[2].split("/")[0])
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=0.3) as connection:

@@ -14,16 +14,13 @@ from exporter.task.payers import PairRule
 from tests.support.fake import START
 
 SOURCE = Binding("http://fhir.example/fhir", Selection(Coding("urn:tags", "ours")))
-
-
 DEADLINE = Deadline(86_400_000)
-
-
 PAIR = Pair("Old Payer", "New Payer")
 DAY: Instant = 86_400_000
 
 
 def opened(path: Path | str, binding: Binding = SOURCE) -> Ledger:
+    """Open a ledger that is not damaged."""
     ledger, aside = open_ledger(str(path), binding, PairRule())
     assert aside is None
     return ledger
@@ -31,6 +28,7 @@ def opened(path: Path | str, binding: Binding = SOURCE) -> Ledger:
 
 @contextlib.contextmanager
 def ledger_at(path: Path | str) -> Iterator[Ledger]:
+    """Open a ledger, and close it."""
     ledger = opened(path)
     try:
         yield ledger
@@ -39,10 +37,12 @@ def ledger_at(path: Path | str) -> Iterator[Ledger]:
 
 
 def version(identifier: str, status: Status = Status.REQUESTED, number: int = 1) -> Task:
+    """Make a version of a Task, stamped so many milliseconds after START."""
     return Task(identifier, str(number), START + number, status, authored=START - 3_600_000)
 
 
 def many(first: int, count: int = 2_000) -> list[Task]:
+    """Make the first versions of so many Tasks, with long ids."""
     return [version(f"p2p-task-{n:032}") for n in range(first, first + count)]
 
 
@@ -57,26 +57,19 @@ def write(ledger: Ledger, *seen: Task, pair: Pair = PAIR, baseline: bool = False
 
 
 def counts(snapshot: Snapshot) -> dict[str, int]:
+    """What was counted, as `transition failed`, over all pairs; what is 0 is left out."""
     return {f"{series.event}{series.label and ' '}{series.label}": n for series, n in snapshot.counts.items() if n}
 
 
 def gauge(snapshot: Snapshot) -> int:
+    """How many Tasks the gauges count."""
     assert snapshot.gauges is not None
     return sum(snapshot.gauges.tasks.values())
 
 
 def mode(path: Path) -> int:
+    """Give the permissions of a file."""
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def fill_up(ledger: Ledger) -> None:
-    """Let the disk be full: no page more than there are."""
-    pages = ledger._read("PRAGMA page_count")[0][0]
-    ledger._read(f"PRAGMA max_page_count = {pages}")
-
-
-def make_room(ledger: Ledger) -> None:
-    ledger._read("PRAGMA max_page_count = 1000000")
 
 
 class Interrupted(Exception):

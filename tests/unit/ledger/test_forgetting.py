@@ -5,7 +5,7 @@ from exporter.task.model import Status
 from exporter.task.search import Slice
 from tests.support.builders import task
 from tests.support.fake import START
-from tests.support.rig import Rig
+from tests.support.rig import settled
 
 from .ledgers import DAY, counts, ledger_at, many, version, write
 
@@ -23,10 +23,7 @@ def test_rows_of_tasks_gone_for_longer_than_asked_are_dropped_and_no_other() -> 
 
 
 def test_a_full_comparison_forgets_after_thirty_days() -> None:
-    rig = Rig()
-    rig.store.put(task("stays"))
-    rig.store.put(task("goes"))
-    rig.start().settle()
+    rig = settled(task("stays"), task("goes"))
     rig.store.delete("goes")
     rig.compare()
     for days in (29, 2):

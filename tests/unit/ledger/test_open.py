@@ -20,15 +20,7 @@ from exporter.task.payers import PairRule
 from exporter.task.search import Bound
 from tests.support.fake import START
 
-from .ledgers import (
-    SOURCE,
-    counts,
-    ledger_at,
-    mode,
-    opened,
-    version,
-    write,
-)
+from .ledgers import SOURCE, counts, ledger_at, mode, opened, version, write
 
 # --- The file
 

@@ -10,20 +10,10 @@ from exporter.errors import LedgerFailed, LedgerTooNew
 from exporter.ledger import open_ledger, schema
 from exporter.task.model import Event, Snapshot, Status
 from exporter.task.payers import PairRule
-from tests.support.builders import task
 from tests.support.exposition import errors, tasks, totals
-from tests.support.rig import Rig
+from tests.support.rig import filled
 
-from .ledgers import (
-    SOURCE,
-    counts,
-    gauge,
-    ledger_at,
-    mode,
-    opened,
-    version,
-    write,
-)
+from .ledgers import SOURCE, counts, gauge, ledger_at, mode, opened, version, write
 
 # --- Migrations
 
@@ -44,11 +34,11 @@ def test_an_older_ledger_is_migrated_step_by_step_and_keeps_its_numbers(
     path = tmp_path / "ledger.db"
     with ledger_at(path) as ledger:
         before = write(ledger, version("a", Status.FAILED))
-    later = (*schema.MIGRATIONS, "ALTER TABLE task ADD COLUMN colour TEXT;", "CREATE TABLE extra (n INTEGER);")
+    later = (*schema.MIGRATIONS, "ALTER TABLE task ADD COLUMN color TEXT;", "CREATE TABLE extra (n INTEGER);")
     monkeypatch.setattr(schema, "MIGRATIONS", later)
     with ledger_at(path) as ledger:
         assert counts(ledger.counters()) == counts(before)
-        assert ledger._read("SELECT id, colour FROM task") == [("a", None)]
+        assert ledger._read("SELECT id, color FROM task") == [("a", None)]
         assert ledger._read("PRAGMA user_version") == [(len(later),)]
     with ledger_at(path) as ledger:
         assert ledger._read("PRAGMA user_version") == [(len(later),)]
@@ -98,10 +88,7 @@ def test_a_damaged_ledger_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> No
 
 
 def test_an_exporter_goes_on_with_a_baseline_after_damage(tmp_path: Path) -> None:
-    rig = Rig(path=str(tmp_path / "ledger.db"))
-    for n in range(200):
-        rig.store.put(task(f"t{n}"))
-    rig.start().settle()
+    rig = filled(200, path=str(tmp_path / "ledger.db")).start().settle()
     rig.stop()
     damage(tmp_path / "ledger.db")
     rig.start()

@@ -13,17 +13,18 @@ from exporter.task.lifecycle import Changes, Observation, compare
 from exporter.task.model import Event, Pair, Status
 from exporter.task.payers import PairRule
 from tests.support.builders import completed, task
+from tests.support.disk import fill_up, make_room
 from tests.support.exposition import errors, is_up, tasks, totals
 from tests.support.fake import START
-from tests.support.rig import Rig
+from tests.support.rig import settled
 
-from .ledgers import DEADLINE, SOURCE, Interrupted, counts, fill_up, gauge, ledger_at, make_room, many, version, write
+from .ledgers import DEADLINE, SOURCE, Interrupted, counts, gauge, ledger_at, many, version, write
 
 # --- Interrupted
 
 
-def break_off(ledger: Ledger, pair: Pair) -> None:
-    """Do all that a page can do, and then break."""
+def fail_midway(ledger: Ledger, pair: Pair) -> None:
+    """Do all that a page can do, and then fail."""
     with ledger.transaction() as tx:
         tx.slots([pair])
         tx.apply(compare({}, [(version("b", Status.FAILED), pair)], Observation(START, DEADLINE)))
@@ -40,7 +41,7 @@ def test_an_interrupted_transaction_leaves_nothing_behind() -> None:
         state = ledger.figures
         newcomer = Pair("Newcomer", "New Payer")
         with pytest.raises(Interrupted):
-            break_off(ledger, newcomer)
+            fail_midway(ledger, newcomer)
         assert ledger.figures == state
         assert ledger.known(["b"]) == {}
         times = (ledger.instant(StateKey.WATERMARK), ledger.instant(StateKey.BASELINE_BEGAN))
@@ -80,10 +81,7 @@ def test_a_full_disk_is_a_failure_of_the_ledger_and_nothing_is_half_written() ->
 
 
 def test_an_exporter_on_a_full_disk_shows_what_was_committed_and_recovers() -> None:
-    rig = Rig()
-    rig.store.put(task("known"))
-    rig.clock.advance(60)
-    rig.start().settle()
+    rig = settled(task("known"))
     before = rig.scrape()
     fill_up(rig.ledger)
     for n in range(3_000):
@@ -91,7 +89,7 @@ def test_an_exporter_on_a_full_disk_shows_what_was_committed_and_recovers() -> N
     text = rig.scrape()
     assert errors(rig) == {"ledger": 1}
     assert not is_up(rig)
-    assert "2 000" not in text
+    assert "3000" not in text
     assert tasks(rig) == {"requested": 1}
     assert _counters(text) == _counters(before)
     make_room(rig.ledger)

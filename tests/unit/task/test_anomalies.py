@@ -5,13 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.task.lifecycle import vanish
-from exporter.task.model import (
-    LASTING,
-    Anomaly,
-    Event,
-    Series,
-    Status,
-)
+from exporter.task.model import LASTING, Anomaly, Event, Series, Status
 from exporter.task.rows import ANOMALY_BITS, pack_anomalies, unpack_anomalies
 
 from .sightings import NOW, PAIR, at, counted, known, moved, observation, see, version

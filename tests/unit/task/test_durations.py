@@ -3,16 +3,7 @@
 import pytest
 
 from exporter.task.lifecycle import LONGEST_DURATION_SECONDS, Changes, bucket_index
-from exporter.task.model import (
-    DURATION_BUCKETS,
-    TERMINAL,
-    TIMED,
-    Event,
-    Instant,
-    PairStatus,
-    Series,
-    Status,
-)
+from exporter.task.model import DURATION_BUCKETS, TERMINAL, TIMED, Event, Instant, PairStatus, Series, Status
 
 from .sightings import HOUR, NOW, PAIR, at, known, observation, see, version
 

@@ -1,11 +1,7 @@
 """Versions that come late, go back, or are created again; Tasks that vanish and return."""
 
 from exporter.task.lifecycle import vanish
-from exporter.task.model import (
-    Event,
-    Series,
-    Status,
-)
+from exporter.task.model import Event, Series, Status
 from exporter.task.rows import Removal
 
 from .sightings import NOW, PAIR, counted, known, moved, observation, see, version

@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.task.lifecycle import compare
-from exporter.task.model import (
-    LASTING,
-    OPEN,
-    TERMINAL,
-    Event,
-    PairStatus,
-    Series,
-    Status,
-    Task,
-)
+from exporter.task.model import LASTING, OPEN, TERMINAL, Event, PairStatus, Series, Status, Task
 
 from .sightings import OTHER, PAIR, counted, known, moved, observation, see, version
 
