@@ -104,7 +104,7 @@ def failed_poll(_: Path) -> str:
 
 
 @situation
-def stale_picture(_: Path) -> str:
+def stale_snapshot(_: Path) -> str:
     rig = network(task("a"))
     rig.store.put(failed("b", "The member match failed"))
     rig.scrape()

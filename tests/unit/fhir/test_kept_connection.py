@@ -136,7 +136,7 @@ BAD: dict[str, Play] = {
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 def test_after_an_error_the_next_session_has_a_fresh_connection(bad: Play) -> None:
-    with Listener(Turns(bad, GOOD)) as server, client(server) as http:
+    with Listener(Turns(bad, GOOD)) as server, client(server, timeout=0.3) as http:
         with pytest.raises(ServerError):
             ask(http)
         with pytest.raises(ServerError):
