@@ -1,6 +1,6 @@
-"""Reads of PromQL what the tests of rules, dashboard and runbooks ask: which selectors it has, and inside which calls.
+"""Reads from PromQL what the tests of rules, dashboard and runbooks need: its selectors, and the calls around each.
 
-No parser: promtool judges the grammar. This finds names, so it may be simple.
+Not a parser: promtool checks the grammar. Labels of an aggregation are read before its parenthesis only.
 """
 
 import re
@@ -12,6 +12,9 @@ TOKEN = re.compile(
     r"|(?P<name>[A-Za-z_:][\w:]*)|(?P<mark>[=!]~|[=!<>]=|[^\s])"
 )
 GROUPING = {"by", "without", "on", "ignoring", "group_left", "group_right"}
+AGGREGATIONS = frozenset(
+    {"sum", "min", "max", "avg", "count", "group", "topk", "bottomk", "quantile", "stddev", "stdvar", "count_values"}
+)
 WORDS = GROUPING | {"and", "or", "unless", "bool", "offset"}
 
 
@@ -21,13 +24,24 @@ class Matcher(NamedTuple):
     value: str
 
 
+class Call(NamedTuple):
+    """A function or aggregation; `labels` are those of its `by`, None where it has none."""
+
+    name: str
+    labels: tuple[str, ...] | None = None
+
+
 class Selector(NamedTuple):
-    """`calls` are the functions and aggregations around it, the innermost first; `range` is empty without one."""
+    """`around` are the functions and aggregations around it, the innermost first; `range` is empty without one."""
 
     metric: str
     matchers: tuple[Matcher, ...]
     range: str
-    calls: tuple[str, ...]
+    around: tuple[Call, ...]
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        return tuple(call.name for call in self.around)
 
 
 class Token(NamedTuple):
@@ -53,33 +67,40 @@ def groupings(expression: str) -> list[tuple[str, tuple[str, ...]]]:
     ]
 
 
+def labels(expression: str) -> set[str]:
+    """Return all labels named by `by`, `on` and the like."""
+    return {label for _, named in groupings(expression) for label in named}
+
+
 def selectors(expression: str) -> list[Selector]:
     stream = tokens(expression)
     found: list[Selector] = []
-    calls: list[str] = []
-    called, place = "", 0
+    around: list[Call] = []
+    called, place = Call(""), 0
     while place < len(stream):
         kind, text = stream[place]
         follower = stream[place + 1].text if place + 1 < len(stream) else ""
         if text in GROUPING:
+            if text == "by":
+                called = called._replace(labels=tuple(_names(stream, place + 1)))
             place = _end(stream, place, ")")
         elif text == "(":
-            calls, called = [called, *calls], ""
+            around, called = [called, *around], Call("")
         elif text == ")":
-            calls = calls[1:]
+            around = around[1:]
         elif text == "[":
             place = _end(stream, place, "]")
         elif kind == "name" and (follower == "(" or follower in GROUPING):
-            called = text
+            called = Call(text)
         elif kind == "name" and text not in WORDS:
-            selector, place = _selector(stream, place, tuple(call for call in calls if call))
+            selector, place = _selector(stream, place, tuple(call for call in around if call.name))
             found.append(selector)
             continue
         place += 1
     return found
 
 
-def _selector(stream: list[Token], place: int, calls: tuple[str, ...]) -> tuple[Selector, int]:
+def _selector(stream: list[Token], place: int, around: tuple[Call, ...]) -> tuple[Selector, int]:
     metric, place = stream[place].text, place + 1
     matchers: tuple[Matcher, ...] = ()
     span = ""
@@ -89,7 +110,7 @@ def _selector(stream: list[Token], place: int, calls: tuple[str, ...]) -> tuple[
     if place < len(stream) and stream[place].text == "[":
         end = _end(stream, place, "]")
         span, place = "".join(token.text for token in stream[place + 1 : end]), end + 1
-    return Selector(metric, matchers, span, calls), place
+    return Selector(metric, matchers, span, around), place
 
 
 def _matchers(stream: list[Token]) -> Iterator[Matcher]:

@@ -9,7 +9,7 @@ import yaml
 
 from exporter.task.model import Status
 
-from . import grouped
+from . import promql
 from .board import BOARD, PATH, ROOT, SERIES, panels, shown
 
 UNITS = frozenset({"locale", "s", "percentunit", "bytes", "reqps", "dateTimeFromNow", "string"})
@@ -93,7 +93,7 @@ def test_a_variable_offers_all_and_asks_again_when_the_range_changes(variable: d
     assert variable["query"]["query"] == variable["definition"]
     asks = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
     assert asks, variable["definition"]
-    (selector,) = grouped.read(asks[1]).selectors
+    (selector,) = promql.selectors(asks[1])
     assert asks[2] == variable["name"]
     assert asks[2] in SERIES[selector.metric].labels
 
@@ -164,9 +164,7 @@ def test_columns_of_a_table_are_the_answers_of_its_queries() -> None:
         held = {held["matcher"]["options"] for held in panel["fieldConfig"]["overrides"]}
         letters = [target["refId"] for target in panel["targets"]]
         values = {f"Value #{letter}" for letter in letters} if len(letters) > 1 else {"Value"}
-        labels = {
-            name for target in panel["targets"] for name in (grouped.read(target["expr"]).labels - {"le", "status"})
-        }
+        labels = {name for target in panel["targets"] for name in promql.labels(target["expr"]) - {"le", "status"}}
         assert held == values | labels
         assert [change["id"] for change in panel["transformations"]] == ["merge", "organize"]
 

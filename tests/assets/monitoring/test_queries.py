@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from . import grouped
+from . import promql
 from .board import SERIES, Asked, asked, filled, shown
 
 PANELS = pytest.mark.parametrize("panel", shown(), ids=lambda panel: panel["title"])
@@ -21,23 +21,29 @@ SHOWN = pytest.mark.parametrize("query", PANEL_QUERIES, ids=lambda query: query.
 
 @QUERIES
 def test_a_query_names_series_and_labels_that_the_exporter_has(query: Asked) -> None:
-    read = grouped.read(query.expr)
+    named = promql.labels(query.expr)
     known: frozenset[str] = frozenset()
-    for selector in read.selectors:
+    for selector in promql.selectors(query.expr):
         assert selector.metric in SERIES, f"{query.where}: no metric is called {selector.metric}"
         labels = SERIES[selector.metric].labels
         wrong = {matcher.label for matcher in selector.matchers} - labels
         assert not wrong, f"{query.where}: {selector.metric} has no label {wrong}"
         known = known | labels
-    strange = read.labels - known
+    strange = named - known
     assert not strange, f"{query.where}: no metric here has the label {strange}"
     said = set(re.findall(r"{{(\w+)}}", query.legend))
-    assert said <= read.labels | {"instance"}, f"{query.where}: the answers have no label {said - read.labels}"
+    assert said <= named | {"instance"}, f"{query.where}: the answers have no label {said - named}"
+
+
+@QUERIES
+def test_a_query_says_which_labels_it_keeps_and_before_the_parenthesis(query: Asked) -> None:
+    assert "without" not in {word for word, _ in promql.groupings(query.expr)}, query.where
+    assert not re.search(r"\)\s*(by|without)\b", query.expr), query.where
 
 
 @QUERIES
 def test_a_query_names_values_that_a_closed_label_can_have(query: Asked) -> None:
-    for selector in grouped.read(query.expr).selectors:
+    for selector in promql.selectors(query.expr):
         definition = SERIES[selector.metric].definition
         closed = {label.name: label.values for label in definition.labels if label.closed} if definition else {}
         for matcher in selector.matchers:
@@ -47,42 +53,43 @@ def test_a_query_names_values_that_a_closed_label_can_have(query: Asked) -> None
 
 @QUERIES
 def test_counters_are_counted_and_gauges_are_read(query: Asked) -> None:
-    for selector in grouped.read(query.expr).selectors:
-        counted = bool(selector.inside & grouped.RATES)
+    for selector in promql.selectors(query.expr):
+        calls = set(selector.calls)
+        counted = bool(calls & {"rate", "irate", "increase"})
         assert counted == SERIES[selector.metric].counter, f"{query.where}: {selector.metric}"
-        if selector.inside & {"rate", "irate"}:
-            assert selector.window == "$__rate_interval", f"{query.where}: {selector.metric}"
-        if "sum" in selector.inside and "increase" in selector.inside:
-            assert "round" in selector.inside or _divided(query, selector), f"{query.where}: {selector.metric}"
+        if calls & {"rate", "irate"}:
+            assert selector.range == "$__rate_interval", f"{query.where}: {selector.metric}"
+        if {"sum", "increase"} <= calls:
+            assert "round" in calls or _divided(query, selector), f"{query.where}: {selector.metric}"
 
 
-def _divided(query: Asked, selector: grouped.Selector) -> bool:
+def _divided(query: Asked, selector: promql.Selector) -> bool:
     """Shares and quantiles are no counts."""
     return " / " in query.expr or selector.metric.endswith("_bucket")
 
 
 @QUERIES
 def test_every_selector_follows_the_variables(query: Asked) -> None:
-    for selector in grouped.read(query.expr).selectors:
+    for selector in promql.selectors(query.expr):
         labels = SERIES[selector.metric].labels
         wanted = ["job", "instance", "fhir_source", "source_payer", "requesting_payer"]
         if selector.metric == "ALERTS":  # alerts over replicas have no instance, and those of one payer only its own
             wanted = ["job", "fhir_source"]
         for label in wanted:
-            held = grouped.Matcher(label, "=~", f"${label}") in selector.matchers
+            held = promql.Matcher(label, "=~", f"${label}") in selector.matchers
             assert held == (label in labels), f"{query.where}: {selector.metric}, {label}"
 
 
 @SHOWN
 def test_replicas_are_taken_once_and_servers_never_added(query: Asked) -> None:
-    for selector in grouped.read(query.expr).selectors:
-        groups = [call for call in selector.calls if call.name in grouped.AGGREGATIONS]
+    for selector in promql.selectors(query.expr):
+        groups = [call for call in selector.around if call.name in promql.AGGREGATIONS]
         if selector.metric == "fhir_task_exporter_build_info":
             continue  # counts the servers themselves, to show the heat map for one only
         where = f"{query.where}: {selector.metric}"
         assert groups, where
         assert all({"job", "fhir_source"} <= set(call.labels or ()) for call in groups), where
-        inner, pinned = groups[-1], {matcher.label for matcher in selector.matchers if matcher.operator == "="}
+        inner, pinned = groups[0], {matcher.label for matcher in selector.matchers if matcher.operator == "="}
         if "source_payer" in SERIES[selector.metric].labels:
             free = SERIES[selector.metric].labels - {"instance"} - pinned
             assert inner.name == "max", where
@@ -100,7 +107,7 @@ def test_the_heat_map_is_empty_rather_than_mixed() -> None:
 
 @PANELS
 def test_bars_cover_the_window_that_the_title_tells(panel: dict[str, Any]) -> None:
-    windows = {s.window for target in panel["targets"] for s in grouped.read(target["expr"]).selectors if s.window}
+    windows = {s.range for target in panel["targets"] for s in promql.selectors(target["expr"]) if s.range}
     if panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle") == "bars":
         assert windows == {panel["interval"]}
         assert f"per {'hour' if windows == {'1h'} else 'day'}" in panel["title"]
