@@ -23,7 +23,7 @@ test: setup                        ## every test that needs no real server
 	$(BIN)/pytest -m 'not e2e'
 
 e2e: setup                         ## the tests against HAPI FHIR, Prometheus and other real things
-	$(BIN)/pytest -m e2e
+	$(BIN)/pytest -m e2e --numprocesses 2 --dist loadgroup
 
 check: setup                       ## format, lint, types, security
 	$(BIN)/ruff format --check .
