@@ -20,10 +20,10 @@ demo: install                      ## a simulated payer network and the exporter
 	$(BIN)/fhir-task-exporter demo $(ARGS)
 
 test: setup                        ## every test that needs no real server
-	$(BIN)/pytest -m 'not e2e'
+	$(BIN)/pytest -m 'not e2e' --numprocesses auto --dist worksteal
 
 e2e: setup                         ## the tests against HAPI FHIR, Prometheus and other real things
-	$(BIN)/pytest -m e2e --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest -m e2e --numprocesses 4 --dist loadfile
 
 check: setup                       ## format, lint, types, security
 	$(BIN)/ruff format --check .

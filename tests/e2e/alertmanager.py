@@ -1,15 +1,13 @@
-"""A real Alertmanager for the end-to-end tests, Debian's package; and an inbox that stands for all whom it notifies.
+"""A real Alertmanager for the end-to-end tests, Debian's package; and an inbox that takes the place of its receivers.
 
     with inbox() as post, alertmanager(delivered_to(post.url, example), tmp_path) as manager:
         post.wait(60, alertname="P2PWatchdog")
         manager.alerts(alertname="P2PWatchdog")
 
-Nothing of it outlives the `with` block but its log, which stands in the folder.
+Only its log outlives the `with` block, in that folder.
 """
 
 import json
-import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -19,20 +17,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-import pytest
 
-from .program import listening
+from .program import require, started
+from .prometheus import LISTENING, READY_WITHIN
 
 PROGRAM = "prometheus-alertmanager"
-INSTALL = f"Alertmanager is not installed: `apt-get install {PROGRAM}` brings it"
-READY_WITHIN = 60.0
-"""Seconds; a hundred times what a start takes on two idle cores."""
+"""Debian calls both the program and its package so."""
 
 
 def require_alertmanager() -> None:
-    """Skip where there is none; a laptop may lack it, CI may not."""
-    if shutil.which(PROGRAM) is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(INSTALL)
+    require(PROGRAM, package=PROGRAM)
 
 
 class Notice(NamedTuple):
@@ -158,5 +152,5 @@ def alertmanager(configuration: Mapping[str, Any], folder: Path) -> Iterator[Ale
         # Without the last it would open a port for a cluster, and wait for others.
         *("--web.listen-address=127.0.0.1:0", "--cluster.listen-address="),
     ]
-    with listening(command, log, READY_WITHIN) as address:
-        yield Alertmanager(address, log)
+    with started(command, log, LISTENING, within=READY_WITHIN) as (_, (address,)):
+        yield Alertmanager(f"http://{address}", log)

@@ -24,6 +24,7 @@ Measured with HAPI 8.8.0 and Java 17 on two cores:
 """
 
 import contextlib
+import fcntl
 import hashlib
 import itertools
 import os
@@ -39,6 +40,8 @@ from typing import IO, Any, Literal
 
 import httpx
 
+from .program import skip_or_fail
+
 Resource = dict[str, Any]
 Parameters = Mapping[str, str | Sequence[str]]
 TagStorage = Literal["VERSIONED", "NON_VERSIONED", "INLINE"]
@@ -47,14 +50,22 @@ SOURCES = Path(__file__).parent / "hapi"
 OLDEST_JAVA = 17
 INSTALL = "install a JDK and Maven, for example with: apt-get install openjdk-17-jdk-headless maven"
 JVM = ("-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+NICENESS = "5"
+"""A server has patient clients. The exporters and Prometheus of tests that run meanwhile do not: they come first."""
 READY_WITHIN = 180.0
 """Seconds; ten times what a start takes on two idle cores."""
 PATIENCE = 120.0
 """Seconds for one answer: a transaction of thousands of entries takes its time."""
 
 
-def hapi_available() -> str | None:
-    """Say what to install when no server can run here; None when all is there."""
+def require_hapi() -> None:
+    """Skip the test if no server can run here; in CI, fail it."""
+    if (lack := _lack()) is not None:
+        skip_or_fail(lack)
+
+
+def _lack() -> str | None:
+    """Say what to install before a server can run here; None if nothing is missing."""
     missing = [program for program in ("java", "javac", "mvn") if shutil.which(program) is None]
     if missing:
         return f"HAPI FHIR needs {', '.join(missing)}: {INSTALL}"
@@ -96,7 +107,7 @@ def hapi(
         "hapi.page.max": max_page,
     }
     defined = [f"-D{name}={value}" for name, value in properties.items()]
-    command = ["java", *JVM, *defined, *options, "-cp", build(), "HapiServer"]
+    command = [*("nice", "-n", NICENESS, "java"), *JVM, *defined, *options, "-cp", build(), "HapiServer"]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log, _process(command, log) as process:
         base = f"http://127.0.0.1:{_port(process, log)}/fhir"
         with httpx.Client(timeout=PATIENCE, trust_env=False) as http:
@@ -214,15 +225,13 @@ def _once(name: str, sources: Sequence[Path], make: Callable[[Path], None]) -> P
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fhir-task-exporter" / "hapi"
     digest = hashlib.sha256(b"\0".join(file.name.encode() + b"\0" + file.read_bytes() for file in sources))
     made = cache / f"{name}-{digest.hexdigest()[:16]}"
-    if not made.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as temporary:
-            make(Path(temporary, name))
-            try:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes: one makes it, the others wait for it
+        if not made.is_dir():
+            with tempfile.TemporaryDirectory(dir=cache) as temporary:
+                make(Path(temporary, name))
                 Path(temporary, name).rename(made)
-            except OSError:
-                if not made.is_dir():  # else another run was quicker
-                    raise
     return made
 
 

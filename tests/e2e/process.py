@@ -1,6 +1,5 @@
-"""The exporter as a user runs it, a process spoken to over HTTP; and a simulated FHIR server for it to ask."""
+"""The exporter and its demo as a user runs them, as processes; and a simulated FHIR server for them to ask."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,11 @@ from exporter.clock import SystemClock
 from exporter.demo.app import asgi, serve_on_loopback
 from exporter.demo.server import Request, Response, answer
 from exporter.demo.store import Store
+
+from .program import started
+
+START_WITHIN = 30.0
+"""Seconds."""
 
 
 class SimulatedServer:
@@ -79,28 +83,17 @@ def exporter(base: str, folder: Path, *options: str, ledger: str | None = None, 
         *("--ledger", ledger or str(folder / "ledger.db"), "--web.listen-address", f"127.0.0.1:{port}"),
         *options,
     ]
-    with log.open("wb") as stream:
-        popen = subprocess.Popen(command, stderr=stream, stdout=stream, env=environment())
-        try:
-            yield Process(popen, _address(popen, log), log)
-        finally:
-            popen.kill()
-            popen.wait()
+    with started(command, log, r"msg=listening\b.*\baddress=(\S+)\s", within=START_WITHIN) as (popen, (address,)):
+        yield Process(popen, f"http://{address}", log)
 
 
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("FHIR_TASK_EXPORTER_")}
-
-
-def _address(popen: subprocess.Popen[bytes], log: Path) -> str:
-    """Read from its log where it listens."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end and popen.poll() is None:
-        for line in log.read_text().splitlines():
-            if "msg=listening" in line:
-                return "http://" + line.partition("address=")[2].split()[0]
-        time.sleep(0.02)
-    raise AssertionError(f"the exporter did not start: {log.read_text()}")
+@contextmanager
+def demo(folder: Path, speed: int) -> Iterator[tuple[str, str]]:
+    """Run the demo; gives where its exporter answers (`host:port`), and the base of its FHIR server."""
+    command = [sys.executable, "-m", "exporter", "demo", "--speed", str(speed), "--web.listen-address", "127.0.0.1:0"]
+    patterns = (r" address=(\S+)\s", r" url=(\S+)\s")
+    with started(command, folder / "demo.log", *patterns, within=START_WITHIN) as (_, (address, base)):
+        yield address, base
 
 
 def total(text: str, metric: str, **labels: str) -> float:
@@ -116,9 +109,16 @@ def total(text: str, metric: str, **labels: str) -> float:
 def until(process: Process, metric: str, value: float, seconds: float = 60, **labels: str) -> str:
     """Scrape until a metric shows a value; gives that text."""
     end = time.monotonic() + seconds
-    while True:
-        text = process.scrape()
-        if total(text, metric, **labels) == value:
-            return text
-        assert time.monotonic() < end, f"{metric} is {total(text, metric, **labels)}, not {value}"
+    while (found := total(text := process.scrape(), metric, **labels)) != value:
+        assert time.monotonic() < end, f"{metric} is {found}, not {value}"
         time.sleep(0.1)
+    return text
+
+
+def until_above(process: Process, metric: str, value: float, seconds: float = 60, **labels: str) -> str:
+    """Scrape until a metric shows more than a value; gives that text."""
+    end = time.monotonic() + seconds
+    while (found := total(text := process.scrape(), metric, **labels)) <= value:
+        assert time.monotonic() < end, f"{metric} is {found}, not above {value}\n{text}"
+        time.sleep(0.1)
+    return text

@@ -4,13 +4,11 @@
         server.until('up{job="demo"}', 1)
         server.values("sum by (source_payer) (fhir_tasks)", "source_payer")
 
-Nothing of it outlives the `with` block but its log, which stands in the folder.
+Only its log outlives the `with` block, in that folder.
 """
 
 import json
-import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,19 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-import pytest
 
-from .program import listening
+from .program import require, started
 
-INSTALL = "Prometheus is not installed: `apt-get install prometheus` brings it"
+LISTENING = r'msg="Listening on" address=(\S+)\s'
 READY_WITHIN = 60.0
 """Seconds; a hundred times what a start takes on two idle cores."""
 
 
 def require_prometheus() -> None:
     """Skip where there is none; a laptop may lack it, CI may not."""
-    if shutil.which("prometheus") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(INSTALL)
+    require("prometheus", package="prometheus")
 
 
 class Sample(NamedTuple):
@@ -48,7 +44,7 @@ class Prometheus:
         self.log = log
 
     def api(self, path: str, **parameters: str) -> Any:
-        """Ask, and give what stands under `data`."""
+        """Ask, and give what is under `data`."""
         answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=60, trust_env=False)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
@@ -79,13 +75,26 @@ class Prometheus:
             assert time.monotonic() < end, f"{expression} is {found}, not {value}\n{self.complaints()}"
             time.sleep(0.2)
 
+    def unanswered(self, expressions: Mapping[str, str], seconds: float) -> dict[str, str]:
+        """Ask until every expression has given an element once; gives those that have not in that time."""
+        left, end = dict(expressions), time.monotonic() + seconds
+        while left and time.monotonic() < end:
+            left = {name: expression for name, expression in left.items() if not self.query(expression)}
+            time.sleep(1)
+        return left
+
+    def label_values(self, label: str, selector: str) -> list[str]:
+        """List what Grafana's label_values() lists, in alphabetical order."""
+        values: list[str] = self.api(f"label/{label}/values", **{"match[]": selector})
+        return values
+
     def active_targets(self) -> list[dict[str, Any]]:
-        """Tell what it scrapes, with the last error of each."""
+        """List what it scrapes, with the last error of each."""
         targets: list[dict[str, Any]] = self.api("targets", state="active")["activeTargets"]
         return targets
 
     def refusals(self) -> dict[str, float]:
-        """Its own counters of scrapes and samples that it could not take, those that are not 0."""
+        """Give its own counters of scrapes and samples that it did not accept, those that are not 0."""
         text = httpx.get(f"{self.url}/metrics", timeout=60, trust_env=False).text
         found = re.findall(
             r"^(prometheus_target_(?:scrapes?_|metadata).*(?:exceed|sample|invalid).*) (\S+)$", text, re.MULTILINE
@@ -109,8 +118,11 @@ def prometheus(configuration: Mapping[str, object], folder: Path, options: Seque
         *("prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}"),
         *("--web.listen-address=127.0.0.1:0", *options),
     ]
-    with listening(command, log, READY_WITHIN, "Server is ready to receive web requests") as address:
-        yield Prometheus(address, log)
+    with started(command, log, LISTENING, "(Server is ready to receive web requests)", within=READY_WITHIN) as (
+        _,
+        found,
+    ):
+        yield Prometheus(f"http://{found[0]}", log)
 
 
 class Targets:

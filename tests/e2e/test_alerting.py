@@ -16,7 +16,6 @@ repeats a firing alert after 10 s instead of 1 min: what fires before it has fou
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,8 +32,8 @@ from ..assets.monitoring.judge import KNOWN
 from ..assets.monitoring.promql import Selector, selectors
 from ..assets.monitoring.shipped import ALERTS, ALL, GRAFANA, RECORDED, RUNBOOKS
 from .alertmanager import Alertmanager, Inbox, alertmanager, delivered_to, inbox, require_alertmanager
-from .live import demo
-from .process import Process, environment, exporter
+from .process import Process, demo, exporter
+from .program import environment
 from .prometheus import Prometheus, prometheus, require_prometheus
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -189,13 +188,10 @@ def written(selector: Selector) -> str:
 
 def test_every_selector_of_every_rule_finds_series(watch: Watch) -> None:
     """Within the last hour: what is requested is seldom seen, since at this speed its job begins after seconds."""
-    asked = {written(selector): rule.name for rule in ALL for selector in selectors(rule.expression)}
-    left, end = asked.keys() - WITHOUT_SERIES, time.monotonic() + 2 * PATIENCE
-    while left and time.monotonic() < end:
-        left = {each for each in left if not watch.prometheus.query(f"count(count_over_time({each}[1h]))")}
-        time.sleep(1)
-    assert {each: asked[each] for each in left} == {}
-    assert WITHOUT_SERIES.keys() <= asked.keys()
+    asked = {written(selector) for rule in ALL for selector in selectors(rule.expression)}
+    expected = {selector: f"count(count_over_time({selector}[1h]))" for selector in asked - WITHOUT_SERIES.keys()}
+    assert watch.prometheus.unanswered(expected, 2 * PATIENCE) == {}
+    assert WITHOUT_SERIES.keys() <= asked
 
 
 def test_every_rule_can_be_evaluated(watch: Watch) -> None:
@@ -206,7 +202,7 @@ def test_every_rule_can_be_evaluated(watch: Watch) -> None:
 
 
 def test_what_is_exposed_is_what_the_catalogue_lists(watch: Watch) -> None:
-    names = set(watch.prometheus.api("label/__name__/values", **{"match[]": '{job="fhir-task-exporter"}'}))
+    names = watch.prometheus.label_values("__name__", '{job="fhir-task-exporter"}')
     exposed = {name for name in names if not name.startswith("scrape_")} - OF_PROMETHEUS
     recorded = {rule.name for rule in RECORDED}
     assert exposed - recorded == KNOWN.keys() - recorded - OF_PROMETHEUS

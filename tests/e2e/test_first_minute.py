@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .process import Process, total
+from .process import Process, total, until_above
+from .program import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -90,11 +90,6 @@ def with_all(popen: subprocess.Popen[bytes], number: signal.Signals) -> None:
         return
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def listens(url: str) -> bool:
     try:
         return httpx.get(f"{url}/-/healthy", trust_env=False, timeout=10).status_code == 200
@@ -110,22 +105,13 @@ def wait_until_it_listens(process: Process) -> None:
         time.sleep(0.2)
 
 
-def grown(process: Process, metric: str, above: float, seconds: float) -> float:
-    """Scrape until a metric is more than it was; gives how much it is."""
-    end = time.monotonic() + seconds
-    while (now := total(text := process.scrape(), metric)) <= above:
-        assert time.monotonic() < end, f"{metric} stays at {now}\n{text}"
-        time.sleep(0.5)
-    return now
-
-
 def test_make_demo_shows_live_metrics_and_a_page_and_ends_on_ctrl_c(clone: Path) -> None:
     with make_demo(clone) as process:
         wait_until_it_listens(process)
-        grown(process, "fhir_tasks", above=0, seconds=PATIENCE)
+        until_above(process, "fhir_tasks", 0, PATIENCE)
         for _ in range(3):
             shown = total(process.scrape(), "fhir_task_transitions_total")
-            grown(process, "fhir_task_transitions_total", above=shown, seconds=A_MINUTE)
+            until_above(process, "fhir_task_transitions_total", shown, A_MINUTE)
         page = httpx.get(process.url, trust_env=False)
         assert page.headers["content-type"].startswith("text/html")
         assert re.search(r"in-progress\D+\d", page.text), page.text

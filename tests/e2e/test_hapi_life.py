@@ -3,9 +3,7 @@
 Each test has an exporter and a tag of its own; the server is shared, since starting it takes longer than most of them.
 """
 
-import os
 import random
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import cycle
@@ -19,8 +17,8 @@ from exporter.metrics.catalogue import EVENTS, GAUGES
 from ..support.builders import output
 from .driver import Driver, scraped
 from .exchanges import HOUR, OWNERS, ending, now, odd
-from .hapi_server import TagStorage, hapi, hapi_available
-from .process import Process, exporter, total, until
+from .hapi_server import TagStorage, hapi, require_hapi
+from .process import Process, exporter, total, until, until_above
 from .truth import TERMINAL, differences
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -46,8 +44,7 @@ Make = Callable[[str], Driver]
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind[0]}-{'cached' if kind[1] else 'uncached'}")
 def drivers(request: pytest.FixtureRequest) -> Iterator[Make]:
     """A server; ask it for a driver by name. A laptop without Java may skip these tests; CI may not."""
-    if (lack := hapi_available()) is not None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(lack)
+    require_hapi()
     tags, cache = request.param
     with hapi(tags=tags, cache=cache) as server:
         if tags == "INLINE":
@@ -169,14 +166,8 @@ def swept(process: Process) -> None:
     """Wait for two more sweeps of each kind: the first may have been under way."""
     before = process.scrape()
     for sweep in ("open", "full"):
-        until_more(process, total(before, SWEPT, sweep=sweep, outcome="complete") + 2, sweep)
-
-
-def until_more(process: Process, count: float, sweep: str) -> None:
-    end = time.monotonic() + 120
-    while total(process.scrape(), SWEPT, sweep=sweep, outcome="complete") < count:
-        assert time.monotonic() < end, f"no complete sweep: {sweep}"
-        time.sleep(0.5)
+        ended = {"sweep": sweep, "outcome": "complete"}
+        until_above(process, SWEPT, total(before, SWEPT, **ended) + 1, 120, **ended)
 
 
 def test_once_says_what_there_is(drivers: Make) -> None:

@@ -1,6 +1,5 @@
 """What the other end-to-end tests, and docs/fhir-quirks.md#measured, take for granted about HAPI FHIR."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,7 @@ import httpx
 import pytest
 
 from ..support.builders import task
-from .hapi_server import HapiServer, Parameters, Resource, hapi, hapi_available, load_tasks
+from .hapi_server import HapiServer, Parameters, Resource, hapi, load_tasks, require_hapi
 
 pytestmark = [
     pytest.mark.e2e,
@@ -22,8 +21,7 @@ TERMINAL = ("completed", "failed", "cancelled", "rejected", "entered-in-error")
 @pytest.fixture(scope="module", autouse=True)
 def _possible() -> None:
     """A laptop without Java may skip these tests; CI may not."""
-    if (lack := hapi_available()) is not None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(lack)
+    require_hapi()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from exporter.demo.dates import format_stamp
 from ..support.builders import Resource, meta, output
 from .driver import PATIENCE, Driver, scraped
 from .exchanges import HOUR, OWNERS, now, stamp, told
-from .hapi_server import HapiServer, hapi, hapi_available, put_entry
+from .hapi_server import HapiServer, hapi, put_entry, require_hapi
 from .process import Process, exporter, total, until
 from .truth import Told
 
@@ -40,8 +40,7 @@ QUIET = ("--reconcile.open-interval", "1h", "--reconcile.full-interval", "1h")
 @pytest.fixture(scope="module")
 def server() -> Iterator[HapiServer]:
     """A laptop without Java may skip these tests; CI may not."""
-    if (lack := hapi_available()) is not None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(lack)
+    require_hapi()
     with hapi(cache=False, tags="NON_VERSIONED", max_page=200, options=["-Xmx2g"]) as running:
         yield running
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ..assets.monitoring.board import BOARD, asked, filled
-from .live import Prometheus, demo, prometheus
-from .process import Process, exporter
+from .process import Process, demo, exporter
+from .prometheus import Prometheus, prometheus
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -44,8 +44,9 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         ]
         alone = {"targets": [address], "labels": {"fhir_source": "south"}}
         job = {"job_name": "fhir-task-exporter", "static_configs": [*replicas, alone]}
-        with prometheus(folder, [job]) as running:
-            assert not running.silent({"both": "sum(fhir_task_up) == 3"}, PATIENCE)
+        every = {"scrape_interval": "2s", "scrape_timeout": "2s"}
+        with prometheus({"global": every, "scrape_configs": [job]}, folder) as running:
+            running.until("sum(fhir_task_up)", 3, PATIENCE)
             yield running
 
 
@@ -63,23 +64,20 @@ def _queries(source: str) -> dict[str, str]:
 
 
 def test_every_panel_shows_something(watching: Prometheus) -> None:
-    assert watching.silent(_queries("north"), PATIENCE) == {}
+    assert watching.unanswered(_queries("north"), PATIENCE) == {}
 
 
 def test_two_servers_are_two_and_their_replicas_one(watching: Prometheus) -> None:
-    both = watching.ask(_queries("north|south")["panel In flight, query A"])
-    assert sorted(found["metric"]["fhir_source"] for found in both) == ["north", "south"]
-    north, south = (
-        float(found["value"][1]) for found in sorted(both, key=lambda found: found["metric"]["fhir_source"])
-    )
+    both = watching.values(_queries("north|south")["panel In flight, query A"], "fhir_source")
+    assert sorted(both) == ["north", "south"]
     # The exporters poll at different moments; were replicas added, north would be twice south.
-    assert 0.5 < north / south < 1.5
+    assert 0.5 < both["north"] / both["south"] < 1.5
 
 
 def test_the_heat_map_shows_one_server_only(watching: Prometheus) -> None:
     where = "panel Durations of completed exchanges (heat map), query A"
-    assert watching.silent({where: _queries("south")[where]}, PATIENCE) == {}
-    assert watching.ask(_queries("north|south")[where]) == []
+    assert watching.unanswered({where: _queries("south")[where]}, PATIENCE) == {}
+    assert watching.query(_queries("north|south")[where]) == []
 
 
 def test_variables_offer_what_there_is(watching: Prometheus) -> None:
@@ -87,7 +85,7 @@ def test_variables_offer_what_there_is(watching: Prometheus) -> None:
     for variable in BOARD["templating"]["list"]:
         if variable["type"] == "query":
             selector = variable["definition"].removeprefix("label_values(").rpartition(", ")[0]
-            offered[variable["name"]] = watching.values(variable["name"], filled(selector))
+            offered[variable["name"]] = watching.label_values(variable["name"], filled(selector))
     assert offered["job"] == ["fhir-task-exporter"]
     assert offered["fhir_source"] == ["north", "south"]
     assert len(offered["instance"]) == 3

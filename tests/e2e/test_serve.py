@@ -21,7 +21,8 @@ from exporter.errors import LedgerError, LedgerInUse, Unreachable
 
 from ..support.builders import failed, organization, task
 from ..support.hostile import Listener, drips, head, silent
-from .process import Process, SimulatedServer, environment, exporter, total, until
+from .process import Process, SimulatedServer, exporter, total, until, until_above
+from .program import environment, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -76,12 +77,6 @@ def run(*arguments: str, folder: Path, prefix: tuple[str, ...] = ()) -> subproce
 
 def serve(base: str, ledger: Path | str, *options: str, address: str = "127.0.0.1:0") -> list[str]:
     return ["serve", "--fhir.url", base, "--ledger", str(ledger), "--web.listen-address", address, *options]
-
-
-def free_port() -> int:
-    """Find a port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def stop(process: Process) -> tuple[int, float]:
@@ -221,7 +216,7 @@ def without_privileges() -> tuple[str, ...]:
 
 def test_a_dead_server_is_a_number_and_no_error(tmp_path: Path) -> None:
     with exporter(f"http://127.0.0.1:{free_port()}/fhir", tmp_path, *QUICK) as process:
-        text = climbing(process, "fhir_task_exporter_errors_total", reason="unreachable")
+        text = until_above(process, "fhir_task_exporter_errors_total", 0, reason="unreachable")
         assert total(text, "fhir_task_up") == 0
         assert "\nfhir_tasks{" not in text
 
@@ -230,7 +225,7 @@ def test_a_server_that_dies_and_comes_back_is_seen_both_times(tmp_path: Path) ->
     with slow_server() as server, exporter(server.base, tmp_path, *QUICK, "--fhir.timeout", "1s") as process:
         until(process, "fhir_task_up", 1)
         server.hold()
-        text = climbing(process, "fhir_task_exporter_errors_total", reason="timeout")
+        text = until_above(process, "fhir_task_exporter_errors_total", 0, reason="timeout")
         assert total(text, "fhir_task_up") == 0
         server.put(organization("old-payer"), failed())
         server.let_go()
@@ -240,7 +235,7 @@ def test_a_server_that_dies_and_comes_back_is_seen_both_times(tmp_path: Path) ->
 
 def test_a_server_that_never_answered_times_out(tmp_path: Path) -> None:
     with Listener(silent) as server, exporter(server.base, tmp_path, *QUICK, "--fhir.timeout", "1s") as process:
-        text = climbing(process, "fhir_task_exporter_errors_total", reason="timeout")
+        text = until_above(process, "fhir_task_exporter_errors_total", 0, reason="timeout")
         assert total(text, "fhir_task_up") == 0
 
 
@@ -366,20 +361,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def climbing(process: Process, metric: str, **labels: str) -> str:
-    """Scrape until a counter is above 0; gives that text."""
-    end = time.monotonic() + 60
-    while not total(text := process.scrape(), metric, **labels):
-        assert time.monotonic() < end, text
-        time.sleep(0.1)
-    return text
-
-
 def test_a_terminal_that_is_closed_during_the_baseline_ends_nothing(tmp_path: Path) -> None:
     server = SimulatedServer()
     server.put(*(task(f"p2p-task-{number:06}") for number in range(20_000)))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     master, terminal = os.openpty()
     command = [
         *(sys.executable, "-m", "exporter", "serve", "--fhir.url", server.base, "--ledger", str(tmp_path / "l.db")),
