@@ -1,1 +1,1 @@
-"""Writes the generated documents: `make generate`. No part of the installed program; one module for each document."""
+"""Writes the generated documents: `make generate`. Not part of the wheel; one module for each document."""

@@ -1,4 +1,4 @@
-"""The tables of docs/configuration.md as a function of the table of options, so that they cannot differ from it."""
+"""The tables of docs/configuration.md, generated from the options."""
 
 from collections.abc import Iterable, Mapping
 
@@ -34,5 +34,5 @@ def _default(option: Option) -> str:
 
 
 def _cell(text: str) -> str:
-    """Keep a bar from ending the cell; GitHub's tables want it escaped even in code."""
+    """Escape a bar, which would end the cell on GitHub even in code."""
     return text.replace("|", "\\|")

@@ -1,7 +1,7 @@
 """grafana/dashboards/p2p-exchanges.json: the panels of grafana/board put together.
 
-Grafana reads the JSON; this code is for us, and needs grafana-foundation-sdk 0.0.21. Where the output of that library
-differs from what Grafana 10 to 13 expects, it is corrected here.
+Grafana reads the JSON. This code needs grafana-foundation-sdk 0.0.21, and corrects its output where that differs from
+what Grafana 10 to 13 expects.
 """
 
 import json
@@ -16,7 +16,7 @@ from grafana.board import deadlines, failures, flow, health, overview, payers, v
 from grafana.board.kinds import Ready
 
 SCHEMA = 39
-"""Grafana migrates upwards by itself, and refuses what claims to be newer than it knows: 39 suits 10 to 13."""
+"""Grafana migrates older schemas by itself and refuses newer ones than it knows: 39 works with 10 to 13."""
 
 ROWS: tuple[tuple[str, tuple[Ready, ...]], ...] = (
     ("Overview", overview.panels()),
@@ -30,7 +30,7 @@ FOLDED = ("Exporter health", health.panels())
 
 
 def board() -> build.Dashboard:
-    """Put the dashboard together."""
+    """Build the dashboard from its rows."""
     made = _head()
     for variable in variables.variables():
         made = made.with_variable(variable)
@@ -79,7 +79,7 @@ def model() -> dict[str, Any]:
 
 
 def _correct(panel: dict[str, Any]) -> None:
-    """Drop what the library adds of its own and Grafana's own files do not hold there."""
+    """Drop fields that the library adds and Grafana's own files do not have."""
     _drop(panel, "repeatDirection")
     _drop(panel.get("options", {}), "footer" if panel["type"] == "table" else "")
     for link in panel.get("links", ()):
@@ -98,5 +98,5 @@ def _panels(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def text() -> str:
-    """Write it so that a difference between two versions can be read."""
+    """Return the JSON, formatted so that a diff of two versions is readable."""
     return json.dumps(model(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

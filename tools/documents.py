@@ -1,4 +1,4 @@
-"""Every generated document, and what writes it. A new one needs a module here and a line in `DOCUMENTS`."""
+"""Every generated document, and the code that writes it. A new one needs a module here and a line in `DOCUMENTS`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tables in Markdown, and where they go in a page that people write by hand.
+"""Tables in Markdown, and their places in a page that is otherwise written by hand.
 
 A page marks each place by `<!-- generated: NAME -->` and `<!-- end of NAME -->`; what is between them is replaced.
 """
@@ -8,17 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table, its last line ended."""
+    """Return a table that ends with a newline."""
     return "".join(f"| {' | '.join(cells)} |\n" for cells in _lines(heads, rows))
 
 
 def code(words: Iterable[str]) -> str:
-    """Write words as code, one after the other."""
+    """Return words as inline code, separated by spaces."""
     return " ".join(f"`{word}`" for word in words)
 
 
 def replace_tables(page: str, tables: Mapping[str, str]) -> str:
-    """Replace the marked parts of a page; raises ValueError where the page lacks a mark or has one of no table."""
+    """Replace the marked parts of a page; raises ValueError if marks and tables differ."""
     marked = re.findall(r"^<!-- generated: (.+) -->$", page, re.MULTILINE)
     if sorted(marked) != sorted(tables):
         raise ValueError(f"The page marks {sorted(marked)}, but the tables are {sorted(tables)}.")

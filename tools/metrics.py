@@ -1,4 +1,4 @@
-"""The tables of docs/metrics.md as a function of the catalogue, so that they cannot differ from the code.
+"""The tables of docs/metrics.md, generated from the catalogue.
 
 Sizes are measured by rendering sample snapshots. Nothing here reads or writes a file, or reads a clock.
 """

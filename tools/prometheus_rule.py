@@ -1,6 +1,6 @@
-"""deploy/monitoring/prometheusrule.yaml as a function of the files in grafana/rules.
+"""deploy/monitoring/prometheusrule.yaml, generated from the files in grafana/rules.
 
-The Prometheus Operator takes rules as an object of its own, which kustomize cannot make from a file.
+The Prometheus Operator reads rules from a PrometheusRule object, which kustomize cannot make from a rule file.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ spec:
 
 
 class _Prose(yaml.SafeDumper):
-    """Writes expressions over several lines as they were written."""
+    """Keeps multi-line expressions as block scalars."""
 
 
 def _scalar(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -32,7 +32,7 @@ _Prose.add_representer(str, _scalar)
 
 
 def text() -> str:
-    """Give the object as YAML: the groups of both rule files, recording rules first."""
+    """Return the object as YAML: the groups of both rule files, recording rules first."""
     groups = [group for name in SOURCES for group in _groups(name)]
     body = yaml.dump({"groups": groups}, Dumper=_Prose, sort_keys=False, width=120, allow_unicode=True)
     return HEAD + "".join(f"  {line}\n" if line else "\n" for line in body.splitlines())

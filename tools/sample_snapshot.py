@@ -19,7 +19,7 @@ from exporter.task.model import (
 )
 
 INSTANT = 1_700_000_000_123
-"""A stamp as long as any of these years."""
+"""A stamp with as many digits as current ones."""
 
 
 class Content(NamedTuple):
@@ -34,7 +34,7 @@ EVERYTHING = Content(tuple(Status), (*REASONS, UNCLASSIFIED))
 
 
 def sample_snapshot(pairs: int, content: Content) -> Snapshot:
-    """Invent a snapshot of this many pairs, each with the same content and names of thirty letters."""
+    """Return a snapshot of this many pairs, each with the same content and names of thirty letters."""
     who = [
         Pair(f"Source payer with a long name {n:03d}"[-30:], f"Requesting payer, as long, {n:03d}")
         for n in range(pairs)

@@ -151,7 +151,7 @@ EVENTS: Mapping[Event, Definition] = {
     Event.VANISHED: Definition(
         "fhir_task_vanished_total",
         MetricType.COUNTER,
-        "Tasks deleted, purged or untagged on the server, as detected by the next comparison or later.",
+        "Tasks deleted, purged or untagged on the server, counted when a comparison or a poll detects it.",
         PAIR,
     ),
     Event.ANOMALY: Definition(

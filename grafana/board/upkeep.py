@@ -34,7 +34,7 @@ def _odd() -> Ready:
     words = Words(
         "Task anomalies by kind per hour",
         "Malformed or inconsistent Task versions, counted once per kind. missing_owner raises no alert.",
-        "counts or ages may be off by that many; report the kind to the administrator of the FHIR server.",
+        "counts or ages of that many exchanges may be wrong; report the kind to the administrator of the FHIR server.",
         "none known yet",
         ("P2PTaskAnomalies",),
     )
