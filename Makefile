@@ -31,7 +31,7 @@ check: setup                       ## format, lint, types, security
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive --severity-level medium exporter tools
 
-fix: setup                         ## format and mend what can be mended
+fix: setup                         ## format, and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -88,7 +88,7 @@ def _assemble_here(settings: Settings) -> Exporter:
 
 
 def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
-    """Answer scrapes until told to stop; 1 when one of its threads ends by itself, so that it is started again."""
+    """Answer scrapes until a signal stops it; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
     source = Backend(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)

@@ -161,7 +161,7 @@ class Session:
     def get(self, target: str, operation: Operation, accept: Collection[int] = ()) -> Reply:
         """Fetch `target`, an address at or below the base; raises a ServerError.
 
-        Other statuses than 200 are errors, but for those in `accept`: they come back without a body. After a 401
+        Statuses other than 200 are errors, except those in `accept`: they are returned without a body. After a 401
         credentials that can be renewed are, and it is asked once more.
         """
         address = links.resolve(self._http.base, target)
@@ -290,7 +290,7 @@ def _stays_open(response: httpx.Response) -> bool:
 
 
 def _safe_cause(error: Exception) -> Exception | None:
-    """Keep a cause for tracebacks, but for those whose text repeats what the server wrote."""
+    """Keep a cause for tracebacks, except one whose text repeats what the server wrote."""
     return None if isinstance(error, httpx.ProtocolError) else error
 
 

@@ -18,7 +18,7 @@ NO_GENERATION = -1
 
 
 class StateKey(StrEnum):
-    """The names in the table `state`; Instants but for the last four. They are in ledgers: never rename one."""
+    """The names in the table `state`; Instants, except the last four. They are in ledgers: never rename one."""
 
     WATERMARK = "watermark"
     """From where the next poll asks; present once the baseline is complete."""

@@ -40,8 +40,8 @@ LONGEST_DURATION_SECONDS = 10 * 365 * 86_400
 class Observation:
     """When and why a walk looked at the server.
 
-    `now` is the server's clock. In the baseline nothing is `counting`. `joining`, given by the full comparison,
-    is the server's clock at the start of the baseline: unknown Tasks stamped before it join the baseline late.
+    `now` is the server's clock. In the baseline nothing is `counting`. `joining`, given by comparisons, is the
+    server's clock at the start of the baseline: unknown Tasks with earlier stamps join the baseline late.
     """
 
     now: Instant

@@ -11,7 +11,7 @@ from .model import LASTING, OPEN, Anomaly, Instant, Pair, Status
 
 
 class Removal(StrEnum):
-    """Why a Task is in no gauge any more. An untagged one that returns goes on; a deleted one is new."""
+    """Why a Task is in no gauge any more. An untagged one that returns is continued; a deleted one is new."""
 
     DELETED = "deleted"
     UNTAGGED = "untagged"

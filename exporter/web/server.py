@@ -197,7 +197,7 @@ class WebServer:
 
 
 def _log_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what asyncio could raise nowhere, but for broken connections: those are the clients' doing."""
+    """Log what asyncio could raise nowhere, except broken connections: those are caused by clients."""
     error = context.get("exception")
     if isinstance(error, Exception) and not isinstance(error, OSError):
         log_bug(logger, "unexpected error in the web server", error)

@@ -19,7 +19,7 @@ from exporter.demo.dates import format_stamp
 from exporter.task.model import Coding
 
 from ..support.builders import Resource, coding, organization, task
-from .exchanges import HOUR, NOBODY, OWNERS, Owner, milliseconds, now, stamp, told
+from .exchanges import HOUR, NOBODY, OWNERS, Owner, facts, milliseconds, now, stamp
 from .hapi_server import HapiServer, TagStorage, put_entry
 from .process import Process, total
 from .truth import Truth, differences, shown
@@ -49,11 +49,11 @@ class Driver:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What an exporter must be told to see these Tasks alone, and to show at once what it counts."""
+        """How to configure an exporter to see these Tasks alone, and to show at once what it counts."""
         return ("--fhir.tag", f"{SYSTEM}|{self.name}", "--series.hold", "0s", "--poll.min-interval", "0s")
 
     def make(self, identifier: str, status: str | None, owner: Owner = OWNERS[0], **elements: Any) -> Resource:
-        """Make a Task of ours, authored an hour ago unless told otherwise."""
+        """Make a Task of ours, authored an hour ago unless changed."""
         usual = {"authoredOn": format_stamp(now() - HOUR), "meta": {"tag": [coding(self.tag)]}, "text": None}
         return task(identifier, status, **(usual | owner.elements | elements))
 
@@ -73,7 +73,7 @@ class Driver:
         stored = self.server.create(_without_id(resource)) if by_post else self.server.put(resource)
         identifier = self._touch(stored["id"])
         self.plain[identifier] = resource | {"id": identifier}
-        self.truth.appear(identifier, told(resource, stamp(stored)))
+        self.truth.appear(identifier, facts(resource, stamp(stored)))
         return identifier
 
     def load(self, resources: Sequence[Resource], per_transaction: int) -> None:
@@ -83,7 +83,7 @@ class Driver:
             for batch, answer in zip(batches, pool.map(self._store, batches), strict=True):
                 for resource, entry in zip(batch, answer["entry"], strict=True):
                     self.plain[self._touch(resource["id"])] = resource
-                    self.truth.appear(resource["id"], told(resource, milliseconds(entry["response"]["lastModified"])))
+                    self.truth.appear(resource["id"], facts(resource, milliseconds(entry["response"]["lastModified"])))
 
     def _store(self, resources: Sequence[Resource]) -> Resource:
         return self.server.transaction([put_entry(resource) for resource in resources])
@@ -94,7 +94,7 @@ class Driver:
         stored = self.server.put(resource)
         if resource != self.plain[identifier]:  # else no version came of it
             self.plain[identifier] = resource
-            self.truth.change(identifier, told(resource, stamp(stored)))
+            self.truth.change(identifier, facts(resource, stamp(stored)))
 
     def patch(self, identifier: str, status: str) -> None:
         """Write a new version of a Task by PATCH."""
@@ -102,7 +102,7 @@ class Driver:
         verb = "replace" if "status" in self.plain[identifier] else "add"
         stored = self.server.patch(f"Task/{identifier}", [{"op": verb, "path": "/status", "value": status}])
         self.plain[identifier] = resource
-        self.truth.change(identifier, told(resource, stamp(stored)))
+        self.truth.change(identifier, facts(resource, stamp(stored)))
 
     def repeat(self, identifier: str) -> None:
         """Write a Task as it is: no version comes of it."""
@@ -118,7 +118,7 @@ class Driver:
         self.server.expunge(f"Task/{self._touch(identifier)}")
         self.truth.vanish(identifier)
 
-    def make_anew(self, identifier: str, status: str) -> None:
+    def recreate(self, identifier: str, status: str) -> None:
         """Expunge a Task and create it again at once, at version 1."""
         self.expunge(identifier)
         self.touched.discard(identifier)
@@ -134,14 +134,14 @@ class Driver:
         self.truth.vanish(identifier)
 
     def bring_back(self, identifier: str) -> None:
-        """Give our tag back to a Task that lost it; make one that was deleted anew, under its id."""
+        """Give our tag back to a Task that lost it; recreate one that was deleted, under its id."""
         resource = self.plain[identifier]
         if identifier not in self.untagged:
             self.create(resource)
             return
         self.untagged.discard(self._touch(identifier))
         if self.storage == "INLINE":
-            self.truth.come_back(identifier, told(resource, stamp(self.server.put(resource))))
+            self.truth.come_back(identifier, facts(resource, stamp(self.server.put(resource))))
         else:
             self.server.meta_add(f"Task/{identifier}", *self.tag)
             self.truth.come_back(identifier)

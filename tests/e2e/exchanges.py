@@ -13,7 +13,7 @@ from exporter.demo.dates import format_stamp
 from exporter.task.model import Coding
 
 from ..support.builders import Resource, by_display, by_identifier, concept, contained, note, output, reference
-from .truth import DAY, TIMED, Told
+from .truth import DAY, TIMED, Facts
 
 HOUR = 3_600_000
 """Milliseconds."""
@@ -42,17 +42,17 @@ REASONS = {
 }
 
 
-def told(resource: Resource, updated: int) -> Told:
+def facts(resource: Resource, updated: int) -> Facts:
     """Read a Task as its author meant it."""
     if not any(each["code"] == "data-request" for each in resource["code"]["coding"]):
-        return Told(resource.get("status", "unknown"), ("", ""), updated, None, kinds=frozenset({"foreign"}))
+        return Facts(resource.get("status", "unknown"), ("", ""), updated, None, kinds=frozenset({"foreign"}))
     owner = next((each.label for each in OWNERS if each.elements["owner"] == resource.get("owner")), "unknown")
     requester = "New Payer" if "requester" in resource else "unknown"
     when = resource.get("authoredOn")
     authored = milliseconds(when) if when and "T" in when else None
     outputs = resource.get("output", [])
     text = resource["note"][0]["text"] if "note" in resource else None
-    return Told(
+    return Facts(
         status=resource.get("status", "unknown"),
         pair=(owner, requester),
         updated=updated,

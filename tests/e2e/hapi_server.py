@@ -95,7 +95,7 @@ def hapi(
 ) -> Iterator["HapiServer"]:
     """Run a server of its own for the `with` block; built first where needed, dead afterwards whatever happened.
 
-    `cache`: an identical search within a minute gets the earlier answer, as HAPI does unless told otherwise. `tags`:
+    `cache`: an identical search within a minute gets the earlier answer, as HAPI does unless changed. `tags`:
     Smile CDR's own choice is NON_VERSIONED, HAPI's VERSIONED. A page holds `max_page` entries at most, whatever
     `_count` says, and `default_page` without it. `options` go to the JVM and win: `-Xmx3g`,
     `-Duser.timezone=America/New_York`, `-Dhapi.port=8080` and the other properties that `HapiServer.java` lists.

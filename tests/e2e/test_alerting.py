@@ -1,6 +1,6 @@
 """From a failing exchange to the notice that somebody reads: simulated network, exporter, Prometheus, Alertmanager.
 
-North and south are one exporter each on the demo's FHIR server, told apart by `fhir_source`; north is killed.
+North and south are one exporter each on the demo's FHIR server, distinguished by `fhir_source`; north is killed.
 
 The files are those that people get: `fhir-task-exporter rules`, grafana/prometheus.yaml, grafana/alertmanager.yaml.
 What is replaced in them, and no more:

@@ -28,7 +28,7 @@ KINDS: tuple[tuple[TagStorage, bool], ...] = (("NON_VERSIONED", True), ("VERSION
 SWEEPS = ("--reconcile.open-interval", "2s", "--reconcile.full-interval", "3s")
 SWEPT = "fhir_task_exporter_reconciles_total"
 USUAL = ("create", "create", "post", "move", "move", "end", "end", "patch", "rare", "rare")
-RARE = ("delete", "expunge", "make anew", "untag", "bring back", "repeat", "give to another payer")
+RARE = ("delete", "expunge", "recreate", "untag", "bring back", "repeat", "give to another payer")
 CATALOGUE = [
     *(each.name for each in EVENTS.values() if each.kind == "counter"),
     *(each.name for each in GAUGES.values()),
@@ -133,7 +133,7 @@ def write(driver: Driver, dice: random.Random, identifier: str, what: str) -> No
 
 
 def rare(driver: Driver, dice: random.Random, what: str) -> None:
-    """Do what happens to few Tasks; not to those with a number for an id, which HAPI lets no client choose anew."""
+    """Do what happens to few Tasks; not to those with a number for an id, which HAPI lets no client choose again."""
     there = [each for each in driver.free(driver.truth.tasks) if not each.isdecimal()]
     chosen, away = dice.choice(there), driver.free(driver.truth.hidden)
     match what:
@@ -141,8 +141,8 @@ def rare(driver: Driver, dice: random.Random, what: str) -> None:
             driver.delete(chosen)
         case "expunge":
             driver.expunge(chosen)
-        case "make anew":
-            driver.make_anew(chosen, dice.choice(["in-progress", "failed"]))
+        case "recreate":
+            driver.recreate(chosen, dice.choice(["in-progress", "failed"]))
         case "untag":
             driver.untag(chosen)
         case "bring back" if away:
@@ -163,7 +163,7 @@ def ago(dice: random.Random) -> int:
 
 
 def swept(process: Process) -> None:
-    """Wait for two more sweeps of each kind: the first may have been under way."""
+    """Wait for two more comparisons of each kind: the first may have been under way."""
     before = process.scrape()
     for sweep in ("open", "full"):
         ended = {"sweep": sweep, "outcome": "complete"}
@@ -181,13 +181,13 @@ def test_check_says_what_there_is(drivers: Make, tmp_path: Path) -> None:
     driver = ended(drivers("check"))
     done = driver.command("check", "--ledger", str(tmp_path / "none.db"))
     assert done.returncode == 0, done.stdout
-    there = Counter(told.status for told in driver.truth.tasks.values())
+    there = Counter(facts.status for facts in driver.truth.tasks.values())
     if driver.storage == "INLINE":
         assert "search by _tag: refused" in done.stdout
         return
     assert f"Tasks: {there.total()} (requested {there['requested']}, in-progress 0, completed 1" in done.stdout
     assert "search by _tag: obeyed" in done.stdout
-    for label in {told.pair[0] for told in driver.truth.tasks.values()}:
+    for label in {facts.pair[0] for facts in driver.truth.tasks.values()}:
         assert f"payer {label} (" in done.stdout
 
 

@@ -21,10 +21,10 @@ from exporter.demo.dates import format_stamp
 
 from ..support.builders import Resource, meta, output
 from .driver import PATIENCE, Driver, scraped
-from .exchanges import HOUR, OWNERS, now, stamp, told
+from .exchanges import HOUR, OWNERS, facts, now, stamp
 from .hapi_server import HapiServer, hapi, put_entry, require_hapi
 from .process import Process, exporter, total, until
-from .truth import Told
+from .truth import Facts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -34,7 +34,7 @@ FORGOTTEN = "bulk-forgotten"
 REQUESTS = "fhir_task_exporter_requests_total"
 GAUGES = r"fhir_tasks|fhir_task_(up|oldest|next)"
 QUIET = ("--reconcile.open-interval", "1h", "--reconcile.full-interval", "1h")
-"""Polls alone: what sweeps would mend must not be needed."""
+"""Polls alone: what comparisons would correct must not be needed."""
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ class Bulk:
 
     driver: Driver
     ledger: Path
-    known: Mapping[str, Told]
-    forgotten: Told
+    known: Mapping[str, Facts]
+    forgotten: Facts
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def bulk(server: HapiServer, tmp_path_factory: pytest.TempPathFactory) -> Bulk:
     folder = tmp_path_factory.mktemp("bulk")
     driver = Driver(server, "bulk")
     ours = driver.make(FORGOTTEN, "completed")
-    forgotten = told(ours, stamp(server.put(ours | {"meta": meta()})))
+    forgotten = facts(ours, stamp(server.put(ours | {"meta": meta()})))
     driver.anchor()
     known = dict(driver.truth.tasks)
     with exporter(server.base, folder, *driver.options, *QUIET) as process:
@@ -206,8 +206,8 @@ def overtaken(driver: Driver, process: Process, chosen: str, after: float) -> bo
     if seen or at >= driver.truth.tasks[chosen].updated:
         return False
     for other in others:
-        driver.truth.appear(other["id"], told(other, at))
-    driver.truth.change(chosen, told(driver.plain[chosen] | {"status": "completed"}, at))
+        driver.truth.appear(other["id"], facts(other, at))
+    driver.truth.change(chosen, facts(driver.plain[chosen] | {"status": "completed"}, at))
     return True
 
 

@@ -103,7 +103,9 @@ def test_the_first_failure_of_each_new_payer_is_seen_because_its_series_is_held_
 
         everyone = {label(payer) for payer in range(PAYERS)}
         assert seen(watcher, "held", began) == dict.fromkeys(everyone, 1.0)
-        assert seen(watcher, "bold", began) == dict.fromkeys(everyone, 0.0), "born at 1: nobody would have been told"
+        assert seen(watcher, "bold", began) == dict.fromkeys(everyone, 0.0), (
+            "first seen at 1: no alert would have fired"
+        )
         check_scrapes(watcher)
         least = watcher.value('min(min_over_time(scrape_samples_scraped{exporter="held"}[1h]))')
         assert least is not None

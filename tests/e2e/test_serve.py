@@ -32,7 +32,7 @@ QUICK = ("--poll.min-interval", "0s", "--series.hold", "0s")
 
 
 class SlowServer(SimulatedServer):
-    """A simulated server that, once told to, keeps every request until it is let go."""
+    """A simulated server that, once asked to, keeps every request until it is let go."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ def test_sigterm_ends_it_while_a_hundred_connections_hang(tmp_path: Path) -> Non
 # What it refuses
 
 
-def test_a_bad_configuration_is_told_whole_and_before_anything_is_made(tmp_path: Path) -> None:
+def test_a_bad_configuration_is_reported_whole_and_before_anything_is_made(tmp_path: Path) -> None:
     faulty = ("--poll.timeout", "soon", "--fhir.page-size", "none", "--web.listen-address", "everywhere")
     ended = run("serve", "--fhir.url", "ftp://cdr.example.org", *faulty, folder=tmp_path)
     assert ended.returncode == 2
@@ -168,7 +168,7 @@ def test_a_second_process_on_the_same_ledger_is_refused(tmp_path: Path, command:
         until(process, "fhir_task_up", 1)
 
 
-def test_a_port_in_use_is_told_with_its_option(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_its_option(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         ended = run(*serve(SimulatedServer().base, ":memory:", address=address), folder=tmp_path)
@@ -177,7 +177,7 @@ def test_a_port_in_use_is_told_with_its_option(tmp_path: Path) -> None:
     assert "--web.listen-address" in ended.stderr
 
 
-def test_a_ledger_that_cannot_be_made_is_told_with_its_path_and_the_user(tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_made_is_reported_with_its_path_and_the_user(tmp_path: Path) -> None:
     ended = run(*serve(SimulatedServer().base, "/dev/null/ledger.db"), folder=tmp_path)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "/dev/null/ledger.db" in ended.stderr
@@ -185,7 +185,7 @@ def test_a_ledger_that_cannot_be_made_is_told_with_its_path_and_the_user(tmp_pat
 
 
 @pytest.mark.parametrize("existing", [False, True], ids=["new", "existing"])
-def test_a_ledger_in_a_folder_that_may_not_be_written_is_told_with_its_path_and_the_user(
+def test_a_ledger_in_a_folder_that_may_not_be_written_is_reported_with_its_path_and_the_user(
     tmp_path: Path, existing: bool
 ) -> None:
     base, folder = SimulatedServer().base, tmp_path / "kept"

@@ -1,4 +1,4 @@
-"""What the exporter must show of the Tasks on a server, told by whoever wrote them.
+"""What the exporter must show of the Tasks on a server, according to whoever wrote them.
 
 A naive second opinion: it knows nothing of searches, pages, versions and ledgers, only what each Task said when it was
 written, in order. Stamps are milliseconds, the server's own. `samples` gives every Task metric but those that are 0.
@@ -30,7 +30,7 @@ Sample = tuple[str, frozenset[tuple[str, str]]]
 Pair = tuple[str, str]
 
 
-class Told(NamedTuple):
+class Facts(NamedTuple):
     """What the newest version of a Task says."""
 
     status: str
@@ -61,67 +61,67 @@ class Truth:
     """Counts as a person would with a pencil; before the baseline's end nothing is `counting`."""
 
     counting: bool = False
-    tasks: dict[str, Told] = field(default_factory=dict)
-    hidden: dict[str, Told] = field(default_factory=dict)
+    tasks: dict[str, Facts] = field(default_factory=dict)
+    hidden: dict[str, Facts] = field(default_factory=dict)
     counts: Counter[Sample] = field(default_factory=Counter)
     durations: dict[tuple[Pair, str], list[float]] = field(default_factory=dict)
     latest: dict[tuple[Pair, str], int] = field(default_factory=dict)
     missed: set[str] = field(default_factory=set)
 
-    def appear(self, identifier: str, told: Told) -> None:
+    def appear(self, identifier: str, facts: Facts) -> None:
         """A Task that was not there before."""
         self.missed.discard(identifier)
         self.hidden.pop(identifier, None)
-        self.tasks[identifier] = told
-        if not told.foreign:
-            self._count("fhir_task_created_total", told.pair)
-            self._enter(None, told)
-        self._judge(identifier, told)
+        self.tasks[identifier] = facts
+        if not facts.foreign:
+            self._count("fhir_task_created_total", facts.pair)
+            self._enter(None, facts)
+        self._judge(identifier, facts)
 
-    def change(self, identifier: str, told: Told) -> None:
+    def change(self, identifier: str, facts: Facts) -> None:
         """A newer version of a Task that is there."""
         before = self.tasks[identifier]
-        self.tasks[identifier] = told
-        if told.status != before.status and not told.foreign:
-            self._enter(before.status, told)
-        self._judge(identifier, told)
+        self.tasks[identifier] = facts
+        if facts.status != before.status and not facts.foreign:
+            self._enter(before.status, facts)
+        self._judge(identifier, facts)
 
     def vanish(self, identifier: str) -> None:
         """A Task deleted, or no longer tagged."""
-        told = self.hidden[identifier] = self.tasks.pop(identifier)
-        if not told.foreign:
-            self._count("fhir_task_vanished_total", told.pair)
+        facts = self.hidden[identifier] = self.tasks.pop(identifier)
+        if not facts.foreign:
+            self._count("fhir_task_vanished_total", facts.pair)
 
-    def come_back(self, identifier: str, told: Told | None = None) -> None:
+    def come_back(self, identifier: str, facts: Facts | None = None) -> None:
         """An untagged Task that is tagged again: by a newer version, or as it was."""
         self.tasks[identifier] = self.hidden.pop(identifier)
-        if told is not None:
-            self.change(identifier, told)
+        if facts is not None:
+            self.change(identifier, facts)
 
-    def join_late(self, identifier: str, told: Told) -> None:
+    def join_late(self, identifier: str, facts: Facts) -> None:
         """A Task of before the baseline that was tagged only afterwards, and found by a full comparison."""
-        self.tasks[identifier] = told
-        self._note_latest(told)
+        self.tasks[identifier] = facts
+        self._note_latest(facts)
         self.counts[_sample("fhir_task_anomalies_total", kind="late_old")] += 1
 
     def afresh(self) -> "Truth":
         """What an exporter sees that looks only now."""
         fresh = Truth()
-        for identifier, told in self.tasks.items():
-            fresh.appear(identifier, told)
+        for identifier, facts in self.tasks.items():
+            fresh.appear(identifier, facts)
         return fresh
 
-    def after_absence(self, known: Mapping[str, Told]) -> "Truth":
+    def after_absence(self, known: Mapping[str, Facts]) -> "Truth":
         """What an exporter sees that comes back: it knew these Tasks, and of each other one sees the last version."""
         truth = Truth()
-        for identifier, told in known.items():
-            truth.appear(identifier, told)
+        for identifier, facts in known.items():
+            truth.appear(identifier, facts)
         truth.counting = True
-        for identifier, told in self.tasks.items():
+        for identifier, facts in self.tasks.items():
             if identifier not in known:
-                truth.appear(identifier, told)
-            elif told != known[identifier]:
-                truth.change(identifier, told)
+                truth.appear(identifier, facts)
+            elif facts != known[identifier]:
+                truth.change(identifier, facts)
         return truth
 
     def samples(self, now: int) -> dict[Sample, float]:
@@ -133,31 +133,31 @@ class Truth:
         shown.update(self._histograms())
         return {sample: value for sample, value in shown.items() if value}
 
-    def _enter(self, before: str | None, told: Told) -> None:
-        self._count("fhir_task_transitions_total", told.pair, status=told.status)
-        if before in TERMINAL and told.open:
-            self._count("fhir_task_reopened_total", told.pair)
-        if told.status == "failed":
-            self._count("fhir_task_failures_total", told.pair, reason=told.reason)
-        if told.status == "completed":
-            self._count("fhir_task_archived_documents_total", told.pair, n=told.documents)
-            self._count("fhir_task_completed_empty_total", told.pair, n=int(told.outputs == 0))
-        seconds = -1.0 if told.authored is None else (told.updated - told.authored) / 1000
-        if self.counting and told.status in TIMED and seconds >= 0:
-            self.durations.setdefault((told.pair, told.status), []).append(seconds)
-        self._note_latest(told)
+    def _enter(self, before: str | None, facts: Facts) -> None:
+        self._count("fhir_task_transitions_total", facts.pair, status=facts.status)
+        if before in TERMINAL and facts.open:
+            self._count("fhir_task_reopened_total", facts.pair)
+        if facts.status == "failed":
+            self._count("fhir_task_failures_total", facts.pair, reason=facts.reason)
+        if facts.status == "completed":
+            self._count("fhir_task_archived_documents_total", facts.pair, n=facts.documents)
+            self._count("fhir_task_completed_empty_total", facts.pair, n=int(facts.outputs == 0))
+        seconds = -1.0 if facts.authored is None else (facts.updated - facts.authored) / 1000
+        if self.counting and facts.status in TIMED and seconds >= 0:
+            self.durations.setdefault((facts.pair, facts.status), []).append(seconds)
+        self._note_latest(facts)
 
-    def _judge(self, identifier: str, told: Told) -> None:
+    def _judge(self, identifier: str, facts: Facts) -> None:
         """Count what is odd about this version, and a deadline once."""
-        for kind in told.kinds if self.counting else ():
+        for kind in facts.kinds if self.counting else ():
             self.counts[_sample("fhir_task_anomalies_total", kind=kind)] += 1
-        if told.late and identifier not in self.missed:
+        if facts.late and identifier not in self.missed:
             self.missed.add(identifier)
-            self._count("fhir_task_deadlines_missed_total", told.pair)
+            self._count("fhir_task_deadlines_missed_total", facts.pair)
 
-    def _note_latest(self, told: Told) -> None:
-        key = (told.pair, told.status)
-        self.latest[key] = max(told.updated, self.latest.get(key, 0))
+    def _note_latest(self, facts: Facts) -> None:
+        key = (facts.pair, facts.status)
+        self.latest[key] = max(facts.updated, self.latest.get(key, 0))
 
     def _count(self, name: str, pair: Pair, n: int = 1, **labels: str) -> None:
         if self.counting:
@@ -165,29 +165,29 @@ class Truth:
 
     def _gauges(self) -> Counter[Sample]:
         found: Counter[Sample] = Counter()
-        for told in self.tasks.values():
-            found.update(_sample("fhir_tasks_anomalous", kind=kind) for kind in told.kinds)
-            found[_of("fhir_tasks", told.pair, status=told.status)] += not told.foreign
+        for facts in self.tasks.values():
+            found.update(_sample("fhir_tasks_anomalous", kind=kind) for kind in facts.kinds)
+            found[_of("fhir_tasks", facts.pair, status=facts.status)] += not facts.foreign
         return found
 
     def _stamps(self, now: int) -> Iterator[tuple[Sample, float]]:
         least: dict[Sample, int] = {}
         overdue: Counter[Sample] = Counter()
-        for told in self.tasks.values():
-            if not told.open:
+        for facts in self.tasks.values():
+            if not facts.open:
                 continue
             _lower(
-                least, _of("fhir_task_oldest_updated_timestamp_seconds", told.pair, status=told.status), told.updated
+                least, _of("fhir_task_oldest_updated_timestamp_seconds", facts.pair, status=facts.status), facts.updated
             )
-            if told.authored is None:
+            if facts.authored is None:
                 continue  # due a day after it was first seen: the driver keeps an earlier one of each pair
             _lower(
-                least, _of("fhir_task_oldest_authored_timestamp_seconds", told.pair, status=told.status), told.authored
+                least, _of("fhir_task_oldest_authored_timestamp_seconds", facts.pair, status=facts.status), facts.authored
             )
-            if told.authored + DAY < now:
-                overdue[_of("fhir_tasks_overdue", told.pair)] += 1
+            if facts.authored + DAY < now:
+                overdue[_of("fhir_tasks_overdue", facts.pair)] += 1
             else:
-                _lower(least, _of("fhir_task_next_due_timestamp_seconds", told.pair), told.authored + DAY)
+                _lower(least, _of("fhir_task_next_due_timestamp_seconds", facts.pair), facts.authored + DAY)
         yield from overdue.items()
         yield from ((sample, at / 1000) for sample, at in least.items())
         for (pair, status), at in self.latest.items():
@@ -216,18 +216,18 @@ def shown(text: str) -> dict[Sample, float]:
 
 def differences(text: str, truth: Truth, now: int) -> list[str]:
     """Say in one line each where an exposition and the truth differ."""
-    told, seen = truth.samples(now), shown(text)
+    facts, seen = truth.samples(now), shown(text)
     return [
-        f"{sample[0]}{dict(sorted(sample[1]))} is {seen.get(sample, 0)}, not {told.get(sample, 0)}"
-        for sample in sorted(told.keys() | seen.keys(), key=str)
-        if not _agree(sample[0], told.get(sample, 0), seen.get(sample, 0))
+        f"{sample[0]}{dict(sorted(sample[1]))} is {seen.get(sample, 0)}, not {facts.get(sample, 0)}"
+        for sample in sorted(facts.keys() | seen.keys(), key=str)
+        if not _agree(sample[0], facts.get(sample, 0), seen.get(sample, 0))
     ]
 
 
-def _agree(name: str, told: float, seen: float) -> bool:
+def _agree(name: str, facts: float, seen: float) -> bool:
     if name == "fhir_task_last_transition_timestamp_seconds":
-        return told - BETWEEN <= seen <= told
-    return round(told, 3) == seen
+        return facts - BETWEEN <= seen <= facts
+    return round(facts, 3) == seen
 
 
 def _lower(least: dict[Sample, int], sample: Sample, at: int) -> None:
