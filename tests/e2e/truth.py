@@ -182,7 +182,9 @@ class Truth:
             if facts.authored is None:
                 continue  # due a day after it was first seen: the driver keeps an earlier one of each pair
             _lower(
-                least, _of("fhir_task_oldest_authored_timestamp_seconds", facts.pair, status=facts.status), facts.authored
+                least,
+                _of("fhir_task_oldest_authored_timestamp_seconds", facts.pair, status=facts.status),
+                facts.authored,
             )
             if facts.authored + DAY < now:
                 overdue[_of("fhir_tasks_overdue", facts.pair)] += 1
