@@ -57,14 +57,15 @@ class Exporter:
 def assemble(settings: Settings, clock: Clock, transport: Transport | None = None) -> Exporter:
     """Put an exporter together. `transport` replaces the network. Raises a LedgerError or ConfigurationError."""
     telemetry = Telemetry()
+    server = fhir_server(settings, telemetry, transport)
     ledger = _ledger(settings, telemetry)
     overlap_ms = _milliseconds(settings.poll.overlap)
     context = WalkContext(
-        server=fhir_server(settings, telemetry, transport),
+        server=server,
         ledger=ledger,
         clock=clock,
         telemetry=telemetry,
-        namer=Namer(settings.payers, settings.fhir.url, clock, ledger.organizations()),
+        namer=Namer(settings.payers, server.http.base, clock, ledger.organizations()),
         hold=SeriesHold(settings.hold, clock.monotonic()),
         rules=Rules(
             deadline=Deadline(_milliseconds(settings.deadline)),

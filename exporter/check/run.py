@@ -235,7 +235,7 @@ class Check:
     def _payers(self, window: FhirWindow) -> Iterator[Finding]:
         """Name the payers of the sample as polls will."""
         tasks = samples.with_few_payers(self._ours)
-        namer = Namer(self._settings.payers, self._settings.fhir.url, self._clock)
+        namer = Namer(self._settings.payers, self._server.http.base, self._clock)
         named = namer.pairs(tasks, window)
         if tasks:
             yield samples.pairs(named, self._settings.pairs_max)

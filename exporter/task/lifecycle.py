@@ -146,7 +146,8 @@ def _add_new(task: Task, pair: Pair, observation: Observation, changes: Changes)
         changes.counts[Series(Event.ANOMALY, None, Anomaly.LATE_OLD)] += 1
     missed = _ended_late(task, observation.now, observation)
     if not counting:  # overdue already: overdue, but not counted as missed later
-        missed |= observation.deadline.due(task.authored or observation.now) < observation.now
+        authored = observation.now if task.authored is None else task.authored
+        missed |= observation.deadline.due(authored) < observation.now
     row = _new_row(task, pair, observation, deadline_missed=missed)
     if counting:
         _count_anomalies(task, row, changes)

@@ -12,7 +12,7 @@ from exporter import names
 from exporter.demo.server import Response
 from exporter.metrics.vocabulary import Comparison, Outcome
 
-from ..support.builders import organization
+from ..support.builders import organization, reference, task
 from ..support.disk import fill_up, make_room
 from ..support.exposition import by_payer, comparisons, errors, is_up
 from ..support.organizations import Organizations, owned, status
@@ -226,3 +226,10 @@ def test_an_exporter_killed_after_it_saw_a_new_name_walks_everything_when_it_sta
     rig.worker.step()
     rig.restart().run_due()
     assert by_payer(rig) == {"After": 1}
+
+
+@pytest.mark.parametrize("url", ["HTTP://FHIR.example/fhir", "http://fhir.example:80/fhir", "http://fhir.example/fhir/"])
+def test_an_absolute_reference_to_the_server_is_read_however_its_base_url_is_written(url: str) -> None:
+    absolute = task("a", owner=reference("http://fhir.example/fhir/Organization/old-payer"))
+    rig = prepared(organization(), absolute, fhir={"url": url}).start().settle()
+    assert by_payer(rig) == {"Old Payer": 1}

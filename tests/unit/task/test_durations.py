@@ -84,11 +84,12 @@ def test_without_authored_on_the_deadline_runs_from_first_sight() -> None:
     assert missed(see(row, late, on=observation(now=at(60 * 25)))) == 1
 
 
-def test_what_is_overdue_in_the_baseline_is_never_counted_as_missed() -> None:
-    overdue = version("1", -10, authored=NOW - 48 * HOUR)
+@pytest.mark.parametrize("authored", [NOW - 48 * HOUR, 1, 0])
+def test_what_is_overdue_in_the_baseline_is_never_counted_as_missed(authored: Instant) -> None:
+    overdue = version("1", -10, authored=authored)
     row = known(overdue, counting=False)
     assert row.deadline_missed
-    assert missed(see(row, version("2", 0, Status.COMPLETED, authored=NOW - 48 * HOUR))) == 0
+    assert missed(see(row, version("2", 0, Status.COMPLETED, authored=authored))) == 0
 
 
 def test_what_was_open_in_the_baseline_counts_when_it_ends_late() -> None:
