@@ -24,7 +24,7 @@ def absorb(
     window: FhirWindow,
     tasks: Sequence[Task],
     observation: Observation,
-    finish: Callable[[Transaction], None],
+    finish: Callable[[Transaction], None] = lambda _: None,
 ) -> Changes:
     """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
     known = context.ledger.known([task.id for task in tasks])
@@ -48,12 +48,12 @@ def absorb(
 def _save_names(context: WalkContext, tx: Transaction) -> None:
     """Save, with a page, which Organizations were read for it, and under which names its Tasks show."""
     tx.save_organizations(context.namer.unsaved)
-    ledger, names = context.ledger, context.rules.names
-    saved = ledger.instant(StateKey.NAMES)
+    ledger, names = context.ledger, context.rules.names_fingerprint
+    saved = ledger.state(StateKey.NAMES)
     if not (ledger.baseline_complete or ledger.walk_state):
-        tx.set_instant(StateKey.NAMES, names)
+        tx.set_state(StateKey.NAMES, names)
     elif saved not in {None, names}:
-        tx.set_instant(StateKey.NAMES, None)  # names may be changed back before everything was walked
+        tx.set_state(StateKey.NAMES, None)  # names may be changed back before everything was walked
 
 
 def _read_again(window: FhirWindow, tasks: Sequence[Task], doubtful: set[str]) -> list[Task]:

@@ -18,7 +18,7 @@ from prometheus_client import ProcessCollector
 
 from .clock import Clock, SystemClock
 from .config import DemoSettings, FhirSettings, Settings
-from .context import Rules, WalkContext
+from .context import WalkContext, WalkRules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
@@ -67,11 +67,11 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
         telemetry=telemetry,
         namer=Namer(settings.payers, server.http.base, clock, ledger.organizations()),
         hold=SeriesHold(settings.hold, clock.monotonic()),
-        rules=Rules(
+        rules=WalkRules(
             deadline=Deadline(_milliseconds(settings.deadline)),
             overlap_ms=overlap_ms,
             stalled_after_ms=_milliseconds(settings.stalled_after),
-            names=fingerprint(settings.payers, settings.pairs_max),
+            names_fingerprint=fingerprint(settings.payers, settings.pairs_max),
         ),
         server_clock=ServerClock(clock, telemetry),
         watermark=Watermark(ledger, clock, overlap_ms),

@@ -1,4 +1,7 @@
-"""Our own time: never used to judge Tasks where the server tells its own."""
+"""The exporter's own time: never used to judge Tasks where the server sends its own.
+
+Only sockets read the time themselves: time limits of requests and connections are not part of what tests move.
+"""
 
 import time
 from typing import Protocol

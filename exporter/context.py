@@ -1,6 +1,6 @@
 """What every walk is given: the parts of the exporter it uses, what the operator chose, and its plan.
 
-Rule: values only. The parts keep their own state; nothing here asks the server or writes the ledger.
+Rule: nothing here asks the server or writes the ledger. The parts keep their own state.
 """
 
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class Progress:
     """
 
     kind: WalkKind
-    window: int
+    window_number: int
     ended: bool = False
     walked: int = 0
     expected: int | None = None
@@ -79,13 +79,13 @@ Step = Progress | Compared | PollFirst
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What the operator chose. `names` is the fingerprint of the payers' names and of the cap (`names.fingerprint`)."""
+class WalkRules:
+    """What the operator chose. The fingerprint is of the payers' names and of the cap (`names.fingerprint`)."""
 
     deadline: Deadline
     overlap_ms: int
     stalled_after_ms: int
-    names: int
+    names_fingerprint: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class WalkContext:
     telemetry: Telemetry
     namer: Namer
     hold: SeriesHold
-    rules: Rules
+    rules: WalkRules
     server_clock: ServerClock
     watermark: Watermark
     timeout_factor: int = 1
@@ -106,11 +106,11 @@ class WalkContext:
     @property
     def baseline_from(self) -> Instant | None:
         """Before this stamp a Task belongs to the baseline, whenever it is found: later ones polls have looked for."""
-        began = self.ledger.instant(StateKey.BASELINE_BEGAN)
+        began = self.ledger.state(StateKey.BASELINE_BEGAN)
         return None if began is None else began - self.rules.overlap_ms
 
     @property
     def names_changed(self) -> bool:
         """Whether some Tasks may show under other names than the ones in force, until everything is walked again."""
         started = self.ledger.baseline_complete or self.ledger.walk_state is not None
-        return started and self.ledger.instant(StateKey.NAMES) != self.rules.names
+        return started and self.ledger.state(StateKey.NAMES) != self.rules.names_fingerprint

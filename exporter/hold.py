@@ -15,7 +15,7 @@ from threading import Lock
 from .ledger.state import ALL_GENERATIONS, NO_GENERATION
 
 HOLDS_WITHOUT_SCRAPE = 3
-"""Holds without a scrape after which counts are shown all the same: whoever reads us is no Prometheus."""
+"""Holds without a scrape after which counts are shown anyway: the reader is not Prometheus."""
 
 
 class SeriesHold:

@@ -21,7 +21,7 @@ LARGEST_TIMEOUT_FACTOR = 16
 """Times `--poll.timeout`: a quarter of an hour by default."""
 
 FIRST_COMPARISON_SECONDS = 60.0
-"""After a start no full comparison begins earlier: a crash loop must not press the server."""
+"""After a start no full comparison begins earlier: a crash loop must not load the server."""
 
 
 @dataclass(slots=True)
@@ -97,8 +97,8 @@ class ComparisonSchedule:
 def _until_full(context: WalkContext, interval: float) -> float:
     """Seconds until the first full comparison: restarts do not put it off."""
     if context.names_changed or context.namer.refused:
-        return 0  # a right that was missing may be why we were restarted
-    last = context.ledger.instant(StateKey.COMPARED_WALL)
+        return 0  # a restart may follow a newly granted permission
+    last = context.ledger.state(StateKey.COMPARED_WALL)
     if last is None:
         return interval
     left = interval - (context.clock.wall() - last) / 1000

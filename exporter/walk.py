@@ -60,7 +60,7 @@ class Walk:
         self._walked = plan.walked
         self._expected = plan.expected
         self._count_wanted = count_expected and plan.expected is None
-        self._window = 0
+        self._window_number = 0
         self._ended = False
         self._long = plan.resumed
 
@@ -80,7 +80,7 @@ class Walk:
         Called again after an error, it goes on with the window that failed.
         """
         while not self._ended:
-            self._window += 1
+            self._window_number += 1
             with self._context.server.window(self._context.timeout_factor) as window:
                 yield from self._pages(window)
 
@@ -96,19 +96,21 @@ class Walk:
     def _pages(self, window: FhirWindow) -> Iterator[Progress]:
         """Walk one window."""
         page = self._first_page(window)
-        instant, search, walked = self._reads_instant, self._search(), self._walked
+        one_stamp, search, walked = self._reads_one_stamp, self._search(), self._walked
         largest = max(_stamps(page.tasks), default=None)
         low, pages, longest = None, 0, 0
         while True:
             found = lowest(page.tasks, self._search_reading.server - self._context.rules.overlap_ms)
             low = low if found is None else found
             pages, longest = pages + 1, max(longest, page.matches)
-            self._ended = page.next is None and not instant
+            self._ended = page.next is None and not one_stamp
             self._long |= page.next is not None
             following = next_bound(self._cursor, low, largest)
-            yield self._absorb(window, page, self._cursor if instant else following)
-            stuck = instant or following in (None, self._cursor)  # then the window is read to its end, by `next`
-            young = self._window > 1 and low is None  # only `largest` moves it on: further pages would be read again
+            yield self._absorb(window, page, self._cursor if one_stamp else following)
+            stuck = one_stamp or following in (None, self._cursor)  # then the window is read to its end, by `next`
+            young = (
+                self._window_number > 1 and low is None
+            )  # only `largest` moves it on: further pages would be read again
             if page.next is None or not (stuck or (has_room(pages, longest) and not young)):
                 break
             if self._is_saved and self._count_wanted:
@@ -118,18 +120,18 @@ class Walk:
         self._cursor = following
 
     @property
-    def _reads_instant(self) -> bool:
+    def _reads_one_stamp(self) -> bool:
         """Whether this window reads a single instant, which more Tasks share than a window holds."""
         return self._cursor is not None and self._cursor.prefix == "eq"
 
     def _search(self) -> Search:
         search = replace(self._plan.search, since=self._cursor)
-        return replace(search, until=None) if self._reads_instant else search
+        return replace(search, until=None) if self._reads_one_stamp else search
 
     def _first_page(self, window: FhirWindow) -> Page:
         """Ask for the first page; once more, from earlier, where the server's clock went back since the last walk."""
         page = self._search_now(window)
-        first_of_walk = self._window == 1 and self._plan.kind is not WalkKind.COMPARISON
+        first_of_walk = self._window_number == 1 and self._plan.kind is not WalkKind.COMPARISON
         watermark, reading = self._context.watermark, self._search_reading
         if first_of_walk and watermark.went_back(reading, self._cursor and self._cursor.at):
             since = max(0, reading.server - watermark.passed_ms(reading.seconds) - self._context.rules.overlap_ms)
@@ -179,7 +181,7 @@ class Walk:
             self._context.watermark.saved(self._started_seconds)
         return Progress(
             kind=self._plan.kind,
-            window=self._window,
+            window_number=self._window_number,
             ended=self._ended,
             walked=self._walked,
             expected=self._expected,
@@ -203,10 +205,10 @@ class Walk:
         context, first, wall = self._context, self._first_search or 0, self._context.clock.wall()
         baseline = self._plan.kind is WalkKind.BASELINE
         context.watermark.save(tx, first, self._started_seconds)
-        tx.set_instant(StateKey.LAST_COMPLETE, wall)
+        tx.set_state(StateKey.LAST_COMPLETE, wall)
         if baseline:
-            tx.set_instant(StateKey.BASELINE_BEGAN, first)
-            tx.set_instant(StateKey.COMPARED_WALL, wall)
+            tx.set_state(StateKey.BASELINE_BEGAN, first)
+            tx.set_state(StateKey.COMPARED_WALL, wall)
         now = self._now()
         end = PollEnd(
             now=now,

@@ -71,7 +71,7 @@ class Watermark:
     @property
     def instant(self) -> Instant | None:
         """The server's time from which the next poll searches; None until the baseline is complete."""
-        return self._ledger.instant(StateKey.WATERMARK)
+        return self._ledger.state(StateKey.WATERMARK)
 
     def let_jump(self) -> None:
         """Let the next poll follow the server's clock wherever it is: a full comparison has seen every Task."""
@@ -89,8 +89,8 @@ class Watermark:
 
     def save(self, tx: Transaction, first: Instant, started_seconds: float) -> None:
         """Write the next watermark, and when its walk began by our wall."""
-        tx.set_instant(StateKey.WATERMARK, self.following(first, started_seconds))
-        tx.set_instant(StateKey.MARKED_WALL, self._wall_at(started_seconds))
+        tx.set_state(StateKey.WATERMARK, self.following(first, started_seconds))
+        tx.set_state(StateKey.MARKED_WALL, self._wall_at(started_seconds))
 
     def saved(self, started_seconds: float) -> None:
         """Take note that the transaction of `save` was committed."""
@@ -116,7 +116,7 @@ class Watermark:
         if self._set_seconds is not None:
             return round((seconds - self._set_seconds) * 1000)
         wall = self._wall_at(seconds)
-        return max(0, wall - (self._ledger.instant(StateKey.MARKED_WALL) or wall))
+        return max(0, wall - (self._ledger.state(StateKey.MARKED_WALL) or wall))
 
     def _wall_at(self, seconds: float) -> Instant:
         """Give our wall time at a monotonic time not long ago."""

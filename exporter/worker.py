@@ -66,7 +66,7 @@ class Worker:
         self._publication = Publication(self._ledger.counters(), context.clock, polls.max_staleness)
         self.up = False
         self.progress: Progress | None = None
-        self.last_complete: Instant | None = self._ledger.instant(StateKey.LAST_COMPLETE)
+        self.last_complete: Instant | None = self._ledger.state(StateKey.LAST_COMPLETE)
         self._telemetry.set_ledger_figures(self._ledger.figures)
 
     # What other threads may call.
@@ -78,7 +78,7 @@ class Worker:
             if now_seconds - self._publication.started_seconds < min_interval:
                 return Scrape(Answer.REUSED)
             if self._walk is None and now_seconds - self._tried_seconds < min_interval:
-                return Scrape(Answer.STALE)  # the last try failed: whoever asks us quickly must not press the server
+                return Scrape(Answer.STALE)  # the last try failed: frequent scrapes must not cause frequent requests
             if self._in_background or now_seconds < self._back_off.until_seconds:
                 return Scrape(Answer.LATE if self._in_background else Answer.STALE)
             if self._walk is not None:
@@ -170,7 +170,7 @@ class Worker:
         """Poll at once; one that needs a second window goes on as a catch-up, in the background."""
         while (job := self._walk) is not None:
             progress = self._advance_walk(job)
-            if progress is not None and progress.window > 1:
+            if progress is not None and progress.window_number > 1:
                 self._in_background = True
                 return
 
@@ -179,7 +179,7 @@ class Worker:
         step = self._next(job)
         progress = step if isinstance(step, Progress) else None
         if progress is not None:
-            self._set_up(True)
+            self._set_server_up(True)
             if self._in_background:
                 self._report(progress)
         self.progress = progress
@@ -210,7 +210,7 @@ class Worker:
             self._telemetry.set_baseline_progress(ratio)
         if progress.snapshot is not None:
             self._publication.publish(progress.snapshot, self._ledger.generation, progress.started_seconds)
-            self.last_complete = self._ledger.instant(StateKey.LAST_COMPLETE)
+            self.last_complete = self._ledger.state(StateKey.LAST_COMPLETE)
         self._telemetry.set_ledger_figures(self._ledger.figures)
 
     def _end(self, job: Job, error: ExporterError | None) -> None:
@@ -218,7 +218,7 @@ class Worker:
         if error is not None:
             self._telemetry.count_error(error.reason)
             walking = isinstance(job, WalkJob) and (self._in_background or self._is_unfinished())
-            self._hold_off(error, background=walking)
+            self._leave_alone(error, background=walking)
             self._count_expected &= not isinstance(error, CountThrottled)
         if isinstance(job, ComparisonJob):
             self._comparison_timeout.after(job, error)
@@ -228,16 +228,16 @@ class Worker:
             self._end_walk(job, outcome(job, error))
         self._log_end(job, error)
 
-    def _hold_off(self, error: ExporterError, *, background: bool) -> None:
+    def _leave_alone(self, error: ExporterError, *, background: bool) -> None:
         """Leave the server alone for as long as it asks, or as a failure of background work calls for."""
         if isinstance(error, Throttled):
-            self._set_up(False)  # no request will go out: docs/design.md#backing-off
+            self._set_server_up(False)  # no request will go out: docs/design.md#backing-off
         self._back_off.after(error, self._now_seconds(), background=background)
 
     def _end_walk(self, job: WalkJob, ended: Outcome) -> None:
         complete = ended is Outcome.COMPLETE
         self._complete_walks += complete
-        self._set_up(complete)
+        self._set_server_up(complete)
         self._telemetry.count_poll(ended, self._now_seconds() - job.started_seconds)
         with self._changed:
             self._walk = None
@@ -247,7 +247,7 @@ class Worker:
         if job.future is not None:
             job.future.set_result(complete)
 
-    def _set_up(self, value: bool) -> None:
+    def _set_server_up(self, value: bool) -> None:
         self.up = value
         self._telemetry.set_up(value)
 
@@ -272,7 +272,7 @@ class Worker:
             if isinstance(step, Progress | Compared):
                 job.corrections += step.corrections
             if isinstance(step, Compared) and step.throttled is not None:
-                self._hold_off(step.throttled, background=False)
+                self._leave_alone(step.throttled, background=False)
             if not isinstance(step, PollFirst):
                 return
             self._poll_for(job)

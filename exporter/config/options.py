@@ -101,10 +101,10 @@ class PollSettings:
         "poll.overlap",
         values.duration,
         "30s",
-        "How far each poll reads back before the last one, to catch writes that become visible late.",
+        "How far a poll overlaps the one before, to catch writes that become visible late.",
     )
     timeout: float = option(
-        "poll.timeout", values.positive_duration, "60s", "Timeout of one poll window of at most 2,000 Tasks."
+        "poll.timeout", values.positive_duration, "60s", "Time limit for each batch of up to 2,000 Tasks."
     )
 
 
@@ -122,7 +122,7 @@ class ReconcileSettings:
         "reconcile.lookback",
         values.positive_duration,
         "15m",
-        "How far back the comparison of recently changed Tasks reaches.",
+        "Age up to which changed Tasks are compared again.",
     )
     full_interval: float = option(
         "reconcile.full-interval",
@@ -190,8 +190,8 @@ class Settings:
         "series.hold",
         values.duration,
         "2m",
-        "How long a new series shows 0 before its first event, so that increase() counts it: at least twice the "
-        "longest scrape interval; 0s turns this off.",
+        "How long a series keeps its old value, 0 if it is new, so that Prometheus scrapes it before its first event: "
+        "at least twice the longest scrape interval; 0s turns this off.",
     )
     deadline: float = option(
         "deadline", values.deadline, "24h", "Time after authoredOn when an exchange becomes overdue."

@@ -1,1 +1,1 @@
-"""The FHIR server as it is asked: the client, and the one importer of httpx."""
+"""The client of the FHIR server, and the one importer of httpx. Decoding is pure: `task/bundle` and its neighbors."""

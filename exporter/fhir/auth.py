@@ -74,7 +74,7 @@ class SecretFile:
         except UnicodeDecodeError:
             text = ""
         if not text or len(data) > _LARGEST:
-            raise AuthFailed(f"The secret file {self._path} is empty, too large, or no text.")
+            raise AuthFailed(f"The secret file {self._path} is empty, too large or not UTF-8 text.")
         return text
 
 
@@ -89,7 +89,7 @@ class BearerFile:
         """Return the token that the file holds now."""
         token = self._file.read()
         if not _TOKEN.fullmatch(token):
-            raise AuthFailed(f"The token file {self._path} holds characters that no token has.")
+            raise AuthFailed(f"The token file {self._path} contains characters that are not allowed in a token.")
         return {"Authorization": f"Bearer {token}"}
 
     def refused(self) -> bool:

@@ -42,7 +42,7 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
         chunk = received
         while chunk:
             if gz.eof:
-                raise NotFhir("The answer continues after the end of its gzip.")
+                raise NotFhir("There is data after the end of the gzip stream.")
             yield _inflate(gz, chunk)
             chunk = gz.unconsumed_tail or gz.unused_data
     if not gz.eof:

@@ -86,7 +86,7 @@ class FhirServer:
         with self.http.session(self.options.window_seconds * timeout_factor) as session:
             yield FhirWindow(self, session)
 
-    def refuse_tag(self) -> None:
+    def stop_using_tag(self) -> None:
         """Search without `_tag` from now on: the decoder checks it anyway."""
         self.tag_refused = True
         logger.warning("the FHIR server refuses to search by _tag: every Task is read and its tag checked here")
@@ -138,7 +138,7 @@ class FhirWindow:
             if not tag or refusal.status != HTTPStatus.BAD_REQUEST:
                 raise
             page = self._search((), search)
-        self._server.refuse_tag()
+        self._server.stop_using_tag()
         return page
 
     def follow(self, link: str) -> Page:
@@ -210,7 +210,7 @@ class FhirWindow:
         address = links.resolve(self._base, link, self._server.settings.rewrite_links)
         self._pages += 1
         if hash(address) in seen or self._pages > self._server.options.max_pages:
-            raise LinkCycle("The links to further pages come back, or do not end.")
+            raise LinkCycle("Page links repeat or never end.")
         seen.add(hash(address))
         return self._page(self._session.get(address, Operation.PAGE))
 
@@ -229,7 +229,7 @@ class FhirWindow:
         query = urlencode(parameters, quote_via=quote, safe=":,/")
         reply = self._session.get(f"{self._base}/Task?{query}", operation)
         if reply.cached:
-            raise Cached("The answer came out of a cache, though we sent no-cache.")
+            raise Cached("The response came from a cache despite Cache-Control: no-cache.")
         return reply
 
     def _page(self, reply: Reply) -> Page:

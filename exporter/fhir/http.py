@@ -37,8 +37,8 @@ from ..task.model import Instant
 from . import links
 from .auth import Anonymous, Auth
 from .body import read_body
-from .deadline import TimeLimit
-from .status import error_for, http_date, is_cached, is_json
+from .http_status import error_for, http_date, is_cached, is_json
+from .time_limit import TimeLimit
 from .tls import caused_by_tls, client_context
 
 HEADERS = {
@@ -220,7 +220,7 @@ class Session:
 
     def _check_time(self) -> None:
         if self._limit.over:
-            raise TimedOut(f"{self._http.host_and_port} gave no whole answer within the time allowed.") from None
+            raise TimedOut(f"{self._http.host_and_port} did not send a complete response in time.") from None
 
 
 class _Exchange:
@@ -255,7 +255,7 @@ class _Exchange:
         if isinstance(error, httpx.TimeoutException):
             return TimedOut(f"{self.host_and_port} did not answer our {self.operation} request in time.")
         if self.status is not None:
-            return Truncated(f"{self.host_and_port} broke off its answer to our {self.operation} request.")
+            return Truncated(f"{self.host_and_port} closed the connection before its response was complete.")
         if caused_by_tls(error):
             return TlsFailed(f"No trusted TLS connection to {self.host_and_port}.")
         return Unreachable(f"{self.host_and_port} cannot be reached, or closed the connection without an answer.")
@@ -279,7 +279,7 @@ class _OneOrigin(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if (request.url.scheme, request.url.host, request.url.port) != self._origin:
-            raise LinkRefused("A request was about to leave for another server.")
+            raise LinkRefused("Refused to send a request to another server.")
         return self._inner.handle_request(request)
 
 

@@ -18,8 +18,8 @@ from ..task.rows import Row
 from ..task.search import Slice
 from .comparison import ComparisonTables
 from .counters import CounterTable, reset_generations
+from .gauges import GaugeTables
 from .pairs import CappedPairs, PairTable
-from .snapshot import GaugeTables
 from .state import StateKey, WalkState, read_states
 from .tasks import TaskTable
 from .transaction import Committed, Tables, Transaction, TransactionStart
@@ -125,15 +125,15 @@ class Ledger:
         text = self._states.get(StateKey.WALK)
         return None if text is None else WalkState.from_json(text)
 
-    def instant(self, name: StateKey) -> Instant | None:
-        """Return a time that was kept."""
-        value = self._states.get(name)
+    def state(self, key: StateKey) -> int | None:
+        """Return what is kept under a key: an Instant, or a number (StateKey)."""
+        value = self._states.get(key)
         return None if value is None else int(value)
 
     @property
     def baseline_complete(self) -> bool:
         """Whether the first complete walk has ended."""
-        return self.instant(StateKey.WATERMARK) is not None
+        return self.state(StateKey.WATERMARK) is not None
 
     def organizations(self) -> dict[str, str | None]:
         """Read the names of Organizations by reference, those read longest ago first."""
@@ -149,10 +149,10 @@ class Ledger:
         return LedgerFigures(
             tracked=sum(stored.tasks.values()) + unusable,
             pairs=self._tables.pairs.with_series,
-            pairs_capped=self.instant(StateKey.PAIRS_CAPPED) or 0,
+            pairs_capped=self.state(StateKey.PAIRS_CAPPED) or 0,
             bytes=pages * page_size,
-            watermark=self.instant(StateKey.WATERMARK),
-            last_complete=self.instant(StateKey.LAST_COMPLETE),
+            watermark=self.state(StateKey.WATERMARK),
+            last_complete=self.state(StateKey.LAST_COMPLETE),
             baseline_complete=self.baseline_complete,
         )
 

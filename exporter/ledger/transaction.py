@@ -8,8 +8,8 @@ from ..task.lifecycle import Changes
 from ..task.model import FIRST_SHOWN, OTHER_PAIR, Event, Instant, Pair, Series, Snapshot
 from .comparison import ComparisonTables
 from .counters import CounterTable
+from .gauges import GaugeTables
 from .pairs import CappedPairs, PairTable
-from .snapshot import GaugeTables
 from .state import PollEnd, StateKey, WalkState, write_state
 from .tasks import TaskTable
 
@@ -125,7 +125,7 @@ class Transaction:
 
     def _set_pairs_capped(self, number: int) -> None:
         if self._states.get(StateKey.PAIRS_CAPPED) != str(number):
-            self._set_state(StateKey.PAIRS_CAPPED, str(number))
+            self._keep(StateKey.PAIRS_CAPPED, str(number))
 
     def apply(self, changes: Changes) -> None:
         """Write what a page changed. Pairs in it have slots."""
@@ -164,13 +164,13 @@ class Transaction:
 
     def save_walk(self, walk: WalkState | None) -> None:
         """Keep the cursor of a background walk; None deletes it."""
-        self._set_state(StateKey.WALK, None if walk is None else walk.to_json())
+        self._keep(StateKey.WALK, None if walk is None else walk.to_json())
 
-    def set_instant(self, name: StateKey, at: Instant | None) -> None:
-        """Keep a time under a name; None deletes it."""
-        self._set_state(name, None if at is None else str(at))
+    def set_state(self, key: StateKey, value: int | None) -> None:
+        """Keep an Instant, or a number, under a key; None deletes it."""
+        self._keep(key, None if value is None else str(value))
 
-    def _set_state(self, name: StateKey, value: str | None) -> None:
+    def _keep(self, name: StateKey, value: str | None) -> None:
         self._changed_states.add(name)
         if value is None:
             self._states.pop(name, None)

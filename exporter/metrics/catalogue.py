@@ -1,6 +1,7 @@
-"""Every metric of the exporter in one table: name, type, unit, labels, label values and help.
+"""Every metric of the exporter in one table: name, type, unit, labels and help.
 
-Rule 1: metric names, help texts and label values are defined here and nowhere else.
+Rule 1: metric names, help texts and label names are defined here and nowhere else; label values are the words of
+`vocabulary`, `errors` and `task/model`.
 Rule 2: no measured values and no Tasks in this module.
 
 Names are as Prometheus sees them, including `_total`. Dashboards and alerts depend on names and meanings: list every
@@ -88,7 +89,7 @@ ANSWER = Label(
 OPERATION = Label("operation", tuple(Operation), "purpose of the request")
 CODE = Label("code", CODES, "class of the HTTP status; `none` if there was no response")
 ERROR = Label("reason", tuple(ErrorReason), "kind of error")
-SWEEP = Label(
+COMPARISON = Label(
     "sweep", tuple(Comparison), "comparison: `open` covers open and recent Tasks, `full` covers all Tasks, by counts"
 )
 VERSION = Label("version", (), "version of the exporter", False)
@@ -298,14 +299,14 @@ OWN: Mapping[str, Definition] = {
         "reconciles_total",
         MetricType.COUNTER,
         "Finished comparisons of the ledger with the FHIR server.",
-        SWEEP,
+        COMPARISON,
         OUTCOME,
     ),
     "reconcile_corrections": _own(
         "reconcile_corrections_total",
         MetricType.COUNTER,
         "Tasks that a comparison found to differ from the ledger.",
-        SWEEP,
+        COMPARISON,
     ),
     "largest_lateness": _own(
         "largest_lateness_seconds",

@@ -60,9 +60,9 @@ def _end(context: WalkContext, *, walked: bool) -> None:
     context.watermark.let_jump()
     with context.ledger.transaction() as tx:
         tx.delete_removed((context.watermark.instant or 0) - KEPT_MS)
-        tx.set_instant(StateKey.COMPARED_WALL, context.clock.wall())
+        tx.set_state(StateKey.COMPARED_WALL, context.clock.wall())
         if walked:
-            tx.set_instant(StateKey.NAMES, context.rules.names)
+            tx.set_state(StateKey.NAMES, context.rules.names_fingerprint)
             tx.recount_capped()
 
 

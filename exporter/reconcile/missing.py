@@ -22,7 +22,7 @@ from ..errors import (
     WrongResource,
 )
 from ..task.lifecycle import Observation, vanish
-from ..task.model import DIGEST
+from ..task.model import DIGEST_PREFIX
 from ..task.rows import Removal, Row
 from ..task.search import Search, Slice
 from .failures import retried
@@ -37,7 +37,8 @@ SETTLING_MS = 60_000
 def look_up(context: WalkContext, part: Slice | None) -> Iterator[Compared]:
     """Look up what the comparison has not seen, of a slice or of the open Tasks: gone, untagged, or overlooked.
 
-    Where the server shows no Task at all, a right may be lost: then only what it remembers as deleted (410) is gone.
+    Where the server shows no Task at all, a permission may be lost: then only what it remembers as deleted (410) is
+    gone.
     Raises NothingThere if there is more.
     """
     blind, unsure = None, False
@@ -53,9 +54,9 @@ def look_up(context: WalkContext, part: Slice | None) -> Iterator[Compared]:
             yield Compared()
         yield Compared(corrections=dropped)
         if unsure and not dropped:
-            break  # a right is lost: to read all the others one by one would show nothing more
+            break  # a permission is lost: to read all the others one by one would show nothing more
     if unsure:
-        raise NothingThere("The FHIR server shows no Task at all, where there were some before.")
+        raise NothingThere("The FHIR server returned no Tasks, although the ledger has some.")
 
 
 def _missing(context: WalkContext, part: Slice | None) -> Iterator[list[str]]:
@@ -83,10 +84,10 @@ class _LookUp(NamedTuple):
 def _search_by_id(context: WalkContext, ids: Sequence[str]) -> _LookUp:
     """Search for a batch and commit what is found. What is young is not missing: replicas lag."""
     with context.server.window() as window:
-        page = window.read([id_ for id_ in ids if not id_.startswith(DIGEST)])
+        page = window.read([id_ for id_ in ids if not id_.startswith(DIGEST_PREFIX)])
         now = context.server_clock.now if page.clock is None else page.clock
         seen = Observation(now, context.rules.deadline, joining=context.baseline_from)
-        changes = absorb(context, window, page.tasks, seen, lambda _: None)
+        changes = absorb(context, window, page.tasks, seen)
     found = {task.id for task in page.tasks}
     young = range(now - max(context.rules.overlap_ms, SETTLING_MS), now + 1)
     rows = (row for id_, row in context.ledger.known(ids).items() if id_ not in found and row.removal is None)
@@ -98,7 +99,7 @@ def _status_of(context: WalkContext, row: Row) -> int:
 
     An answer about this one Task alone must keep no other from being judged: 0.
     """
-    if row.id.startswith(DIGEST):
+    if row.id.startswith(DIGEST_PREFIX):
         return HTTPStatus.NOT_FOUND
     try:
         with context.server.window() as window:

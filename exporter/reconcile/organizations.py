@@ -1,4 +1,4 @@
-"""Reading Organizations again: a right may have been granted, or a name changed, since they were read.
+"""Reading Organizations again: a permission may have been granted, or a name changed, since they were read.
 
 Rule: an answer that differs is committed together with the need to walk everything, before any Task is named by it.
 
@@ -69,6 +69,6 @@ class _Reading:
         with self._context.ledger.transaction() as tx:
             tx.save_organizations(answers)
             if namer.differs(answers):
-                tx.set_instant(StateKey.NAMES, None)
+                tx.set_state(StateKey.NAMES, None)
         namer.renew(answers)
         self._answers = {}

@@ -52,7 +52,7 @@ def decode_organization(body: bytes) -> str | None:
     """Read an Organization's name, not yet cleaned; None if it has none. Raises NotFhir or WrongResource."""
     organization = _decode(body, _ORGANIZATION)
     if organization.resource_type != "Organization":
-        raise WrongResource("Another resource came where an Organization was asked for.")
+        raise WrongResource("The response is not an Organization.")
     name = decode_or_none(organization.name, _TEXT)
     return name[:_MAX_NAME_CHARACTERS] if name and name.strip() else None
 
@@ -76,7 +76,7 @@ def _decode(body: bytes, decoder: Decoder[R]) -> R:
         is_json = False
     if is_json:
         raise WrongResource("The answer is JSON, but not the FHIR resource that was asked for.")
-    raise NotFhir("The answer is no JSON.")
+    raise NotFhir("The response is not JSON.")
 
 
 def _is_json(body: bytes) -> bool:

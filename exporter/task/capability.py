@@ -29,9 +29,9 @@ def decode_capability(body: bytes) -> Capability:
     except DECODE_ERRORS:
         statement = None
     if statement is None:  # raised here, so that the error has no context: msgspec's messages may hold a value
-        raise NotFhir("The answer to our metadata request is no CapabilityStatement.")
+        raise NotFhir("The response to our metadata request is not a CapabilityStatement.")
     if statement.resource_type != "CapabilityStatement":
-        raise WrongResource("Another resource came where the CapabilityStatement was asked for.")
+        raise WrongResource("The response to our metadata request is another resource than a CapabilityStatement.")
     software = statement.software or fhir_json.Software()
     return Capability(
         software=_printable(f"{software.name or ''} {software.version or ''}"),

@@ -17,7 +17,7 @@ from ..errors import WrongResource
 from . import fhir_json
 from .dates import parse_instant
 from .fhir_json import ABSENT, decode_or_none
-from .model import DIGEST, Anomaly, Coding, Instant, Status, Task
+from .model import DIGEST_PREFIX, Anomaly, Coding, Instant, Status, Task
 
 
 class _Object(fhir_json.Element):
@@ -74,7 +74,7 @@ def unparsable(raw: Raw, partial: PartialTask, server_time: Instant | None) -> T
     """
     digest = sha256(_object(raw).resource or raw).hexdigest()[:32]
     return Task(
-        id=partial.id or DIGEST + digest,
+        id=partial.id or DIGEST_PREFIX + digest,
         version=partial.version or digest,
         updated=partial.updated if partial.updated is not None else server_time or 0,
         status=partial.status,

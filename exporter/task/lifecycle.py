@@ -1,6 +1,7 @@
 """Which changes of a Task are noticed, and what each one means.
 
-Rule 1: every decision about a change is made in this file; nothing else compares versions or statuses.
+Rule 1: what a version means for counters and gauges is decided here. Which version is newer is decided in `versions`,
+which open Tasks miss their deadline in `ledger/transaction`, which Tasks have vanished in `reconcile/missing`.
 Rule 2: nothing here knows the network, the ledger or the time; a walk passes the time at which it looked.
 
 See docs/design.md#exact-counters, docs/design.md#durations, docs/design.md#deadlines.

@@ -1,6 +1,6 @@
 """The values that are passed through the program, and the closed vocabularies they are made of.
 
-Rule 1: every value here is frozen and has no behavior.
+Rule 1: every value here is frozen; properties only restate what the fields say.
 Rule 2: after decoding, names of payers and ids of Tasks are the only text of the server in any value.
 
 An *Instant* is whole milliseconds since 1970-01-01T00:00:00Z, as FHIR servers stamp versions.
@@ -131,7 +131,7 @@ class Party(NamedTuple):
     """The name of the contained Organization that a `#id` reference means."""
 
 
-DIGEST = "?"
+DIGEST_PREFIX = "?"
 """The first character of the id that replaces an unreadable one; no FHIR id begins with it."""
 
 
@@ -159,7 +159,7 @@ class Task(NamedTuple):
     @property
     def named(self) -> bool:
         """Whether `id` is the server's: that of an unreadable Task is a digest of its bytes, no FHIR id."""
-        return not self.id.startswith(DIGEST)
+        return not self.id.startswith(DIGEST_PREFIX)
 
     @property
     def usable(self) -> bool:

@@ -58,7 +58,7 @@ def test_a_command_of_the_readme_can_be_typed(words: list[str]) -> None:
 def test_the_first_screen_of_the_readme_has_two_commands() -> None:
     first, second, *_ = commands(README)
     assert (first, second) == (["make", "demo"], ["make", "test"])
-    assert README.splitlines().index("make test     # passes the tests") < 24
+    assert README.splitlines().index("make test     # runs the tests") < 24
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

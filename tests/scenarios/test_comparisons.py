@@ -39,7 +39,7 @@ def test_a_scrape_that_waits_while_a_comparison_polls_gets_that_poll() -> None:
     rig = filled(5).start().settle()
     rig.burst(4_500, seconds_apart=0.1)
     rig.clock.advance(rig.comparisons.open_interval + 1)
-    since = f"ge{format_instant(rig.ledger.instant(StateKey.WATERMARK) or 0)}"
+    since = f"ge{format_instant(rig.ledger.state(StateKey.WATERMARK) or 0)}"
     scrapes = []
     poll_for_comparison = rig.worker._poll_for
 

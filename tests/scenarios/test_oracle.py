@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter.absorb import absorb
-from exporter.context import Rules, WalkContext
+from exporter.context import WalkContext, WalkRules
 from exporter.ledger import Binding, open_ledger
 from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
@@ -71,7 +71,7 @@ class Exactness(RuleBasedStateMachine):
 
     def context(self) -> WalkContext:
         """What `absorb` uses: the ledger, the names of payers and the rules."""
-        clock, rules, nothing = HandClock(), Rules(LENGTH, 30_000, 0, 0), cast("Any", None)
+        clock, rules, nothing = HandClock(), WalkRules(LENGTH, 30_000, 0, 0), cast("Any", None)
         return WalkContext(
             server=nothing,
             ledger=self.ledger,
@@ -96,7 +96,7 @@ class Exactness(RuleBasedStateMachine):
         def finish(tx: Transaction) -> None:
             if crash:
                 raise Crash
-            tx.set_instant(StateKey.WATERMARK, self.at)
+            tx.set_state(StateKey.WATERMARK, self.at)
             self.snapshot = tx.end_poll(PollEnd(self.at, LENGTH, 0, not self.counting, ALL_GENERATIONS))
 
         try:

@@ -228,7 +228,9 @@ def test_an_exporter_killed_after_it_saw_a_new_name_walks_everything_when_it_sta
     assert by_payer(rig) == {"After": 1}
 
 
-@pytest.mark.parametrize("url", ["HTTP://FHIR.example/fhir", "http://fhir.example:80/fhir", "http://fhir.example/fhir/"])
+@pytest.mark.parametrize(
+    "url", ["HTTP://FHIR.example/fhir", "http://fhir.example:80/fhir", "http://fhir.example/fhir/"]
+)
 def test_an_absolute_reference_to_the_server_is_read_however_its_base_url_is_written(url: str) -> None:
     absolute = task("a", owner=reference("http://fhir.example/fhir/Organization/old-payer"))
     rig = prepared(organization(), absolute, fhir={"url": url}).start().settle()

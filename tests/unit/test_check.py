@@ -174,7 +174,7 @@ TROUBLES = {
     "links to themselves": ((quirks.clamped(2), quirks.next_to_itself), "page links: ", "a cache or proxy"),
     "a stubborn cache": (
         (quirks.result_cache(HandClock(), obedient=False),),
-        "cache: The answer came out of a cache",
+        "cache: The response came from a cache",
         "Pass Cache-Control: no-cache through",
     ),
 }

@@ -11,9 +11,9 @@ from exporter.context import Progress, WalkKind
 from exporter.progress import LOG_INTERVAL_SECONDS, LogLines, TerminalBar
 from tests.support.fake import HandClock
 
-FIRST = Progress(WalkKind.BASELINE, window=1, walked=200, expected=None)
-MIDDLE = Progress(WalkKind.BASELINE, window=1, walked=400, expected=900)
-LAST = Progress(WalkKind.BASELINE, ended=True, window=1, walked=900, expected=900)
+FIRST = Progress(WalkKind.BASELINE, window_number=1, walked=200, expected=None)
+MIDDLE = Progress(WalkKind.BASELINE, window_number=1, walked=400, expected=900)
+LAST = Progress(WalkKind.BASELINE, ended=True, window_number=1, walked=900, expected=900)
 
 
 class Terminal(io.StringIO):
@@ -57,7 +57,7 @@ def test_a_bar_is_drawn_once_the_length_is_known_and_ends_full(monkeypatch: pyte
 def test_a_walk_of_a_single_page_shows_as_done(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    TerminalBar()(Progress(WalkKind.BASELINE, ended=True, window=1, walked=3, expected=None))
+    TerminalBar()(Progress(WalkKind.BASELINE, ended=True, window_number=1, walked=3, expected=None))
     assert "3/3" in terminal.getvalue()
 
 
@@ -76,7 +76,7 @@ def test_the_log_has_a_line_every_interval_and_one_at_the_end(caplog: pytest.Log
 
 def test_a_walk_that_is_no_baseline_is_logged_as_a_catch_up(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    LogLines(HandClock())(Progress(WalkKind.POLL, ended=True, window=2, walked=7, expected=0))
+    LogLines(HandClock())(Progress(WalkKind.POLL, ended=True, window_number=2, walked=7, expected=0))
     assert [(each.message, each.__dict__["fields"]) for each in caplog.records] == [
         ("catch-up complete", {"tasks": 7, "expected": None})
     ]

@@ -35,7 +35,7 @@ from exporter.errors import (
 from exporter.fhir.auth import BearerFile
 from exporter.fhir.body import read_body
 from exporter.fhir.http import Http, Reply
-from exporter.fhir.status import LONGEST_WAIT, http_date, retry_after
+from exporter.fhir.http_status import LONGEST_WAIT, http_date, retry_after
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.vocabulary import Operation
 

@@ -52,7 +52,7 @@ def write(ledger: Ledger, *seen: Task, pair: Pair = PAIR, baseline: bool = False
         tx.slots([pair])
         known = ledger.known([each.id for each in seen])
         tx.apply(compare(known, [(each, pair) for each in seen], Observation(START, DEADLINE, not baseline)))
-        tx.set_instant(StateKey.WATERMARK, START)
+        tx.set_state(StateKey.WATERMARK, START)
         return tx.end_poll(PollEnd(START, DEADLINE, 0, baseline, ALL_GENERATIONS)) if close else Snapshot()
 
 

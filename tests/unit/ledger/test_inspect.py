@@ -21,7 +21,7 @@ ELSEWHERE = Binding("http://elsewhere.example/fhir", SELECTION)
 def make(path: Path, watermark: int | None = None) -> str:
     ledger, _ = open_ledger(str(path), BINDING, PairRule())
     with ledger.transaction() as tx:
-        tx.set_instant(StateKey.WATERMARK, watermark)
+        tx.set_state(StateKey.WATERMARK, watermark)
     ledger.close()
     return str(path)
 
@@ -52,8 +52,8 @@ def test_a_ledger_in_use_is_said_to_be_so_and_goes_on(tmp_path: Path) -> None:
     with pytest.raises(LedgerInUse):
         inspect_ledger(path, BINDING)
     with ledger.transaction() as tx:
-        tx.set_instant(StateKey.WATERMARK, START)
-    assert ledger.instant(StateKey.WATERMARK) == START
+        tx.set_state(StateKey.WATERMARK, START)
+    assert ledger.state(StateKey.WATERMARK) == START
     ledger.close()
 
 
@@ -63,7 +63,7 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
     if child == 0:
         ledger, _ = open_ledger(path, BINDING, PairRule())
         with ledger.transaction() as tx:
-            tx.set_instant(StateKey.WATERMARK, START)
+            tx.set_state(StateKey.WATERMARK, START)
         os._exit(0)
     os.waitpid(child, 0)
     assert Path(path + "-wal").stat().st_size > 0
@@ -71,7 +71,7 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
     with pytest.raises(LedgerForeign):
         inspect_ledger(path, ELSEWHERE)
     ledger, aside = open_ledger(path, BINDING, PairRule())
-    assert (ledger.instant(StateKey.WATERMARK), aside) == (START, None)
+    assert (ledger.state(StateKey.WATERMARK), aside) == (START, None)
     ledger.close()
 
 

@@ -59,7 +59,7 @@ def test_what_was_committed_is_there_after_a_restart(tmp_path: Path) -> None:
         assert counts(ledger.counters()) == {"transition failed": 1, "failure unclassified": 1}
         assert ledger.counters().gauges is None
         assert ledger.known(["a"])["a"].status is Status.FAILED
-        assert ledger.instant(StateKey.WATERMARK) == START
+        assert ledger.state(StateKey.WATERMARK) == START
         assert ledger.walk_state == walk
         assert ledger.baseline_complete
 

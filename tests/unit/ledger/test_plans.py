@@ -10,7 +10,7 @@ from exporter.task.search import Slice
 from tests.support.fake import START
 
 from .ledgers import DAY, ledger_at, many, version, write
-from .test_snapshot import HOUR, look, statements
+from .test_gauges import HOUR, look, statements
 
 REQUESTED = Slice(Status.REQUESTED, 0, START + DAY)
 

@@ -28,8 +28,8 @@ def fail_midway(ledger: Ledger, pair: Pair) -> None:
     with ledger.transaction() as tx:
         tx.slots([pair])
         tx.apply(compare({}, [(version("b", Status.FAILED), pair)], Observation(START, DEADLINE)))
-        tx.set_instant(StateKey.WATERMARK, START + 5)
-        tx.set_instant(StateKey.BASELINE_BEGAN, 1)
+        tx.set_state(StateKey.WATERMARK, START + 5)
+        tx.set_state(StateKey.BASELINE_BEGAN, 1)
         tx.save_walk(WalkState("poll", 1, None, 0, None))
         tx.end_poll(PollEnd(START, DEADLINE, 0, baseline=False, show_through=ALL_GENERATIONS))
         raise Interrupted
@@ -44,7 +44,7 @@ def test_an_interrupted_transaction_leaves_nothing_behind() -> None:
             fail_midway(ledger, newcomer)
         assert ledger.figures == state
         assert ledger.known(["b"]) == {}
-        times = (ledger.instant(StateKey.WATERMARK), ledger.instant(StateKey.BASELINE_BEGAN))
+        times = (ledger.state(StateKey.WATERMARK), ledger.state(StateKey.BASELINE_BEGAN))
         assert (*times, ledger.walk_state) == (START, None, None)
         assert ledger.counters().counts == before.counts
         assert newcomer not in ledger._tables.pairs
@@ -148,9 +148,9 @@ def write_on_failing(disk: Broken, failing: tuple[str, ...], ledger: Ledger, pai
     """Let the disk fail in the middle of a transaction."""
     with ledger.transaction() as tx:
         tx.slots([pair])
-        tx.set_instant(StateKey.WATERMARK, START + 99)
+        tx.set_state(StateKey.WATERMARK, START + 99)
         disk.failing = failing
-        tx.set_instant(StateKey.MARKED_WALL, 1)
+        tx.set_state(StateKey.MARKED_WALL, 1)
 
 
 @pytest.mark.parametrize("failing", [("INSERT", "SELECT"), ("COMMIT", "SELECT"), ("COMMIT", "ROLLBACK", "SELECT")])
@@ -162,11 +162,11 @@ def test_pairs_of_a_lost_transaction_are_not_remembered_though_they_cannot_be_re
     newcomer = Pair("Newcomer", "New Payer")
     with pytest.raises(LedgerFailed):
         write_on_failing(disk, failing, ledger, newcomer)
-    assert ledger.instant(StateKey.WATERMARK) == START
+    assert ledger.state(StateKey.WATERMARK) == START
     disk.failing = ()
     assert gauge(write(ledger, version("b"), pair=newcomer)) == 2
     assert ledger._read("SELECT count(*) FROM pair WHERE source = 'Newcomer'") == [(1,)]
-    assert ledger.instant(StateKey.WATERMARK) == START
+    assert ledger.state(StateKey.WATERMARK) == START
     ledger.close()
 
 

@@ -27,7 +27,7 @@ STATUSES = [Status.REQUESTED, Status.IN_PROGRESS, Status.COMPLETED, Status.FAILE
 def look(ledger: Ledger, now: Instant) -> Gauges:
     """Close a poll that found nothing."""
     with ledger.transaction() as tx:
-        tx.set_instant(StateKey.WATERMARK, now)
+        tx.set_state(StateKey.WATERMARK, now)
         gauges = tx.end_poll(PollEnd(now, DAY, now - 4 * HOUR, baseline=False, show_through=ALL_GENERATIONS)).gauges
     assert gauges is not None
     return gauges

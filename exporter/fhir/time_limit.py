@@ -1,4 +1,4 @@
-"""An end to waiting that no server can put off.
+"""A time limit that no server can extend.
 
 httpx's time-outs are for one read each: slow headers, endless `103` answers or a body of one byte a second pass them
 indefinitely (measured). So the socket is held by a second handle, and shut down when time is up.

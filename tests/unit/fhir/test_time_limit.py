@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from exporter.fhir.deadline import TimeLimit
+from exporter.fhir.time_limit import TimeLimit
 
 
 class Stream:
