@@ -111,7 +111,7 @@ def _log_address(host: str, port: int, *, open_page: bool) -> None:
 
 
 def _browser_host(host: str) -> str:
-    """Give the host to put into a URL: this machine where all its addresses are bound."""
+    """Return the host to put into a URL: this machine where all its addresses are bound."""
     address = ip_address(host)
     if address.is_unspecified:
         return "127.0.0.1"

@@ -84,7 +84,7 @@ def _click_options(options: Sequence[Option]) -> list[click.Parameter]:
 
 
 def _click_option(option: Option) -> click.Option:
-    """Give click no type, default or variable: it would stop at the first problem, and repeat the value."""
+    """Return click no type, default or variable: it would stop at the first problem, and repeat the value."""
     help_text = f"{option.help} [{_default(option)}]"
     if option.switch:
         flags = f"{option.flag}/--no-{option.name}"

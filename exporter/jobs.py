@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from .context import Progress, Step
 from .errors import ExporterError
 from .metrics.vocabulary import Comparison, Outcome
+from .steps import Progress, Step
 
 
 @dataclass(slots=True)

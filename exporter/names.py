@@ -195,7 +195,7 @@ class Namer:
         return list(islice(self._kept, count))
 
     def known(self, reference: str) -> str | None:
-        """Give the remembered name."""
+        """Return the remembered name."""
         return self._kept[reference]
 
     def differs(self, answers: Mapping[str, str | None]) -> bool:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from click import progressbar
 
 from .clock import Clock
-from .context import Progress, WalkKind
 from .logs import event
+from .steps import Progress, WalkKind
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar

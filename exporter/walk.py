@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from .absorb import absorb
-from .context import Progress, WalkContext, WalkKind, WalkPlan
+from .context import WalkContext
 from .errors import CountThrottled, ServerError, Throttled
 from .fhir.client import FhirWindow
 from .ledger.state import PollEnd, StateKey, WalkState
 from .ledger.transaction import Transaction
+from .steps import Progress, WalkKind, WalkPlan
 from .task.lifecycle import Observation
 from .task.model import Anomaly, Instant, Page, Snapshot, Task
 from .task.search import Bound, Search
@@ -147,7 +148,7 @@ class Walk:
         return page
 
     def _now(self) -> Instant:
-        """Give the server's time: what it was at the search, and what has passed since."""
+        """Return the server's time: what it was at the search, and what has passed since."""
         return self._search_reading.after(self._context.clock.monotonic())
 
     def _count(self, search: Search) -> int:
@@ -227,7 +228,7 @@ class Walk:
 
 
 def has_room(pages: int, longest: int) -> bool:
-    """Judge whether a window of so many pages takes another one.
+    """Decide whether a window of so many pages takes another one.
 
     Two it always takes: the next window begins where the last page does, so that one of a single page, from a server
     that ignores `_count`, would begin again where it began.

@@ -27,7 +27,7 @@ class Reading(NamedTuple):
     seconds: float
 
     def after(self, seconds: float) -> Instant:
-        """Give the server's time at a later time of our monotonic clock."""
+        """Return the server's time at a later time of our monotonic clock."""
         return self.server + round((seconds - self.seconds) * 1000)
 
 
@@ -97,7 +97,7 @@ class Watermark:
         self._set_seconds, self._may_jump = started_seconds, False
 
     def went_back(self, reading: Reading, cursor: Instant | None) -> bool:
-        """Judge whether the server's clock went back: changes since then have stamps before our lower bound.
+        """Decide whether the server's clock went back: changes since then have stamps before our lower bound.
 
         Measured against the last complete walk and the time that passed here since. A baseline has none before it:
         there the clock must not be before the `cursor` of the walk.
@@ -119,5 +119,5 @@ class Watermark:
         return max(0, wall - (self._ledger.state(StateKey.MARKED_WALL) or wall))
 
     def _wall_at(self, seconds: float) -> Instant:
-        """Give our wall time at a monotonic time not long ago."""
+        """Return our wall time at a monotonic time not long ago."""
         return self._clock.wall() - round((self._clock.monotonic() - seconds) * 1000)

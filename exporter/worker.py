@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from .config import PollSettings, ReconcileSettings
-from .context import Compared, PollFirst, Progress, Step, WalkContext, WalkKind
+from .context import WalkContext
 from .errors import CountThrottled, ErrorReason, ExporterError, Throttled
 from .jobs import ComparisonJob, Job, WalkJob, outcome
 from .ledger.state import StateKey
@@ -24,6 +24,7 @@ from .metrics.vocabulary import Answer, Comparison, Outcome
 from .published import Publication, PublishedSnapshot, Scrape
 from .reconcile.comparison import compare_everything, compare_open
 from .schedule import BackOff, ComparisonSchedule, WindowTimeout
+from .steps import Compared, PollFirst, Progress, Step, WalkKind
 from .task.model import Instant
 from .walk import Walk, next_plan
 

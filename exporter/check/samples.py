@@ -155,7 +155,7 @@ def _origin(party: Party | None) -> str:
 
 
 def _place(party: Party) -> str | None:
-    """Give the reference where it is an organization's and no more."""
+    """Return the reference where it is an organization's and no more."""
     return party.reference if party.reference and _PLACE.fullmatch(party.reference) else None
 
 

@@ -220,7 +220,7 @@ class FhirWindow:
         return (*code, *_since(search.since), *until, *search.filters, *self._server.selection.search)
 
     def _form(self) -> Parameters:
-        """Give the parameters for the form of the answer."""
+        """Return the parameters for the form of the answer."""
         size = self._server.settings.page_size
         return (("_sort", "_lastUpdated,_id"), ("_count", str(size)), ("_elements", ELEMENTS))
 

@@ -234,7 +234,7 @@ class _Exchange:
         self.stays_open = False
 
     def read(self, response: httpx.Response, accept: Collection[int]) -> Reply:
-        """Judge status, type, coding and size, in this order, and read the body."""
+        """Check status, type, coding and size, in this order, and read the body."""
         self.status, headers = response.status_code, response.headers
         with contextlib.closing(response):
             if self.status in accept:

@@ -42,7 +42,7 @@ class TimeLimit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the second handle back."""
+        """Return the second handle back."""
         with self._change:
             self._left = True
             self._change.notify()

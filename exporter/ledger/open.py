@@ -89,7 +89,7 @@ def _keep_spills_beside(path: Path) -> None:
 
 
 def _place(draft: Path, path: Path) -> None:
-    """Give the draft its name, unless another process was quicker: unlike a rename, a link never replaces a file."""
+    """Return the draft its name, unless another process was quicker: unlike a rename, a link never replaces a file."""
     try:
         os.link(draft, path)
     except FileExistsError:

@@ -39,7 +39,7 @@ class PairTable:
         return self._rule.admits(pair, taken, self._payers)
 
     def add(self, pair: Pair) -> None:
-        """Give a pair a slot, with the next number: old ledgers have gaps in theirs."""
+        """Return a pair a slot, with the next number: old ledgers have gaps in theirs."""
         number = self._last + 1
         self._keep(number, pair)
         self._connection.execute(

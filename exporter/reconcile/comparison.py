@@ -8,9 +8,10 @@ See docs/design.md#open-comparison, docs/design.md#full-comparison.
 
 from collections.abc import Iterator
 
-from ..context import PollFirst, Step, WalkContext, WalkKind, WalkPlan
+from ..context import WalkContext
 from ..errors import ServerError
 from ..ledger.state import StateKey
+from ..steps import PollFirst, Step, WalkKind, WalkPlan
 from ..task.model import TERMINAL, Status
 from ..task.search import Bound, Search, Slice
 from ..walk import Walk

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-from ..context import Compared, WalkContext
+from ..context import WalkContext
 from ..errors import (
     ClientFault,
     CursorExpired,
@@ -14,6 +14,7 @@ from ..errors import (
     Unreachable,
     WrongResource,
 )
+from ..steps import Compared
 
 T = TypeVar("T")
 

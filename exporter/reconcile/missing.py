@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from ..absorb import absorb
-from ..context import Compared, WalkContext
+from ..context import WalkContext
 from ..errors import (
     AuthFailed,
     ClientFault,
@@ -21,6 +21,7 @@ from ..errors import (
     Truncated,
     WrongResource,
 )
+from ..steps import Compared
 from ..task.lifecycle import Observation, vanish
 from ..task.model import DIGEST_PREFIX
 from ..task.rows import Removal, Row
@@ -109,7 +110,7 @@ def _status_of(context: WalkContext, row: Row) -> int:
 
 
 def _removal(context: WalkContext, row: Row, status: int, blind: bool) -> Removal | None:
-    """Judge by the status of a read whether a Task is gone. One that is there may have left the operator's filter."""
+    """Decide by the status of a read whether a Task is gone. One that is there may have left the operator's filter."""
     if status == HTTPStatus.GONE or (status == HTTPStatus.NOT_FOUND and not blind):
         return Removal.DELETED
     if status != HTTPStatus.OK or not context.server.filtered:

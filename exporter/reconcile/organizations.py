@@ -7,9 +7,10 @@ See docs/design.md#organizations.
 
 from collections.abc import Iterator, Sequence
 
-from ..context import Compared, WalkContext
+from ..context import WalkContext
 from ..errors import ServerError, Throttled
 from ..ledger.state import StateKey
+from ..steps import Compared
 from .failures import count_error
 
 MOST = 1_000

@@ -8,8 +8,9 @@ from dataclasses import replace
 from itertools import pairwise
 from random import sample
 
-from ..context import Compared, WalkContext
+from ..context import WalkContext
 from ..errors import ServerError, WrongResource
+from ..steps import Compared
 from ..task.model import Instant, Status
 from ..task.search import Bound, Search, Slice
 from .failures import without_count

@@ -125,7 +125,7 @@ class NeedsOrganization(NamedTuple):
 
 
 def name_payer(party: Party | None, directory: PayerDirectory) -> str | NeedsOrganization:
-    """Give the payer, or what to read before this is called again."""
+    """Return the payer, or what to read before this is called again."""
     if party is None:
         return UNKNOWN_PAYER
     if party.kind in PEOPLE:
@@ -157,7 +157,7 @@ def _visible(text: str) -> str:
 
 
 def _relative_reference(reference: str | None, base_url: str) -> str | None:
-    """Give the relative form of an Organization on our server; None for anything else."""
+    """Return the relative form of an Organization on our server; None for anything else."""
     if reference is None:
         return None
     relative = reference.removeprefix(base_url.rstrip("/") + "/") if base_url else reference
@@ -172,7 +172,7 @@ def _configured_name(reference: str | None, relative: str | None, directory: Pay
 
 
 def _identifier_names(identifier: str | None, configured: Mapping[str, str]) -> Iterator[str | None]:
-    """Give what an identifier may be called, best first: by token, by value, the value itself."""
+    """Return what an identifier may be called, best first: by token, by value, the value itself."""
     if identifier is not None:
         value = identifier.partition("|")[2]
         yield from (configured.get(identifier), configured.get(value), value)

@@ -7,12 +7,12 @@ import threading
 from collections import Counter
 from importlib.metadata import version
 
-from ..context import Progress, WalkKind
 from ..metrics.families import TaskText
 from ..metrics.negotiation import Format, join
 from ..metrics.telemetry import Telemetry
 from ..metrics.vocabulary import Answer
 from ..published import PublishedSnapshot, Scrape
+from ..steps import Progress, WalkKind
 from ..worker import Worker
 from .landing import Landing
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from exporter.context import Progress, WalkKind
 from exporter.progress import LOG_INTERVAL_SECONDS, LogLines, TerminalBar
+from exporter.steps import Progress, WalkKind
 from tests.support.fake import HandClock
 
 FIRST = Progress(WalkKind.BASELINE, window_number=1, walked=200, expected=None)

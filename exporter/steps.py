@@ -1,0 +1,66 @@
+"""What walks and comparisons are asked, and what they answer after each request. Values only."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .errors import Throttled
+from .task.model import Snapshot
+from .task.search import Search
+
+
+class WalkKind(StrEnum):
+    """What a walk is for. A poll of more than one window is a catch-up. The values are in ledgers."""
+
+    BASELINE = "baseline"
+    POLL = "poll"
+    COMPARISON = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class WalkPlan:
+    """A question, and how far it was answered before.
+
+    `resumed` marks a walk that was interrupted; `joining` marks a walk of a comparison (`Observation.joining`).
+    """
+
+    kind: WalkKind
+    search: Search = field(default_factory=Search)
+    resumed: bool = False
+    walked: int = 0
+    expected: int | None = None
+    joining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one page of a walk did.
+
+    `walked` counts Tasks that were new or changed; `expected` is the server's own count at the start, 0 where it gave
+    none. The last page of a poll or baseline brings the `snapshot`; `started_seconds` is our monotonic time when the
+    walk began.
+    """
+
+    kind: WalkKind
+    window_number: int
+    ended: bool = False
+    walked: int = 0
+    expected: int | None = None
+    corrections: int = 0
+    snapshot: Snapshot | None = None
+    started_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What one request of a comparison did: how many Tasks it corrected, and whether the server asks to wait."""
+
+    corrections: int = 0
+    throttled: Throttled | None = None
+
+
+class PollFirst:
+    """A comparison needs a complete poll before it goes on."""
+
+
+Step = Progress | Compared | PollFirst
+"""What a comparison yields after each request, so that a poll can come between."""
