@@ -1,7 +1,7 @@
 """The command line: the options as click knows them, and the only place that exits.
 
-click reads words, `config` validates them together with the environment and the file, so that every problem is in one
-list: docs/decisions/0022-options-are-resolved-without-click.md.
+click reads words; `config` validates them together with the environment and the file, and reports every problem in one
+list. Usage errors, such as an unknown option, are click's: docs/decisions/0022-options-are-resolved-without-click.md.
 
 See docs/design.md#commands, docs/design.md#exit-codes.
 """

@@ -1,7 +1,7 @@
 """Names the payers of Tasks: the operator's names first, then what the server says.
 
 `task/payers` holds the rules. This file remembers what was read, and reads each Organization once; only a full
-comparison reads it again (`refresh`).
+comparison reads it again (`reconcile/organizations`).
 
 See docs/design.md#organizations.
 """

@@ -213,4 +213,6 @@ def ledger(text: str) -> str:
         raise InvalidValue("PostgreSQL is not supported in this version; use a file path")
     if "://" in text or not text.isprintable():
         raise InvalidValue("must be a file path or :memory:")
+    if Path(text).is_dir():
+        raise InvalidValue("is a directory, not a file")
     return text

@@ -73,6 +73,7 @@ def test_nothing_else_is_a_duration(text: str) -> None:
         ("fhir.client-cert-file", "/", "is a directory, not a file"),
         ("ledger", "postgresql://db/x", "PostgreSQL is not supported in this version; use a file path"),
         ("ledger", "sqlite:///x", "must be a file path or :memory:"),
+        ("ledger", ".", "is a directory, not a file"),
         ("deadline", "1bd", "business days are not supported in this version; use hours, such as 24h"),
         ("pairs.max", "-1", "must be a whole number from 1 to 10000"),
         ("log.level", "loud", "must be one of debug, info, warning, error"),
