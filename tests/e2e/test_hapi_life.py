@@ -107,13 +107,13 @@ class Life:
         driver = ended(drivers("check"))
         done = driver.command("check", "--ledger", str(tmp_path / "none.db"))
         assert done.returncode == 0, done.stdout
-        there = Counter(told.status for told in driver.truth.tasks.values())
+        there = Counter(facts.status for facts in driver.truth.tasks.values())
         if driver.storage == "INLINE":
             assert "search by _tag: refused" in done.stdout
             return
         assert f"Tasks: {there.total()} (requested {there['requested']}, in-progress 0, completed 1" in done.stdout
         assert "search by _tag: obeyed" in done.stdout
-        for label in {told.pair[0] for told in driver.truth.tasks.values()}:
+        for label in {facts.pair[0] for facts in driver.truth.tasks.values()}:
             assert f"payer {label} (" in done.stdout
 
 
