@@ -23,7 +23,7 @@ test: setup                        ## every test that needs no real server
 	$(BIN)/pytest -m 'not e2e' --numprocesses auto --dist worksteal
 
 e2e: setup                         ## the tests against HAPI FHIR, Prometheus and other real things
-	$(BIN)/pytest -m e2e --numprocesses 4 --dist loadfile
+	$(BIN)/pytest -m e2e --numprocesses 4 --dist loadscope
 
 check: setup                       ## format, lint, types, security
 	$(BIN)/ruff format --check .

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from exporter.demo.dates import format_stamp
-from exporter.metrics.catalogue import EVENTS, GAUGES
+from exporter.demo.dates import written
+from exporter.metrics.catalogue import FACTS, GAUGES
 
 from ..support.builders import output
 from .driver import Driver, scraped
@@ -23,14 +24,12 @@ from .truth import TERMINAL, differences
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-KINDS: tuple[tuple[TagStorage, bool], ...] = (("NON_VERSIONED", True), ("VERSIONED", False), ("INLINE", True))
-"""How tags are kept, and whether searches are cached. With INLINE the search parameter `_tag` is retired."""
-SWEEPS = ("--reconcile.open-interval", "2s", "--reconcile.full-interval", "3s")
-SWEPT = "fhir_task_exporter_reconciles_total"
+COMPARISONS = ("--reconcile.open-interval", "2s", "--reconcile.full-interval", "3s")
+COMPARED = "fhir_task_exporter_reconciles_total"
 USUAL = ("create", "create", "post", "move", "move", "end", "end", "patch", "rare", "rare")
 RARE = ("delete", "expunge", "recreate", "untag", "bring back", "repeat", "give to another payer")
 CATALOGUE = [
-    *(each.name for each in EVENTS.values() if each.kind == "counter"),
+    *(each.name for each in FACTS.values() if each.kind == "counter"),
     *(each.name for each in GAUGES.values()),
 ]
 UNPLAYED = {"fhir_tasks_stalled"}
@@ -41,15 +40,102 @@ WRITES = 30
 Make = Callable[[str], Driver]
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: f"{kind[0]}-{'cached' if kind[1] else 'uncached'}")
+@pytest.fixture(scope="class")
 def drivers(request: pytest.FixtureRequest) -> Iterator[Make]:
-    """A server; ask it for a driver by name. A laptop without Java may skip these tests; CI may not."""
+    """A server of the class' kind; ask it for a driver by name."""
     require_hapi()
-    tags, cache = request.param
-    with hapi(tags=tags, cache=cache) as server:
-        if tags == "INLINE":
+    kind: type[Life] = request.cls
+    with hapi(tags=kind.tags, cache=kind.cached) as server:
+        if kind.tags == "INLINE":
             server.retire_tag_search()
-        yield lambda name: Driver(server, name, tags)
+        yield lambda name: Driver(server, name, kind.tags)
+
+
+class Life:
+    """What must hold with each kind of server. The tests of a class share one, and `--dist loadscope` a process."""
+
+    tags: ClassVar[TagStorage]
+    cached: ClassVar[bool]
+    """Whether an identical search gets an earlier answer."""
+
+    def test_at_rest_a_scrape_is_one_search_and_the_next_one_sees_what_changed(
+        self, drivers: Make, tmp_path: Path
+    ) -> None:
+        driver = started(drivers("rest"), 5)
+        with exporter(driver.server.base, tmp_path, *driver.options) as process:
+            until(process, "fhir_task_exporter_baseline_complete", 1)
+            driver.truth.counting = True
+            before = driver.agree(process)
+            for _ in range(5):
+                after = process.scrape()
+            assert asked(after) - asked(before) == 5
+            assert asked(after, operation="search") - asked(before, operation="search") == 5
+
+            driver.create(driver.make("rest-new", "failed"))
+            assert driver.differences(process.scrape(timeout=60)) == []
+
+    def test_every_number_is_the_truth_whatever_is_written_while_it_is_scraped(
+        self, drivers: Make, tmp_path: Path
+    ) -> None:
+        driver = started(drivers("life"), 60)
+        dice = random.Random(20261122)
+        with exporter(driver.server.base, tmp_path, *driver.options, *COMPARISONS) as process:
+            until(process, "fhir_task_exporter_baseline_complete", 1)
+            driver.truth.counting = True
+            driver.agree(process)
+            with scraped(process):
+                each_thing_once(driver, dice, process)
+                for number in range(ROUNDS):
+                    for place in range(WRITES):
+                        write(driver, dice, f"life-{number}-{place}", dice.choice(USUAL))
+                    driver.agree(process)
+            wait_for_comparisons(process)
+            text = driver.agree(process)
+        assert total(text, "fhir_task_exporter_errors_total") == 0
+        assert "Traceback" not in process.log.read_text()
+        assert {name for name in CATALOGUE if not total(text, name)} == UNPLAYED
+        with exporter(driver.server.base, tmp_path, *driver.options) as process:
+            driver.agree(process)
+
+    def test_once_says_what_there_is(self, drivers: Make) -> None:
+        driver = ended(drivers("once"))
+        done = driver.command("once", "--ledger", ":memory:")
+        assert done.returncode == 0, done.stderr
+        assert differences(done.stdout, driver.truth.afresh(), now()) == []
+
+    def test_check_says_what_there_is(self, drivers: Make, tmp_path: Path) -> None:
+        driver = ended(drivers("check"))
+        done = driver.command("check", "--ledger", str(tmp_path / "none.db"))
+        assert done.returncode == 0, done.stdout
+        there = Counter(facts.status for facts in driver.truth.tasks.values())
+        if driver.storage == "INLINE":
+            assert "search by _tag: refused" in done.stdout
+            return
+        assert f"Tasks: {there.total()} (requested {there['requested']}, in-progress 0, completed 1" in done.stdout
+        assert "search by _tag: obeyed" in done.stdout
+        for label in {facts.pair[0] for facts in driver.truth.tasks.values()}:
+            assert f"payer {label} (" in done.stdout
+
+
+class TestNonVersionedTags(Life):
+    """As Smile CDR keeps them."""
+
+    tags = "NON_VERSIONED"
+    cached = True
+
+
+class TestVersionedTags(Life):
+    """As HAPI keeps them."""
+
+    tags = "VERSIONED"
+    cached = False
+
+
+class TestInlineTags(Life):
+    """Kept in the resource itself; and the search parameter `_tag` is retired, so that searches by tag are refused."""
+
+    tags = "INLINE"
+    cached = True
 
 
 def started(driver: Driver, count: int) -> Driver:
@@ -61,45 +147,8 @@ def started(driver: Driver, count: int) -> Driver:
     return driver
 
 
-def test_at_rest_a_scrape_is_one_search_and_the_next_one_sees_what_changed(drivers: Make, tmp_path: Path) -> None:
-    driver = started(drivers("rest"), 5)
-    with exporter(driver.server.base, tmp_path, *driver.options) as process:
-        until(process, "fhir_task_exporter_baseline_complete", 1)
-        driver.truth.counting = True
-        before = driver.agree(process)
-        for _ in range(5):
-            after = process.scrape()
-        assert asked(after) - asked(before) == 5
-        assert asked(after, operation="search") - asked(before, operation="search") == 5
-
-        driver.create(driver.make("rest-new", "failed"))
-        assert driver.differences(process.scrape(timeout=60)) == []
-
-
 def asked(text: str, **labels: str) -> float:
     return total(text, "fhir_task_exporter_requests_total", **labels)
-
-
-def test_every_number_is_the_truth_whatever_is_written_while_it_is_scraped(drivers: Make, tmp_path: Path) -> None:
-    driver = started(drivers("life"), 60)
-    dice = random.Random(20261122)
-    with exporter(driver.server.base, tmp_path, *driver.options, *SWEEPS) as process:
-        until(process, "fhir_task_exporter_baseline_complete", 1)
-        driver.truth.counting = True
-        driver.agree(process)
-        with scraped(process):
-            each_thing_once(driver, dice, process)
-            for number in range(ROUNDS):
-                for place in range(WRITES):
-                    write(driver, dice, f"life-{number}-{place}", dice.choice(USUAL))
-                driver.agree(process)
-        swept(process)
-        text = driver.agree(process)
-    assert total(text, "fhir_task_exporter_errors_total") == 0
-    assert "Traceback" not in process.log.read_text()
-    assert {name for name in CATALOGUE if not total(text, name)} == UNPLAYED
-    with exporter(driver.server.base, tmp_path, *driver.options) as process:
-        driver.agree(process)
 
 
 def each_thing_once(driver: Driver, dice: random.Random, process: Process) -> None:
@@ -154,7 +203,7 @@ def rare(driver: Driver, dice: random.Random, what: str) -> None:
 
 
 def some(driver: Driver, dice: random.Random, identifier: str, status: str | None, **more: object) -> dict[str, object]:
-    made = driver.make(identifier, status, dice.choice(OWNERS), **{"authoredOn": format_stamp(ago(dice)), **more})
+    made = driver.make(identifier, status, dice.choice(OWNERS), **{"authoredOn": written(ago(dice)), **more})
     return {name: value for name, value in (made | odd(dice)).items() if value is not None}
 
 
@@ -162,33 +211,12 @@ def ago(dice: random.Random) -> int:
     return now() - round(dice.uniform(0.01, 19) * HOUR)
 
 
-def swept(process: Process) -> None:
+def wait_for_comparisons(process: Process) -> None:
     """Wait for two more comparisons of each kind: the first may have been under way."""
     before = process.scrape()
     for sweep in ("open", "full"):
         ended = {"sweep": sweep, "outcome": "complete"}
-        until_above(process, SWEPT, total(before, SWEPT, **ended) + 1, 120, **ended)
-
-
-def test_once_says_what_there_is(drivers: Make) -> None:
-    driver = ended(drivers("once"))
-    done = driver.command("once", "--ledger", ":memory:")
-    assert done.returncode == 0, done.stderr
-    assert differences(done.stdout, driver.truth.afresh(), now()) == []
-
-
-def test_check_says_what_there_is(drivers: Make, tmp_path: Path) -> None:
-    driver = ended(drivers("check"))
-    done = driver.command("check", "--ledger", str(tmp_path / "none.db"))
-    assert done.returncode == 0, done.stdout
-    there = Counter(facts.status for facts in driver.truth.tasks.values())
-    if driver.storage == "INLINE":
-        assert "search by _tag: refused" in done.stdout
-        return
-    assert f"Tasks: {there.total()} (requested {there['requested']}, in-progress 0, completed 1" in done.stdout
-    assert "search by _tag: obeyed" in done.stdout
-    for label in {facts.pair[0] for facts in driver.truth.tasks.values()}:
-        assert f"payer {label} (" in done.stdout
+        until_above(process, COMPARED, total(before, COMPARED, **ended) + 1, 120, **ended)
 
 
 def ended(driver: Driver) -> Driver:
