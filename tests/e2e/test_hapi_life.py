@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import pytest
 
-from exporter.demo.dates import written
-from exporter.metrics.catalogue import FACTS, GAUGES
+from exporter.demo.dates import format_stamp
+from exporter.metrics.catalogue import EVENTS, GAUGES
 
 from ..support.builders import output
 from .driver import Driver, scraped
@@ -29,7 +29,7 @@ COMPARED = "fhir_task_exporter_reconciles_total"
 USUAL = ("create", "create", "post", "move", "move", "end", "end", "patch", "rare", "rare")
 RARE = ("delete", "expunge", "recreate", "untag", "bring back", "repeat", "give to another payer")
 CATALOGUE = [
-    *(each.name for each in FACTS.values() if each.kind == "counter"),
+    *(each.name for each in EVENTS.values() if each.kind == "counter"),
     *(each.name for each in GAUGES.values()),
 ]
 UNPLAYED = {"fhir_tasks_stalled"}
@@ -203,7 +203,7 @@ def rare(driver: Driver, dice: random.Random, what: str) -> None:
 
 
 def some(driver: Driver, dice: random.Random, identifier: str, status: str | None, **more: object) -> dict[str, object]:
-    made = driver.make(identifier, status, dice.choice(OWNERS), **{"authoredOn": written(ago(dice)), **more})
+    made = driver.make(identifier, status, dice.choice(OWNERS), **{"authoredOn": format_stamp(ago(dice)), **more})
     return {name: value for name, value in (made | odd(dice)).items() if value is not None}
 
 
