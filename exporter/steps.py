@@ -49,6 +49,13 @@ class Progress:
     snapshot: Snapshot | None = None
     started_seconds: float = 0.0
 
+    @property
+    def fraction(self) -> float | None:
+        """How much of the walk is done, 0 to 1; None where the server gave no count."""
+        if not self.expected:
+            return None
+        return 1.0 if self.ended else min(1.0, self.walked / self.expected)
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:

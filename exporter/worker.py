@@ -206,9 +206,8 @@ class Worker:
 
     def _take(self, progress: Progress) -> None:
         """Show what a page committed. Raises a LedgerError: figures are read from the file."""
-        if progress.kind is WalkKind.BASELINE and progress.expected:
-            ratio = 1.0 if progress.ended else min(1.0, progress.walked / progress.expected)
-            self._telemetry.set_baseline_progress(ratio)
+        if progress.kind is WalkKind.BASELINE and progress.fraction is not None:
+            self._telemetry.set_baseline_progress(progress.fraction)
         if progress.snapshot is not None:
             self._publication.publish(progress.snapshot, self._ledger.generation, progress.started_seconds)
             self.last_complete = self._ledger.state(StateKey.LAST_COMPLETE)

@@ -188,7 +188,7 @@ class PairRule:
     Payers that the operator has named (`configured`) get in even then.
     """
 
-    limit: int = 100
+    limit: int
     configured: frozenset[str] = frozenset()
 
     def admits(self, pair: Pair, taken: int, with_slots: Collection[str]) -> bool:

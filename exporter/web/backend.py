@@ -74,6 +74,4 @@ class Backend:
 
 def _baseline_progress(progress: Progress | None) -> float | None:
     """Return the fraction read, 0 to 1; None where no baseline runs or the server gave no count."""
-    if progress is None or progress.kind is not WalkKind.BASELINE or not progress.expected:
-        return None
-    return min(1.0, progress.walked / progress.expected)
+    return progress.fraction if progress is not None and progress.kind is WalkKind.BASELINE else None

@@ -66,7 +66,7 @@ class Exactness(RuleBasedStateMachine):
 
     def open(self) -> None:
         path = Path(self.folder.name) / "ledger.db"
-        self.ledger, aside = open_ledger(str(path), Binding("http://fhir.example/fhir", Selection()), PairRule())
+        self.ledger, aside = open_ledger(str(path), Binding("http://fhir.example/fhir", Selection()), PairRule(100))
         assert aside is None
 
     def context(self) -> WalkContext:

@@ -383,7 +383,7 @@ def test_nothing_of_members_or_secrets_is_printed(capsys: pytest.CaptureFixture[
     ],
 )
 def test_a_ledger_in_use_is_a_note(case: Case, tmp_path: Path, url: str, told: str) -> None:
-    ledger, _ = open_ledger(str(tmp_path / "l.db"), Binding(url, FHIR.selection), PairRule())
+    ledger, _ = open_ledger(str(tmp_path / "l.db"), Binding(url, FHIR.selection), PairRule(100))
     code, text = case.run(settings=dataclasses.replace(SETTINGS, ledger=str(tmp_path / "l.db")))
     ledger.close()
     assert code == 0
@@ -392,7 +392,7 @@ def test_a_ledger_in_use_is_a_note(case: Case, tmp_path: Path, url: str, told: s
 
 def test_a_ledger_of_another_source_is_a_problem_beside_the_servers(case: Case, tmp_path: Path) -> None:
     path = str(tmp_path / "l.db")
-    open_ledger(path, Binding("http://elsewhere.example/fhir", FHIR.selection), PairRule())[0].close()
+    open_ledger(path, Binding("http://elsewhere.example/fhir", FHIR.selection), PairRule(100))[0].close()
     code, told = case.run(quirks.down, settings=dataclasses.replace(SETTINGS, ledger=path))
     assert code == 1
     assert f"problem  ledger: the ledger {path} was made for another FHIR server" in told
@@ -401,7 +401,7 @@ def test_a_ledger_of_another_source_is_a_problem_beside_the_servers(case: Case, 
 
 def test_a_damaged_ledger_is_a_problem_that_says_what_serve_will_do(case: Case, tmp_path: Path) -> None:
     path = tmp_path / "l.db"
-    open_ledger(str(path), Binding(BASE, FHIR.selection), PairRule())[0].close()
+    open_ledger(str(path), Binding(BASE, FHIR.selection), PairRule(100))[0].close()
     path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * 8192)
     code, told = case.run(settings=dataclasses.replace(SETTINGS, ledger=str(path)))
     assert code == 1

@@ -21,7 +21,7 @@ DAY: Instant = 86_400_000
 
 def opened(path: Path | str, binding: Binding = SOURCE) -> Ledger:
     """Open a ledger that is not damaged."""
-    ledger, aside = open_ledger(str(path), binding, PairRule())
+    ledger, aside = open_ledger(str(path), binding, PairRule(100))
     assert aside is None
     return ledger
 

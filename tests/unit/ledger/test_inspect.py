@@ -19,7 +19,7 @@ ELSEWHERE = Binding("http://elsewhere.example/fhir", SELECTION)
 
 
 def make(path: Path, watermark: int | None = None) -> str:
-    ledger, _ = open_ledger(str(path), BINDING, PairRule())
+    ledger, _ = open_ledger(str(path), BINDING, PairRule(100))
     with ledger.transaction() as tx:
         tx.set_state(StateKey.WATERMARK, watermark)
     ledger.close()
@@ -48,7 +48,7 @@ def test_a_ledger_whose_baseline_goes_on_is_told_apart(tmp_path: Path) -> None:
 
 def test_a_ledger_in_use_is_said_to_be_so_and_goes_on(tmp_path: Path) -> None:
     path = make(tmp_path / "l.db")
-    ledger, _ = open_ledger(path, BINDING, PairRule())
+    ledger, _ = open_ledger(path, BINDING, PairRule(100))
     with pytest.raises(LedgerInUse):
         inspect_ledger(path, BINDING)
     with ledger.transaction() as tx:
@@ -61,7 +61,7 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
     path = str(tmp_path / "l.db")
     child = os.fork()
     if child == 0:
-        ledger, _ = open_ledger(path, BINDING, PairRule())
+        ledger, _ = open_ledger(path, BINDING, PairRule(100))
         with ledger.transaction() as tx:
             tx.set_state(StateKey.WATERMARK, START)
         os._exit(0)
@@ -70,7 +70,7 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
     assert inspect_ledger(path, BINDING) is LedgerStatus.COMPLETE
     with pytest.raises(LedgerForeign):
         inspect_ledger(path, ELSEWHERE)
-    ledger, aside = open_ledger(path, BINDING, PairRule())
+    ledger, aside = open_ledger(path, BINDING, PairRule(100))
     assert (ledger.state(StateKey.WATERMARK), aside) == (START, None)
     ledger.close()
 
@@ -106,7 +106,7 @@ def test_a_damaged_ledger_is_said_to_be_so_and_left_for_serve_to_set_aside(tmp_p
     with pytest.raises(LedgerDamaged):
         inspect_ledger(path, BINDING)
     assert Path(path).read_bytes() == last
-    ledger, aside = open_ledger(path, BINDING, PairRule())
+    ledger, aside = open_ledger(path, BINDING, PairRule(100))
     ledger.close()
     assert aside is not None
 

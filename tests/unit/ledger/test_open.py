@@ -89,7 +89,8 @@ SECOND = """
     from exporter.task.payers import PairRule
 
     try:
-        open_ledger(sys.argv[1], Binding("http://fhir.example/fhir", Selection(Coding("urn:tags", "ours"))), PairRule())
+        source = Binding("http://fhir.example/fhir", Selection(Coding("urn:tags", "ours")))
+        open_ledger(sys.argv[1], source, PairRule(100))
     except LedgerError as error:
         print(type(error).__name__, error, sep=": ")
     else:
@@ -215,11 +216,11 @@ def test_a_first_start_that_was_killed_leaves_nothing_that_would_be_refused_late
 
             connect = sqlite3.connect
             files.sqlite3.connect = lambda *args, **more: connect(*args, factory=Dying, **more)
-            files.open_ledger(sys.argv[1], files.Binding("http://x/y", Selection()), files.PairRule())
+            files.open_ledger(sys.argv[1], files.Binding("http://x/y", Selection()), files.PairRule(100))
         """
         command = [sys.executable, "-c", textwrap.dedent(script), str(path)]
         killed += subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
-        ledger, aside = open_ledger(str(path), Binding("http://x/y", Selection()), PairRule())
+        ledger, aside = open_ledger(str(path), Binding("http://x/y", Selection()), PairRule(100))
         assert aside is None
         ledger.close()
         path.unlink()

@@ -77,7 +77,7 @@ def test_a_damaged_ledger_is_set_aside_and_a_new_one_begun(tmp_path: Path) -> No
         write(ledger, version("a"), baseline=True)
     damage(path)
     damaged = path.read_bytes()
-    ledger, aside = open_ledger(str(path), SOURCE, PairRule())
+    ledger, aside = open_ledger(str(path), SOURCE, PairRule(100))
     assert aside is not None
     assert aside.name.startswith("ledger.db.damaged-")
     assert aside.read_bytes()[4096:] == damaged[4096:]

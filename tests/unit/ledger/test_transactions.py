@@ -124,7 +124,7 @@ class Broken(sqlite3.Connection):
 def on_broken_disk() -> tuple[Ledger, Broken]:
     connection = sqlite3.connect(":memory:", isolation_level=None, factory=Broken, check_same_thread=False)
     files._prepare(connection, ":memory:", SOURCE)
-    return Ledger(connection, PairRule()), connection
+    return Ledger(connection, PairRule(100)), connection
 
 
 @pytest.mark.parametrize(
