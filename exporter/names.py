@@ -186,7 +186,7 @@ class Namer:
     # For a full comparison, which reads Organizations again.
 
     @property
-    def refused(self) -> bool:
+    def has_unnamed(self) -> bool:
         """Whether some Organization has no name that we may read."""
         return None in self._kept.values()
 

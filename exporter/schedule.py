@@ -96,7 +96,7 @@ class ComparisonSchedule:
 
 def _until_full(context: WalkContext, interval: float) -> float:
     """Seconds until the first full comparison: restarts do not put it off."""
-    if context.names_changed or context.namer.refused:
+    if context.names_changed or context.namer.has_unnamed:
         return 0  # a restart may follow a newly granted permission
     last = context.ledger.state(StateKey.COMPARED_WALL)
     if last is None:

@@ -11,10 +11,9 @@ from typing import NamedTuple
 from ..config import Settings
 from ..errors import ExporterError
 from ..ledger.inspect import LedgerStatus
-from ..reconcile.slices import LAST_INSTANT, NO_CODE, with_status
 from ..task.capability import Capability
 from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status
-from ..task.search import Bound, Search
+from ..task.search import LAST_INSTANT, NO_CODE, Bound, Search, with_status
 
 SKEW_MS = 60_000
 """A smaller difference between two clocks is not reported: `Date` has whole seconds, and an answer takes some."""

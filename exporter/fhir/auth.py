@@ -25,8 +25,8 @@ class Auth(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Return the headers for one request; raises AuthFailed where there is nothing to send."""
 
-    def refused(self) -> bool:
-        """Take note of a 401; returns True where other headers are available now, so that one more try makes sense."""
+    def renew(self) -> bool:
+        """Look for other credentials after a 401; returns True where there are some, so that one more try makes sense."""
 
 
 class Anonymous:
@@ -36,7 +36,7 @@ class Anonymous:
         """Return none."""
         return {}
 
-    def refused(self) -> bool:
+    def renew(self) -> bool:
         """Return False: there is nothing else to send."""
         return False
 
@@ -92,7 +92,7 @@ class BearerFile:
             raise AuthFailed(f"The token file {self._path} contains characters that are not allowed in a token.")
         return {"Authorization": f"Bearer {token}"}
 
-    def refused(self) -> bool:
+    def renew(self) -> bool:
         """Check whether the file holds another token by now."""
         return self._file.changed()
 
@@ -109,6 +109,6 @@ class Basic:
         pair = f"{self._username}:{self._file.read()}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
-    def refused(self) -> bool:
+    def renew(self) -> bool:
         """Check whether the file holds another password by now."""
         return self._file.changed()

@@ -168,7 +168,7 @@ class Session:
         reply = self._send(address, operation, {*accept, HTTPStatus.UNAUTHORIZED})
         if reply.status != HTTPStatus.UNAUTHORIZED:
             return reply
-        if not self._http.auth.refused():
+        if not self._http.auth.renew():
             raise AuthFailed(f"{self._http.host_and_port} answered {reply.status} to our {operation} request.")
         return self._send(address, operation, accept)
 

@@ -13,12 +13,12 @@ from ..errors import ServerError
 from ..ledger.state import StateKey
 from ..steps import PollFirst, Step, WalkKind, WalkPlan
 from ..task.model import TERMINAL, Status
-from ..task.search import Bound, Search, Slice
+from ..task.search import LAST_INSTANT, Bound, Search, Slice, search_of
 from ..walk import Walk
 from .failures import survive, without_count
 from .missing import look_up
 from .organizations import read_again
-from .slices import FEW, LAST_INSTANT, count, differing, search_of
+from .slices import FEW, count, differing
 
 NOT_ENDED = ("status:not", ",".join(sorted(TERMINAL)))
 """Open Tasks are asked for by what they are not: a Task may have no status (measured on HAPI 8.8.0)."""

@@ -4,15 +4,14 @@ See docs/design.md#full-comparison, docs/decisions/0021-how-a-full-comparison-cu
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from itertools import pairwise
 from random import sample
 
 from ..context import WalkContext
 from ..errors import ServerError, WrongResource
 from ..steps import Compared
-from ..task.model import Instant, Status
-from ..task.search import Bound, Search, Slice
+from ..task.model import Status
+from ..task.search import LAST_INSTANT, NO_CODE, Bound, Search, Slice, search_of
 from .failures import without_count
 
 SMALL = 2_000
@@ -23,26 +22,6 @@ FEW = 200
 
 CUTS = 3
 """Cuts through the Tasks of a status before they are counted."""
-
-NO_CODE = "urn:fhir-task-exporter|none"
-"""A tag, and a code, that no Task has: a server that counts any with it does not know the search parameter."""
-
-LAST_INSTANT: Instant = 32_503_680_000_000
-"""The year 3000: past every stamp, and a date that every server reads."""
-
-
-def with_status(status: Status) -> Search:
-    """Ask for the Tasks of a status; unknown is what is none of the twelve."""
-    if status is not Status.UNKNOWN:
-        return Search(filters=(("status", status.value),))
-    return Search(filters=(("status:not", ",".join(each for each in Status if each is not Status.UNKNOWN)),))
-
-
-def search_of(part: Slice) -> Search:
-    """Ask for a slice."""
-    since = Bound("ge", part.start) if part.start else None
-    until = part.end if part.end < LAST_INSTANT else None
-    return replace(with_status(part.status), since=since, until=until, narrow=True)
 
 
 def count(context: WalkContext, part: Slice) -> Generator[Compared, None, int | None]:

@@ -3,10 +3,16 @@
 See docs/design.md#asking.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .model import Instant, Status
+
+NO_CODE = "urn:fhir-task-exporter|none"
+"""A tag, and a code, that no Task has: a server that counts any with it does not know the search parameter."""
+
+LAST_INSTANT: Instant = 32_503_680_000_000
+"""The year 3000: past every stamp, and a date that every server reads."""
 
 
 class Bound(NamedTuple):
@@ -36,3 +42,17 @@ class Slice(NamedTuple):
     status: Status
     start: Instant
     end: Instant
+
+
+def with_status(status: Status) -> Search:
+    """Ask for the Tasks of a status; unknown is what is none of the twelve."""
+    if status is not Status.UNKNOWN:
+        return Search(filters=(("status", status.value),))
+    return Search(filters=(("status:not", ",".join(each for each in Status if each is not Status.UNKNOWN)),))
+
+
+def search_of(part: Slice) -> Search:
+    """Ask for a slice."""
+    since = Bound("ge", part.start) if part.start else None
+    until = part.end if part.end < LAST_INSTANT else None
+    return replace(with_status(part.status), since=since, until=until, narrow=True)

@@ -73,7 +73,7 @@ class Token:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {CANARY}-{self.number}"}
 
-    def refused(self) -> bool:
+    def renew(self) -> bool:
         self.number += 1
         return self.number <= self.renewals
 
