@@ -25,7 +25,7 @@ from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import Http, Transport
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, open_ledger
-from .logs import event
+from .logs import log_event
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
@@ -103,11 +103,11 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
 
 def _log_address(host: str, port: int, *, open_page: bool) -> None:
     """Log where the exporter listens; `open_page` adds the URL for a person at a browser."""
-    event(logger, logging.INFO, "listening", address=f"{host}:{port}", version=version("fhir-task-exporter"))
+    log_event(logger, logging.INFO, "listening", address=f"{host}:{port}", version=version("fhir-task-exporter"))
     if host not in {"127.0.0.1", "::1"}:
-        event(logger, logging.WARNING, "metrics are served without authentication", address=f"{host}:{port}")
+        log_event(logger, logging.WARNING, "metrics are served without authentication", address=f"{host}:{port}")
     if open_page:
-        event(logger, logging.INFO, "open this page", url=f"http://{_browser_host(host)}:{port}/")
+        log_event(logger, logging.INFO, "open this page", url=f"http://{_browser_host(host)}:{port}/")
 
 
 def _browser_host(host: str) -> str:
@@ -121,7 +121,7 @@ def _browser_host(host: str) -> str:
 def _serve_until(stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: WebServer) -> int:
     while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
         pass
-    event(logger, logging.INFO, "stopping")
+    log_event(logger, logging.INFO, "stopping")
     exporter.worker.stop()
     web.stop(END_WITHIN_SECONDS)
     worker.join(END_WITHIN_SECONDS)
@@ -160,7 +160,7 @@ def demo(settings: DemoSettings) -> int:
         return asgi(Demo(SystemClock().wall, f"{address}/fhir", speed=settings.speed).answer)
 
     url = f"{serve_on_loopback(simulate)}/fhir"
-    event(logger, logging.INFO, "simulated FHIR server started", url=url)
+    log_event(logger, logging.INFO, "simulated FHIR server started", url=url)
     shown = Settings(fhir=FhirSettings(url=url), ledger=":memory:", hold=0.0, web=settings.web, log=settings.log)
     return serve(shown, poll_on_view=True)
 
@@ -185,7 +185,7 @@ def _ledger(settings: Settings, telemetry: Telemetry) -> Ledger:
     ledger, aside = open_ledger(settings.ledger, binding, rule)
     if aside is not None:
         telemetry.count_error(ErrorReason.LEDGER)
-        event(
+        log_event(
             logger, logging.ERROR, "the ledger is damaged; it was set aside and a new one was created", kept=str(aside)
         )
     return ledger

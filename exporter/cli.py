@@ -108,7 +108,7 @@ def _load(load: Callable[[config.Flags, Mapping[str, str]], AnySettings], given:
     settings = load(_flags(given), os.environ)
     logs.configure(settings.log.level, settings.log.format)
     for name in config.unknown_variables(os.environ):
-        logs.event(logger, logging.WARNING, "ignoring unknown environment variable", variable=name)
+        logs.log_event(logger, logging.WARNING, "ignoring unknown environment variable", variable=name)
     return settings
 
 

@@ -1,8 +1,8 @@
 """Structured logging: one event per line, on stderr, as logfmt or JSON.
 
-The exporter logs by `event(logger, logging.INFO, "poll complete", tasks=3)`. Every line, a library's too, is escaped,
-and whatever looks like a credential or a query string is masked: the last line of defense. An exception is logged by
-its class and traceback, never by its message, which may repeat what a server sent.
+The exporter logs by `log_event(logger, logging.INFO, "poll complete", tasks=3)`. Every line, a library's too, is
+escaped, and whatever looks like a credential or a query string is masked: the last line of defense. An exception is
+logged by its class and traceback, never by its message, which may repeat what a server sent.
 
 See docs/design.md#privacy.
 """
@@ -51,14 +51,14 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def event(logger: logging.Logger, level: int, message: str, **fields: Field) -> None:
+def log_event(logger: logging.Logger, level: int, message: str, **fields: Field) -> None:
     """Log one event. The message is a constant, so that it can be searched for; whatever varies is a field."""
     logger.log(level, "%s", message, extra={"fields": fields}, stacklevel=2)
 
 
 def log_bug(logger: logging.Logger, message: str, error: BaseException) -> None:
     """Log an unexpected exception by its class and traceback, since its own message could contain anything."""
-    event(logger, logging.ERROR, message, error=type(error).__name__, where=traceback_summary(error))
+    log_event(logger, logging.ERROR, message, error=type(error).__name__, where=traceback_summary(error))
 
 
 class LineFormatter(logging.Formatter):

@@ -29,7 +29,7 @@ from .errors import (
     WrongResource,
 )
 from .fhir.client import FhirWindow
-from .logs import event
+from .logs import log_event
 from .task.model import NO_PAIR, Pair, Party, Task
 from .task.payers import NeedsOrganization, PayerDirectory, name_payer
 
@@ -160,7 +160,7 @@ class Namer:
 
     def _refuse(self, reference: str, error: ServerError, message: str) -> None:
         """Continue without a name. The log does not say which Organization it is."""
-        event(logger, logging.WARNING, message, reason=error.reason.value)
+        log_event(logger, logging.WARNING, message, reason=error.reason.value)
         self._remember(reference, None)
 
     def _count_failure(self, reference: str) -> FailingRead:

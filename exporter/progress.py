@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from click import progressbar
 
 from .clock import Clock
-from .logs import event
+from .logs import log_event
 from .steps import Progress, WalkKind
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class LogLines:
         self._logged_at = now
         name = "baseline" if progress.kind is WalkKind.BASELINE else "catch-up"
         state = "complete" if progress.ended else "running"
-        event(logger, logging.INFO, f"{name} {state}", tasks=progress.walked, expected=progress.expected or None)
+        log_event(logger, logging.INFO, f"{name} {state}", tasks=progress.walked, expected=progress.expected or None)
 
 
 class TerminalBar:

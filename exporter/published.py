@@ -10,7 +10,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from .clock import Clock
-from .metrics.vocabulary import Answer
+from .metrics.vocabulary import ScrapeAnswer
 from .task.model import Snapshot
 
 
@@ -31,7 +31,7 @@ class PublishedSnapshot:
 class Scrape(NamedTuple):
     """What a scrape gets: an answer at once, or a poll to wait for (its result: whether it was complete)."""
 
-    immediate: Answer | None = None
+    immediate: ScrapeAnswer | None = None
     poll: "Future[bool] | None" = None
 
 

@@ -19,8 +19,8 @@ from .context import WalkContext
 from .errors import CountThrottled, ErrorReason, ExporterError, Throttled
 from .jobs import ComparisonJob, Job, WalkJob, outcome
 from .ledger.state import StateKey
-from .logs import event, traceback_summary
-from .metrics.vocabulary import Answer, Comparison, Outcome
+from .logs import log_event, traceback_summary
+from .metrics.vocabulary import Comparison, Outcome, ScrapeAnswer
 from .published import Publication, PublishedSnapshot, Scrape
 from .reconcile.comparison import compare_everything, compare_open
 from .schedule import BackOff, ComparisonSchedule, WindowTimeout
@@ -77,11 +77,12 @@ class Worker:
         with self._changed:
             now_seconds, min_interval = self._now_seconds(), self._min_interval_seconds
             if now_seconds - self._publication.started_seconds < min_interval:
-                return Scrape(Answer.REUSED)
+                return Scrape(ScrapeAnswer.REUSED)
             if self._walk is None and now_seconds - self._tried_seconds < min_interval:
-                return Scrape(Answer.STALE)  # the last try failed: frequent scrapes must not cause frequent requests
+                # The last try failed: frequent scrapes must not cause frequent requests.
+                return Scrape(ScrapeAnswer.STALE)
             if self._in_background or now_seconds < self._back_off.until_seconds:
-                return Scrape(Answer.LATE if self._in_background else Answer.STALE)
+                return Scrape(ScrapeAnswer.LATE if self._in_background else ScrapeAnswer.STALE)
             if self._walk is not None:
                 return Scrape(None, self._walk.future)
             if self._wanted is None:
@@ -301,9 +302,9 @@ class Worker:
         walked = isinstance(job, WalkJob)
         if error is not None and (error.reason is not self._last_error or not walked):
             details = {"what": job.name, "reason": error.reason.value, "error": str(error), "remedy": error.remedy}
-            event(logger, logging.WARNING, "asking the FHIR server failed", **details)
+            log_event(logger, logging.WARNING, "asking the FHIR server failed", **details)
         if error is None and self._last_error is not None and walked:
-            event(logger, logging.INFO, "the FHIR server answers again")
+            log_event(logger, logging.INFO, "the FHIR server answers again")
         if walked:
             self._last_error = None if error is None else error.reason
 

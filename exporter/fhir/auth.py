@@ -26,7 +26,7 @@ class Auth(Protocol):
         """Return the headers for one request; raises AuthFailed where there is nothing to send."""
 
     def renew(self) -> bool:
-        """Look for other credentials after a 401; returns True where there are some, so that one more try makes sense."""
+        """Look for other credentials after a 401; True where there are some, so that one more try makes sense."""
 
 
 class Anonymous:

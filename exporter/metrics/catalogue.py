@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..errors import ErrorReason
 from ..task.model import DURATION_BUCKETS, LASTING, OPEN, REASONS, TIMED, UNCLASSIFIED, Anomaly, Event, Status
-from .vocabulary import Answer, Comparison, Operation, Outcome
+from .vocabulary import Comparison, Operation, Outcome, ScrapeAnswer
 
 
 class MetricType(StrEnum):
@@ -82,7 +82,7 @@ LASTING_KIND = Label("kind", _ordered(LASTING), "kinds of anomaly that a Task ca
 OUTCOME = Label("outcome", tuple(Outcome), "`complete`; `partial`: some pages were kept; `failed`: none were")
 ANSWER = Label(
     "answer",
-    tuple(Answer),
+    tuple(ScrapeAnswer),
     "`fresh`: a new poll; `reused`: a snapshot younger than `--poll.min-interval`; "
     "`late`: the last snapshot, as the poll is still running; `stale`: the last snapshot, as the poll failed",
 )

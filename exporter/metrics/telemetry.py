@@ -16,7 +16,7 @@ from ..task.model import Instant
 from .catalogue import CODES, OWN, Definition, MetricType
 from .families import FamilyTexts
 from .negotiation import Format
-from .vocabulary import Answer, Comparison, LedgerFigures, Operation, Outcome
+from .vocabulary import Comparison, LedgerFigures, Operation, Outcome, ScrapeAnswer
 
 ABSENT_UNTIL_SET = ("last_complete_poll", "watermark", "clock_skew")
 """Gauges without a sample until they are known: 0 would be the year 1970, or a clock that agrees."""
@@ -73,7 +73,7 @@ class Telemetry:
         """Set the versions of the exporter and of Python."""
         self._gauges["build"].labels(version, python_version).set(1)
 
-    def count_scrape(self, answer: Answer) -> None:
+    def count_scrape(self, answer: ScrapeAnswer) -> None:
         """Count a request for /metrics."""
         self._counters["scrapes"].labels(answer).inc()
 

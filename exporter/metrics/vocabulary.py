@@ -36,7 +36,7 @@ class Comparison(StrEnum):
     FULL = "full"
 
 
-class Answer(StrEnum):
+class ScrapeAnswer(StrEnum):
     """What a scrape was given."""
 
     FRESH = "fresh"

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..logs import log_bug
 from ..metrics.negotiation import Format, accepts_gzip, negotiate
-from ..metrics.vocabulary import Answer
+from ..metrics.vocabulary import ScrapeAnswer
 from ..published import PublishedSnapshot
 from .backend import Backend
 from .landing import render as render_landing
@@ -35,7 +35,7 @@ class PendingScrape:
 
     poll: "Future[bool]"
     budget_seconds: float
-    respond: Callable[[Answer], Response]
+    respond: Callable[[ScrapeAnswer], Response]
 
 
 class RenderedExposition(NamedTuple):
@@ -77,9 +77,9 @@ class App:
             return PendingScrape(
                 scrape.poll, request.budget_seconds(self._offset_seconds), partial(self._exposition, request)
             )
-        return self._exposition(request, scrape.immediate or Answer.STALE)
+        return self._exposition(request, scrape.immediate or ScrapeAnswer.STALE)
 
-    def _exposition(self, request: Request, answer: Answer) -> Response:
+    def _exposition(self, request: Request, answer: ScrapeAnswer) -> Response:
         published = self._backend.published()
         form = negotiate(request.headers.get("accept"))
         body, current = self._render(published, form)

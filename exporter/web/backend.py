@@ -10,7 +10,7 @@ from importlib.metadata import version
 from ..metrics.families import TaskText
 from ..metrics.negotiation import Format, join
 from ..metrics.telemetry import Telemetry
-from ..metrics.vocabulary import Answer
+from ..metrics.vocabulary import ScrapeAnswer
 from ..published import PublishedSnapshot, Scrape
 from ..steps import Progress, WalkKind
 from ..worker import Worker
@@ -40,7 +40,7 @@ class Backend:
         """Return the newest snapshot."""
         return self._worker.published
 
-    def count_scrape(self, answer: Answer, published: PublishedSnapshot, exposed: bool) -> None:
+    def count_scrape(self, answer: ScrapeAnswer, published: PublishedSnapshot, exposed: bool) -> None:
         """Count an answered request for /metrics. `exposed`: Prometheus received all of exactly this snapshot."""
         self._telemetry.count_scrape(answer)
         if exposed:

@@ -18,7 +18,7 @@ from hypercorn.config import Config, Sockets
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from ..logs import log_bug
-from ..metrics.vocabulary import Answer
+from ..metrics.vocabulary import ScrapeAnswer
 from .app import App, PendingScrape
 from .backend import Backend
 from .connections import BACKLOG, DEFAULT_LIMITS, ConnectionLimiter, Limits, Listener, Peer, listen
@@ -92,15 +92,15 @@ class AsgiApplication:
         return complete
 
 
-async def _wait_for(pending: PendingScrape, disconnected: Disconnected) -> Answer:
+async def _wait_for(pending: PendingScrape, disconnected: Disconnected) -> ScrapeAnswer:
     """Wait for a poll within the budget, but no longer than the client does; the poll goes on in any case."""
     poll = asyncio.wrap_future(pending.poll)
     poll.add_done_callback(_succeeded)  # retrieves the exception: asyncio logs one that nobody retrieved
     waited: set[asyncio.Future[Any]] = {poll, disconnected}
     await asyncio.wait(waited, timeout=pending.budget_seconds, return_when=asyncio.FIRST_COMPLETED)
     if not poll.done():
-        return Answer.LATE
-    return Answer.FRESH if _succeeded(poll) else Answer.STALE
+        return ScrapeAnswer.LATE
+    return ScrapeAnswer.FRESH if _succeeded(poll) else ScrapeAnswer.STALE
 
 
 def _succeeded(poll: "asyncio.Future[bool]") -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.config import ReconcileSettings
 from exporter.demo.server import Response
-from exporter.metrics.vocabulary import Answer
+from exporter.metrics.vocabulary import ScrapeAnswer
 
 from ..support import quirks
 from ..support.builders import task
@@ -61,7 +61,7 @@ def test_a_failing_server_is_not_asked_more_often_than_the_least_interval() -> N
     asked = rig.transport.count
     for _ in range(40):
         rig.scrape(0.1)
-        assert rig.last_answer is Answer.STALE
+        assert rig.last_answer is ScrapeAnswer.STALE
     assert rig.transport.count == asked
     rig.play()
     rig.scrape(5)
@@ -75,7 +75,7 @@ def test_a_poll_wanted_while_a_comparison_must_wait_waits_too() -> None:
     rig.worker.step()
     asked = rig.transport.count
     rig.play()
-    assert rig.worker.scrape().immediate is Answer.STALE
+    assert rig.worker.scrape().immediate is ScrapeAnswer.STALE
     assert rig.worker.rest_seconds() > 100
     assert rig.transport.count == asked
     assert not rig.worker.up
@@ -98,5 +98,5 @@ def test_a_young_snapshot_is_served_again_without_a_request() -> None:
     rig.scrape()
     asked = rig.transport.count
     rig.scrape(1)
-    assert rig.last_answer is Answer.REUSED
+    assert rig.last_answer is ScrapeAnswer.REUSED
     assert rig.transport.count == asked

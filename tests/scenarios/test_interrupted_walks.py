@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from exporter.demo.server import Request, Response
-from exporter.metrics.vocabulary import Answer, Comparison, Outcome
+from exporter.metrics.vocabulary import Comparison, Outcome, ScrapeAnswer
 from exporter.task.model import Event
 
 from ..support import fake, quirks
@@ -23,7 +23,7 @@ def test_a_poll_of_many_windows_becomes_a_catch_up_that_answers_scrapes_at_once(
         rig.worker.step()
     assert waiting.poll is not None
     assert not waiting.poll.done()
-    assert rig.worker.scrape().immediate is Answer.LATE
+    assert rig.worker.scrape().immediate is ScrapeAnswer.LATE
     rig.settle()
     assert waiting.poll.result(timeout=0)
     assert totals(rig, Event.CREATED) == {"": 4_500}
@@ -70,7 +70,7 @@ def test_a_walk_resumed_a_week_later_leaves_no_lag(tmp_path: Path, kind: str) ->
     asked = rig.transport.count
     for _ in range(5):
         rig.scrape(15)
-        assert rig.last_answer is Answer.FRESH
+        assert rig.last_answer is ScrapeAnswer.FRESH
     assert rig.transport.count == asked + 5
     assert tasks(rig) == {"requested": 5_500 if kind == "baseline" else 5_505}
     assert totals(rig, Event.CREATED) == ({} if kind == "baseline" else {"": 5_500})

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.config import ReconcileSettings
 from exporter.demo.server import Response
-from exporter.metrics.vocabulary import Answer
+from exporter.metrics.vocabulary import ScrapeAnswer
 from exporter.task.model import Coding, Event, Selection
 
 from ..support import fake, quirk_tasks, quirks
@@ -153,7 +153,7 @@ def test_a_failed_poll_keeps_the_snapshot_and_up_is_0() -> None:
     rig.scrape()
     rig.play(quirks.always(Response(500, (), b"")))
     text = rig.scrape()
-    assert rig.last_answer is Answer.STALE
+    assert rig.last_answer is ScrapeAnswer.STALE
     assert 'status="requested"} 3.0' in text
     assert not rig.worker.up
     for _ in range(20):

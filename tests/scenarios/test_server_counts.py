@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.demo.server import Request, Response
-from exporter.metrics.vocabulary import Answer, Comparison, Outcome
+from exporter.metrics.vocabulary import Comparison, Outcome, ScrapeAnswer
 from exporter.task.model import Event
 
 from ..support import fake, quirks
@@ -71,7 +71,7 @@ def test_a_throttled_count_lets_the_comparison_wait_as_it_was_asked_to() -> None
     assert is_count(rig.transport.requests[-1])
     assert not is_up(rig)
     assert rig.worker.rest_seconds() > 190
-    assert rig.worker.scrape().immediate is Answer.STALE
+    assert rig.worker.scrape().immediate is ScrapeAnswer.STALE
 
 
 def test_a_throttled_count_of_the_baseline_is_a_wait_too() -> None:

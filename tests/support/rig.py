@@ -13,7 +13,7 @@ from exporter.ledger import Ledger
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import Telemetry
-from exporter.metrics.vocabulary import Answer
+from exporter.metrics.vocabulary import ScrapeAnswer
 from exporter.task.model import Selection
 from exporter.worker import Worker
 
@@ -169,7 +169,7 @@ class Rig:
         published = self.worker.published
         self.worker.exposed(published)
         self.last_answer = answer.immediate or (
-            Answer.FRESH if answer.poll and answer.poll.result(timeout=0) else Answer.STALE
+            ScrapeAnswer.FRESH if answer.poll and answer.poll.result(timeout=0) else ScrapeAnswer.STALE
         )
         return self.text.render(published.snapshot, Format.TEXT).decode()
 

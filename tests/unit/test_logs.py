@@ -146,15 +146,15 @@ def test_libraries_that_log_urls_and_headers_are_capped_at_warning(name: str) ->
 
 def test_events_below_the_level_are_not_written() -> None:
     with logging_to_text("warning", "logfmt") as text:
-        logs.event(logging.getLogger("exporter"), logging.INFO, "quiet")
-        logs.event(logging.getLogger("exporter"), logging.ERROR, "loud", tasks=1)
+        logs.log_event(logging.getLogger("exporter"), logging.INFO, "quiet")
+        logs.log_event(logging.getLogger("exporter"), logging.ERROR, "loud", tasks=1)
     assert text.getvalue().count("\n") == 1
     assert text.getvalue().endswith(" level=error logger=exporter msg=loud tasks=1\n")
 
 
 def test_configuring_twice_writes_once() -> None:
     with logging_to_text("info", "logfmt"), logging_to_text("info", "json") as text:
-        logs.event(logging.getLogger("exporter"), logging.INFO, "once")
+        logs.log_event(logging.getLogger("exporter"), logging.INFO, "once")
     assert json.loads(text.getvalue())["msg"] == "once"
 
 

@@ -11,7 +11,7 @@ from exporter.metrics.catalogue import CODES, OWN, PROCESS
 from exporter.metrics.families import encode
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import ABSENT_UNTIL_SET, OptionalGauges, Telemetry
-from exporter.metrics.vocabulary import Answer, Comparison, LedgerFigures, Operation, Outcome
+from exporter.metrics.vocabulary import Comparison, LedgerFigures, Operation, Outcome, ScrapeAnswer
 
 from ...support.promtool import complaints
 
@@ -66,7 +66,7 @@ def test_up_is_zero_until_set() -> None:
 def test_every_closed_label_is_at_zero_from_the_start() -> None:
     telemetry = Telemetry()
     assert all(read(telemetry, "polls_total", outcome=outcome) == 0 for outcome in Outcome)
-    assert all(read(telemetry, "scrapes_total", answer=answer) == 0 for answer in Answer)
+    assert all(read(telemetry, "scrapes_total", answer=answer) == 0 for answer in ScrapeAnswer)
     assert all(read(telemetry, "errors_total", reason=reason) == 0 for reason in ErrorReason)
     assert all(read(telemetry, "reconcile_corrections_total", sweep=sweep) == 0 for sweep in Comparison)
     assert all(read(telemetry, "reconciles_total", sweep=s, outcome=o) == 0 for s, o in product(Comparison, Outcome))
@@ -96,7 +96,7 @@ def test_a_status_outside_http_counts_as_none(status: int) -> None:
 def test_each_method_changes_its_metric() -> None:
     telemetry = Telemetry()
     telemetry.count_poll(Outcome.PARTIAL, 3.0)
-    telemetry.count_scrape(Answer.LATE)
+    telemetry.count_scrape(ScrapeAnswer.LATE)
     telemetry.count_error(ErrorReason.TLS)
     telemetry.count_comparison(Comparison.FULL, Outcome.COMPLETE)
     telemetry.count_corrections(Comparison.OPEN, 7)
@@ -170,7 +170,7 @@ def test_cached_family_texts_are_rendered_again_after_a_change(form: Format) -> 
     rendered_before.render(form)
     for telemetry in (rendered_before, fresh):
         telemetry.set_up(True)
-        telemetry.count_scrape(Answer.FRESH)
+        telemetry.count_scrape(ScrapeAnswer.FRESH)
         telemetry.count_request(Operation.SEARCH, 200, 0.3)
     assert rendered_before.render(form) == encode(fresh.registry, form)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 
 from exporter.metrics.negotiation import Format
-from exporter.metrics.vocabulary import Answer
+from exporter.metrics.vocabulary import ScrapeAnswer
 from exporter.published import PublishedSnapshot, Scrape
 from exporter.task.model import Snapshot
 from exporter.web.backend import Backend
@@ -29,13 +29,13 @@ WORDS = ("zero", "one", "two")
 class FakeBackend(Backend):
     """A backend without an exporter. It counts the calls of `scrape`, and remembers those of `count_scrape`."""
 
-    given: Scrape = field(default_factory=lambda: Scrape(Answer.REUSED))
+    given: Scrape = field(default_factory=lambda: Scrape(ScrapeAnswer.REUSED))
     generation: int = 1
     body: bytes | None = None
     unready: str | None = None
     broken: bool = False
     scrapes: int = 0
-    counted: list[tuple[Answer, str, bool]] = field(default_factory=list)
+    counted: list[tuple[ScrapeAnswer, str, bool]] = field(default_factory=list)
 
     def scrape(self) -> Scrape:
         self.scrapes += 1
@@ -44,7 +44,7 @@ class FakeBackend(Backend):
     def published(self) -> PublishedSnapshot:
         return PublishedSnapshot(Snapshot(), self.generation)
 
-    def count_scrape(self, answer: Answer, published: PublishedSnapshot, exposed: bool) -> None:
+    def count_scrape(self, answer: ScrapeAnswer, published: PublishedSnapshot, exposed: bool) -> None:
         self.counted.append((answer, WORDS[published.generation], exposed))
 
     def render(self, published: PublishedSnapshot, form: Format) -> bytes:
@@ -67,7 +67,7 @@ class FakeBackend(Backend):
         self.generation = generation
         poll.set_result(True)
 
-    def wait_for_counted(self, count: int) -> list[tuple[Answer, str, bool]]:
+    def wait_for_counted(self, count: int) -> list[tuple[ScrapeAnswer, str, bool]]:
         """Wait until so many scrapes are counted: the client has its answer a moment earlier."""
         wait_until(lambda: len(self.counted) >= count)
         return self.counted

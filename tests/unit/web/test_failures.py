@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from exporter.errors import AddressUnusable
-from exporter.metrics.vocabulary import Answer
+from exporter.metrics.vocabulary import ScrapeAnswer
 from exporter.published import Scrape
 from exporter.web.app import LAST_GOOD_SECONDS, App
 from exporter.web.messages import SCRAPE_TIMEOUT_HEADER, Response, parse_request
@@ -47,7 +47,7 @@ def test_the_last_good_exposition_is_not_served_for_ever() -> None:
     backend.generation, backend.broken = 2, True
     now[0] = LAST_GOOD_SECONDS
     assert exposition(app) == b"TEXT one\n"
-    assert backend.counted == [(Answer.REUSED, "one", True), (Answer.REUSED, "two", False)]
+    assert backend.counted == [(ScrapeAnswer.REUSED, "one", True), (ScrapeAnswer.REUSED, "two", False)]
     now[0] += 1
     with pytest.raises(ValueError, match="canary"):
         exposition(app)

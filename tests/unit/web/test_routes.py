@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from exporter.metrics.negotiation import Format
-from exporter.metrics.vocabulary import Answer
+from exporter.metrics.vocabulary import ScrapeAnswer
 
 from .fake_backend import FakeBackend, ask, serving
 
@@ -64,7 +64,7 @@ def test_a_head_gets_the_headers_of_its_get_and_counts_as_not_exposed() -> None:
     assert nothing == b""
     assert int(head.headers["Content-Length"]) == len(body)
     assert head.headers["Content-Type"] == get.headers["Content-Type"]
-    assert counted[0] == (Answer.REUSED, "one", False)
+    assert counted[0] == (ScrapeAnswer.REUSED, "one", False)
 
 
 def test_a_query_changes_nothing() -> None:

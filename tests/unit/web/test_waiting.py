@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from exporter.metrics.vocabulary import Answer
+from exporter.metrics.vocabulary import ScrapeAnswer
 from exporter.published import Scrape
 
 from .fake_backend import HANGS, FakeBackend, ask, read_all, scrape, serving, wait_until
@@ -20,7 +20,7 @@ def test_a_scrape_is_answered_with_the_snapshot_of_its_poll() -> None:
         finish = threading.Thread(target=lambda: backend.finish(poll, 2))
         finish.start()
         assert scrape(address) == b"TEXT two\n"
-        assert backend.wait_for_counted(1) == [(Answer.FRESH, "two", True)]
+        assert backend.wait_for_counted(1) == [(ScrapeAnswer.FRESH, "two", True)]
         finish.join()
 
 
@@ -47,7 +47,7 @@ def test_a_poll_that_fails_in_any_way_is_answered_with_the_last_snapshot(poll: "
     backend = FakeBackend(Scrape(poll=poll))
     with serving(backend) as address:
         assert scrape(address) == b"TEXT one\n"
-        assert backend.wait_for_counted(1) == [(Answer.STALE, "one", True)]
+        assert backend.wait_for_counted(1) == [(ScrapeAnswer.STALE, "one", True)]
 
 
 def test_a_poll_that_takes_too_long_goes_on_and_the_last_snapshot_is_served() -> None:
@@ -55,7 +55,7 @@ def test_a_poll_that_takes_too_long_goes_on_and_the_last_snapshot_is_served() ->
     backend = FakeBackend(Scrape(poll=poll))
     with serving(backend) as address:
         assert scrape(address, seconds="0.2") == b"TEXT one\n"
-        assert backend.wait_for_counted(1) == [(Answer.LATE, "one", True)]
+        assert backend.wait_for_counted(1) == [(ScrapeAnswer.LATE, "one", True)]
         assert not poll.cancelled()
         poll.set_exception(RuntimeError())
 
@@ -80,7 +80,7 @@ def test_a_client_that_disconnects_frees_its_place_and_counts_as_not_exposed() -
         with socket.create_connection(address) as client:
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 100\r\n\r\n")
             wait_until(lambda: backend.scrapes)
-        assert backend.wait_for_counted(1) == [(Answer.LATE, "one", False)]
+        assert backend.wait_for_counted(1) == [(ScrapeAnswer.LATE, "one", False)]
 
 
 def test_only_a_request_with_the_scrape_header_counts_as_exposed() -> None:
