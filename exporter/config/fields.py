@@ -30,6 +30,8 @@ class Option:
     switch: bool = False
     empty_is_value: bool = False
     """Whether empty text is a value, so that an empty environment variable does not count as unset."""
+    credential: bool = False
+    """Whether it makes the exporter send credentials, which do not travel unencrypted unless that is allowed."""
 
     @property
     def flag(self) -> str:
@@ -57,6 +59,12 @@ def option(
     """Define an option that may be omitted. Its default goes through the same parser."""
     row = Option(name=name, parse=parse, default=default, help=help_text, metavar=metavar)
     return field(default=None if default is None else parse(default), metadata={_ROW: row})
+
+
+def credential(name: str, parse: Callable[[str], T], help_text: str, metavar: str) -> T | None:
+    """Define an option that may be omitted, and that makes the exporter send credentials."""
+    row = Option(name=name, parse=parse, default=None, help=help_text, metavar=metavar, credential=True)
+    return field(default=None, metadata={_ROW: row})
 
 
 def clearable(name: str, parse: Callable[[str], T], default: str, help_text: str, metavar: str) -> T:

@@ -112,7 +112,7 @@ _REQUIRES = (
     ("fhir.password-file", "fhir.username"),
     ("fhir.client-key-file", "fhir.client-cert-file"),
 )
-_CREDENTIALS = {"fhir.bearer-token-file", "fhir.username", "fhir.password-file"}
+_CREDENTIALS = {option.name for option in OPTIONS if option.credential}
 
 
 def _conflicts(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from ..task.model import Coding, Selection
 from . import values
-from .fields import Option, clearable, option, options_of, repeatable, required, switch
+from .fields import Option, clearable, credential, option, options_of, repeatable, required, switch
 from .values import Address
 
 _TAG = "http://payer-to-payer-exchange/CodeSystem/p2p-internal-codes|CDR_MANAGED"
@@ -48,16 +48,13 @@ class FhirSettings:
         "fhir.allow-plain-http",
         "Allow sending credentials over unencrypted HTTP to a host other than localhost.",
     )
-    bearer_token_file: str | None = option(
-        "fhir.bearer-token-file", _FILE, None, "File with a bearer token; read again when it changes.", "FILE"
+    bearer_token_file: str | None = credential(
+        "fhir.bearer-token-file", _FILE, "File with a bearer token; read again when it changes.", "FILE"
     )
-    username: str | None = option(
-        "fhir.username", values.user_name, None, "User name for basic authentication.", "NAME"
-    )
-    password_file: str | None = option(
+    username: str | None = credential("fhir.username", values.user_name, "User name for basic authentication.", "NAME")
+    password_file: str | None = credential(
         "fhir.password-file",
         _FILE,
-        None,
         "File with the password for --fhir.username; read again when it changes.",
         "FILE",
     )

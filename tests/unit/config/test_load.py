@@ -105,6 +105,13 @@ def test_conflicting_options_are_reported(flags: dict[str, str], problem: str) -
     assert flag_problems(**flags) == (problem,)
 
 
+def test_every_way_to_authenticate_is_kept_off_unencrypted_connections() -> None:
+    credentials = {option.name for option in OPTIONS if option.credential}
+    assert credentials == {"fhir.bearer-token-file", "fhir.username", "fhir.password-file"}
+    basic = {"fhir.url": "http://cdr/fhir", "fhir.username": "me", "fhir.password-file": "/dev/null"}
+    assert len(flag_problems(**basic)) == 1
+
+
 @pytest.mark.parametrize("url", ["http://localhost:8000/fhir", "http://127.0.0.2/fhir", "http://[::1]/fhir"])
 def test_credentials_may_go_unencrypted_to_this_machine(url: str) -> None:
     assert settings(**{"fhir.url": url, "fhir.bearer-token-file": "/dev/null"}).fhir.url == url
