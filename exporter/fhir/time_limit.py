@@ -66,6 +66,7 @@ class TimeLimit:
         try:
             yield
         finally:
+            self._over = self.over  # the thread may not have woken yet
             self._due = None
 
     def watch(self, event: str, info: Mapping[str, object]) -> None:

@@ -76,3 +76,10 @@ def test_a_time_that_is_up_stays_up() -> None:
         assert limit.over
         with limit.request():
             assert limit.over
+
+
+def test_a_request_that_took_too_long_is_not_forgotten_though_no_thread_woke_in_time() -> None:
+    limit = TimeLimit(seconds=30, each=0.01)  # not entered: its thread does not run
+    with limit.request():
+        time.sleep(0.02)
+    assert limit.over
