@@ -10,8 +10,15 @@ from ..task.model import OTHER_PAYER, UNKNOWN_PAYER
 from .options import Reasons
 from .yaml_file import LONGEST_NAME, NodeReader, TableReader
 
-_REFERENCE = re.compile(r"(https?://\S+/)?[A-Z][A-Za-z]*/[A-Za-z0-9.-]{1,64}|urn:\S+")
-_IDENTIFIER = re.compile(r"([^|]*\|)?[^|]+")
+_PAYER_KEYS = {
+    "references": (
+        re.compile(r"(https?://\S+/)?[A-Z][A-Za-z]*/[A-Za-z0-9.-]{1,64}|urn:\S+"),
+        "must be Organization/<id> or an absolute URL",
+    ),
+    "identifiers": (re.compile(r"([^|]*\|)?[^|]+"), "must be system|value or a value alone"),
+}
+"""What a payer is recognized by: how it is written, and what to say of anything else."""
+
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
@@ -20,7 +27,7 @@ def payers(node: Node, reader: NodeReader) -> Mapping[str, str]:
     names: dict[str, str] = {}
     known: set[str] = set()
     for entry in reader.rows(node, "payers"):
-        row = reader.row(entry, "payers", ("name", "references", "identifiers"))
+        row = reader.row(entry, "payers", ("name", *_PAYER_KEYS))
         if row is None:
             continue
         name = _name(entry, row, known, reader)
@@ -48,20 +55,15 @@ def _name(entry: Node, row: Mapping[str, Node], known: set[str], reader: NodeRea
 
 def _keys(entry: Node, row: Mapping[str, Node], reader: NodeReader) -> Iterator[tuple[Node, str]]:
     """Yield what a payer can be recognized by, and where each is in the file."""
-    if not {"references", "identifiers"} & row.keys():
+    if not _PAYER_KEYS.keys() & row.keys():
         reader.problem(entry, "payers", "an entry needs references or identifiers")
-    for node in reader.rows(row.get("references"), "payers.references"):
-        text = reader.text(node, "payers.references")
-        if text and not _REFERENCE.fullmatch(text):
-            reader.problem(node, "payers.references", "must be Organization/<id> or an absolute URL")
-        elif text:
-            yield node, text
-    for node in reader.rows(row.get("identifiers"), "payers.identifiers"):
-        text = reader.text(node, "payers.identifiers")
-        if text and not _IDENTIFIER.fullmatch(text):
-            reader.problem(node, "payers.identifiers", "must be system|value or a value alone")
-        elif text:
-            yield node, text
+    for key, (pattern, wanted) in _PAYER_KEYS.items():
+        for node in reader.rows(row.get(key), f"payers.{key}"):
+            text = reader.text(node, f"payers.{key}")
+            if text and not pattern.fullmatch(text):
+                reader.problem(node, f"payers.{key}", wanted)
+            elif text:
+                yield node, text
 
 
 def reasons(node: Node, reader: NodeReader) -> Reasons:
