@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter import cli
+from exporter.cli import command, options
 from exporter.config import OPTIONS
 from exporter.errors import ConfigurationError, Unreachable
 
@@ -23,7 +24,7 @@ def invoke(*arguments: str, **variables: str) -> Result:
 
 def body(function: Callable[[], int]) -> Result:
     """Run a command with this body."""
-    return CliRunner().invoke(cli._Command("try", callback=function), [])
+    return CliRunner().invoke(command.Command("try", callback=function), [])
 
 
 def fail(error: Exception) -> Callable[[], int]:
@@ -130,7 +131,7 @@ def test_the_last_of_two_flags_counts_and_switches_have_a_no() -> None:
         "c=d",
         "--ledger=x",
     ]
-    found = cli._flags(cli.main.commands["serve"].make_context("serve", words).params)
+    found = options.flags_of(cli.main.commands["serve"].make_context("serve", words).params)
     assert {name: texts for name, texts in found.items() if texts} == {
         "fhir.rewrite-links": ("false",),
         "fhir.search": ("a=b", "c=d"),

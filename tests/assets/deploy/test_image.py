@@ -94,7 +94,7 @@ def test_no_package_is_compiled_and_each_is_constrained() -> None:
 
 def test_what_the_wheel_is_made_of_reaches_the_build() -> None:
     wheel = pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]
-    wanted = ["pyproject.toml", "constraints.txt", "README.md", "LICENSE", "exporter/cli.py", *wheel["force-include"]]
+    wanted = ["pyproject.toml", "constraints.txt", "README.md", "LICENSE", "exporter/app.py", *wheel["force-include"]]
     copied = {each for word, rest in BUILDER if word == "COPY" for each in rest.split()[:-1]}
     assert [path for path in wanted if not reaches_the_build(path)] == []
     assert [path for path in wanted if path.split("/")[0] not in copied] == []
