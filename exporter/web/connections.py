@@ -173,7 +173,7 @@ def listen(host: str, port: int, limiter: ConnectionLimiter) -> Listener:
 
 def _every_address() -> str:
     """Return what to bind for every address: IPv6 takes IPv4 along, where this machine has it."""
-    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - asked for by `:port`
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # nosec B104
 
 
 def _bind(listener: Listener, address: tuple[Any, ...]) -> None:
