@@ -39,6 +39,16 @@ def next_plan(context: WalkContext) -> WalkPlan:
     return WalkPlan(WalkKind.POLL, Search(Bound("ge", watermark)))
 
 
+def interrupted_progress(context: WalkContext) -> Progress | None:
+    """Read how far the walk was that goes on after a restart; None where none was interrupted."""
+    walk = context.ledger.walk_state
+    if walk is None:
+        return None
+    tasks = context.ledger.tracked if walk.kind == WalkKind.BASELINE else walk.walked
+    expected = walk.expected if walk.expected and walk.expected >= tasks else None
+    return Progress(WalkKind(walk.kind), window_number=0, tasks=tasks, expected=expected)
+
+
 def _no_later_than(cursor: Bound, at: Instant) -> Bound:
     """Take a cursor back to `at`, the overlap before the last search: what was written later may show only now."""
     return cursor if cursor.at <= at else Bound("ge", at)
