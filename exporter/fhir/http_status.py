@@ -12,7 +12,17 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from ..errors import AuthFailed, ClientFault, CursorExpired, NotFhir, Redirected, ServerError, ServerFault, Throttled
+from ..errors import (
+    AuthFailed,
+    ClientFault,
+    CursorExpired,
+    Forbidden,
+    NotFhir,
+    Redirected,
+    ServerError,
+    ServerFault,
+    Throttled,
+)
 from ..metrics.vocabulary import Operation
 from ..task.model import Instant
 
@@ -21,7 +31,7 @@ LONGEST_WAIT = 300.0
 
 _ERRORS: dict[int, Callable[..., ServerError]] = {
     HTTPStatus.UNAUTHORIZED: AuthFailed,
-    HTTPStatus.FORBIDDEN: AuthFailed,
+    HTTPStatus.FORBIDDEN: Forbidden,
     3: Redirected,
     4: ClientFault,
     5: ServerFault,

@@ -20,6 +20,7 @@ from exporter.errors import (
     ClientFault,
     ConfigurationError,
     CursorExpired,
+    Forbidden,
     LinkRefused,
     NotFhir,
     Redirected,
@@ -146,7 +147,7 @@ def test_gzip_is_inflated() -> None:
 
 STATUSES: list[tuple[int, Operation, dict[str, str], type[ServerError]]] = [
     (401, Operation.SEARCH, {}, AuthFailed),
-    (403, Operation.SEARCH, {}, AuthFailed),
+    (403, Operation.SEARCH, {}, Forbidden),
     (410, Operation.PAGE, {}, CursorExpired),
     (410, Operation.SEARCH, {}, ClientFault),
     (400, Operation.SEARCH, {}, ClientFault),
