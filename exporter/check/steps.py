@@ -10,7 +10,17 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from ..config import FhirSettings
-from ..errors import AuthFailed, Forbidden, NameNotFound, ServerError, TimedOut, TlsFailed, Unreachable
+from ..errors import (
+    AuthFailed,
+    ConnectionReset,
+    ConnectRefused,
+    Forbidden,
+    NameNotFound,
+    ServerError,
+    TimedOut,
+    TlsFailed,
+    Unreachable,
+)
 from ..fhir.links import BaseUrl
 from . import rights
 from .findings import Finding, fail, failed, info, ok, warn
@@ -39,14 +49,17 @@ class Stop(NamedTuple):
 
 STOPS: tuple[tuple[type[ServerError], Stop], ...] = (
     (NameNotFound, Stop(Step.NAME, Step.LEDGER)),
-    (Unreachable, Stop(Step.CONNECT, Step.NAME)),
-    (TimedOut, Stop(Step.CONNECT, Step.NAME)),
+    (ConnectRefused, Stop(Step.CONNECT, Step.NAME)),
+    (ConnectionReset, Stop(Step.CONNECT, Step.NAME)),
+    (Unreachable, Stop(Step.CONNECT, Step.LEDGER)),
+    (TimedOut, Stop(Step.CONNECT, Step.LEDGER)),
     (TlsFailed, Stop(Step.TLS, Step.CONNECT)),
     (Forbidden, Stop(Step.TASK, Step.AUTHENTICATION)),
     (AuthFailed, Stop(Step.AUTHENTICATION, Step.TLS)),
     (ServerError, Stop(Step.TASK, Step.TLS)),
 )
-"""The first row whose class fits. The last is any other answer: it does not prove that the credentials are good."""
+"""The first row whose class fits. A time limit may pass while the name is looked up, so it proves nothing; the last row is
+any other answer, which does not prove that the credentials are good."""
 
 
 def stop_at(error: ServerError) -> Stop:
