@@ -94,7 +94,7 @@ class Unreachable(ServerError):
     """No connection could be made, or it broke before a response."""
 
     reason = ErrorReason.UNREACHABLE
-    remedy = "Check the host and port of --fhir.url, DNS, and the firewall in between."
+    remedy = "Check the scheme, host and port of --fhir.url, the network, and the firewall in between."
 
 
 class NameNotFound(Unreachable):

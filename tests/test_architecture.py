@@ -24,7 +24,7 @@ HOMES = {
 MAY_IMPORT = {
     "task": {"task", "errors"},
     "metrics": {"metrics", "task", "errors"},
-    "fhir": {"fhir", "config", "task", "metrics", "errors"},
+    "fhir": {"fhir", "config", "task", "metrics", "errors", "logs"},
     "ledger": {"ledger", "task", "metrics", "errors"},
     "web": {"web", "worker", "steps", "published", "metrics", "task", "errors", "logs"},
     "clock": {"task"},

@@ -161,7 +161,9 @@ class FhirWindow:
     def status_of(self, id_: str) -> int:
         """Read one Task for its HTTP status alone: 200, 404 or 410."""
         address = f"{self._base}/Task/{quote(id_, safe='')}?_elements=status"
-        return self._session.get(address, Operation.READ, accept=_ABSENT).status
+        reply = self._session.get(address, Operation.READ, accept=_ABSENT)
+        self._session.log.write()
+        return reply.status
 
     def count(self, search: Search) -> int:
         """Ask the server's own count; raises WrongResource where it gives none, or none by tag."""
@@ -250,6 +252,7 @@ class FhirWindow:
 
     def _page(self, reply: Reply) -> Page:
         page = decode_page(reply.body, self._server.selection, self._server.options.classify)
+        self._session.log.write(page.matches)
         return page if page.clock is not None else replace(page, clock=reply.date)
 
 
