@@ -58,8 +58,8 @@ STOPS: tuple[tuple[type[ServerError], Stop], ...] = (
     (AuthFailed, Stop(Step.AUTHENTICATION, Step.TLS)),
     (ServerError, Stop(Step.TASK, Step.TLS)),
 )
-"""The first row whose class fits. A time limit may pass while the name is looked up, so it proves nothing; the last row is
-any other answer, which does not prove that the credentials are good."""
+"""The first row whose class fits. A time limit may pass while the name is looked up, so it proves nothing; the last row
+is any other answer, which does not prove that the credentials are good."""
 
 
 def stop_at(error: ServerError) -> Stop:

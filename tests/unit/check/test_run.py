@@ -103,6 +103,7 @@ def test_the_command_exits_1_where_nobody_listens_and_shows_no_secret(tmp_path: 
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/fhir"
         found = invoke(f"--fhir.url={url}", f"--fhir.bearer-token-file={token}", f"--ledger={tmp_path / 'l.db'}")
     assert found.exit_code == 1
+    assert "OK    name: 127.0.0.1 is an address\n" in found.stdout
     assert "FAIL  connect: 127.0.0.1:" in found.stdout
     assert found.stdout.count("FAIL  ") == 1
     assert CANARY not in found.output
