@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from .. import documents
 from ..task.lifecycle import FUTURE_TOLERANCE_MS
 from ..task.model import UNCLASSIFIED, UNKNOWN_PAYER, Anomaly, Instant, Pair, Party, Status, Task
 from ..task.payers import PEOPLE, clean
@@ -94,7 +95,7 @@ def _anomalies(tagged: Sequence[Task], now: Instant) -> Iterator[Finding]:
     kinds = Counter[Anomaly](kind for task in tagged for kind in task.anomalies if kind is not Anomaly.FOREIGN)
     kinds[Anomaly.FUTURE_STAMP] += sum(task.updated > now + FUTURE_TOLERANCE_MS for task in tagged)
     if +kinds:
-        yield warn(f"anomalies: {_listed(+kinds)}", "docs/metrics.md says what each kind means.")
+        yield warn(f"anomalies: {_listed(+kinds)}", f"{documents.url('metrics.md')} says what each kind means.")
     elif tagged:
         yield ok("anomalies: none")
 
