@@ -29,7 +29,7 @@ from .logs import log_event
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
-from .names import Namer, fingerprint
+from .names import Namer, OrganizationRight, fingerprint
 from .progress import LogLines, Reporter, TerminalBar
 from .task.deadline import Deadline
 from .task.payers import PairRule
@@ -60,12 +60,13 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
     server = fhir_server(settings, telemetry, transport)
     ledger = _ledger(settings, telemetry)
     overlap_ms = _milliseconds(settings.poll.overlap)
+    right = OrganizationRight(telemetry.count_error)
     context = WalkContext(
         server=server,
         ledger=ledger,
         clock=clock,
         telemetry=telemetry,
-        namer=Namer(settings.payers, server.http.base, clock, ledger.organizations()),
+        namer=Namer(settings.payers, server.http.base, clock, ledger.organizations(), right),
         hold=SeriesHold(settings.hold, clock.monotonic()),
         rules=WalkRules(
             deadline=Deadline(_milliseconds(settings.deadline)),

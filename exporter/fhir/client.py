@@ -37,13 +37,12 @@ _ORGANIZATION = re.compile(r"(Organization/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Z
 _NAMELESS = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
-        HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_FOUND,
         HTTPStatus.METHOD_NOT_ALLOWED,
         HTTPStatus.GONE,
     }
 )
-"""Answers to the read of an Organization that will not change soon. Not 401: then a token ended, and a retry helps."""
+"""Answers to the read of an Organization that will not change soon. Not 401 and 403: those are about our rights."""
 
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
@@ -179,7 +178,8 @@ class FhirWindow:
     def organization(self, reference: str) -> str | None:
         """Read a name. Only a relative reference, or one on our own base, is fetched; None for any other.
 
-        What is neither a name nor a refusal raises, such as a login page.
+        Raises Forbidden where the right to read it is missing. What is neither a name nor a refusal raises too, such as
+        a login page.
         """
         address = self._organization_address(reference)
         if address is None:

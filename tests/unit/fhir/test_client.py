@@ -14,6 +14,7 @@ from exporter.errors import (
     Cached,
     ClientFault,
     CursorExpired,
+    Forbidden,
     LinkCycle,
     LinkRefused,
     NotFhir,
@@ -350,12 +351,14 @@ def test_no_other_reference_is_ever_fetched(reference: str) -> None:
     assert script.asked == []
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 410])
-def test_an_organization_that_we_may_not_read_has_no_name(status: int) -> None:
+@pytest.mark.parametrize("status", [400, 404, 405, 410])
+def test_an_organization_that_cannot_be_read_has_no_name(status: int) -> None:
     assert ask(says({}, status), lambda window: window.organization("Organization/1")) is None
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, AuthFailed), (500, ServerFault), (503, ServerFault)])
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, AuthFailed), (403, Forbidden), (500, ServerFault), (503, ServerFault)]
+)
 def test_trouble_is_not_taken_for_a_missing_name(status: int, error: type[Exception]) -> None:
     with pytest.raises(error):
         ask(says({}, status), lambda window: window.organization("Organization/1"))
