@@ -361,6 +361,24 @@ def test_trouble_is_not_taken_for_a_missing_name(status: int, error: type[Except
         ask(says({}, status), lambda window: window.organization("Organization/1"))
 
 
+@pytest.mark.parametrize(
+    "question", [lambda window: window.try_organization("Organization/1"), FhirWindow.search_organizations]
+)
+@pytest.mark.parametrize("status", [401, 403])
+def test_it_can_be_asked_whether_organizations_may_be_read(
+    question: Callable[[FhirWindow], object], status: int
+) -> None:
+    with pytest.raises(AuthFailed):
+        ask(says({}, status), question)
+
+
+def test_a_search_for_organizations_gives_its_status() -> None:
+    script = says({}, 404)
+    assert ask(script, FhirWindow.search_organizations) == 404
+    assert script.asked[0].path == "/fhir/Organization"
+    assert script.query == [("_count", "1"), ("_elements", "name")]
+
+
 STATEMENT = {
     "resourceType": "CapabilityStatement",
     "fhirVersion": "4.0.1",
