@@ -9,7 +9,9 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -32,6 +34,7 @@ from .metrics.telemetry import Telemetry
 from .names import Namer, fingerprint
 from .progress import LogLines, Reporter, TerminalBar
 from .task.deadline import Deadline
+from .task.model import Task
 from .task.payers import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
@@ -58,7 +61,7 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
     """Put an exporter together. `transport` replaces the network. Raises a LedgerError or ConfigurationError."""
     telemetry = Telemetry()
     server = fhir_server(settings, telemetry, transport)
-    ledger = _ledger(settings, telemetry)
+    ledger = _ledger(settings, telemetry, server)
     overlap_ms = _milliseconds(settings.poll.overlap)
     context = WalkContext(
         server=server,
@@ -179,16 +182,23 @@ def _auth(fhir: FhirSettings) -> Auth:
     return Anonymous()
 
 
-def _ledger(settings: Settings, telemetry: Telemetry) -> Ledger:
+def _ledger(settings: Settings, telemetry: Telemetry, server: FhirServer) -> Ledger:
     binding = Binding(settings.fhir.url, settings.fhir.selection)
     rule = PairRule(settings.pairs_max, frozenset(settings.payers.values()))
-    ledger, aside = open_ledger(settings.ledger, binding, rule)
+    rebind = partial(_read_tasks, server) if settings.ledger_rebind else None
+    ledger, aside = open_ledger(settings.ledger, binding, rule, rebind)
     if aside is not None:
         telemetry.count_error(ErrorReason.LEDGER)
         log_event(
             logger, logging.ERROR, "the ledger is damaged; it was set aside and a new one was created", kept=str(aside)
         )
     return ledger
+
+
+def _read_tasks(server: FhirServer, ids: Sequence[str]) -> Sequence[Task]:
+    """Read Tasks by id, in a window of their own."""
+    with server.window() as window:
+        return window.read(ids).tasks
 
 
 def _reporter(clock: Clock) -> Reporter:

@@ -23,7 +23,10 @@
     │   └── Cached              a cached first page, in spite of no-cache
     ├── LedgerError             the ledger cannot be used
     │   ├── LedgerInUse         another process has it open
-    │   ├── LedgerForeign       it belongs to another source, or is not a ledger
+    │   ├── LedgerForeign       it is not a ledger, or belongs to another source
+    │   │   └── LedgerOfAnotherSource   another FHIR server or selection of Tasks
+    │   ├── LedgerNotRebound    it was not shown that another server holds the same Tasks
+    │   ├── LedgerOutdated      a command cannot work on it before it is migrated
     │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
     │   ├── LedgerTooNew        written by a later version of the exporter
     │   └── LedgerFailed        I/O on the disk or the file failed at run time
@@ -226,9 +229,30 @@ class LedgerInUse(LedgerError):
 
 
 class LedgerForeign(LedgerError):
-    """The file is not a ledger, lost its tables, or was made for another server or selection of Tasks."""
+    """The file is not a ledger, or lost its tables."""
 
-    remedy = "Set --ledger to another path for this source; or move the old file away to start with an empty ledger."
+    remedy = "Set --ledger to another path; or move the file away to start with an empty ledger."
+
+
+class LedgerOfAnotherSource(LedgerForeign):
+    """The ledger was made for another FHIR server, or another selection of Tasks."""
+
+    remedy = (
+        "Correct --fhir.url and the selection, or set --ledger to another path for this source. "
+        "If the same server only changed its address, start with --ledger.rebind (docs/ledger.md)."
+    )
+
+
+class LedgerNotRebound(LedgerError):
+    """The ledger was left with the server it belongs to."""
+
+    remedy = "Nothing was changed. When a ledger can be rebound, and what to do if not, is in docs/ledger.md."
+
+
+class LedgerOutdated(LedgerError):
+    """The ledger has the schema of an earlier version."""
+
+    remedy = "Start serve or once with this version: it migrates the ledger. Back it up before."
 
 
 class LedgerTooNew(LedgerError):

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "task": {"task", "errors"},
     "metrics": {"metrics", "task", "errors"},
     "fhir": {"fhir", "config", "task", "metrics", "errors"},
-    "ledger": {"ledger", "task", "metrics", "errors"},
+    "ledger": {"ledger", "task", "metrics", "errors", "logs"},
     "web": {"web", "worker", "steps", "published", "metrics", "task", "errors", "logs"},
     "clock": {"task"},
     "config": {"config", "task", "errors"},

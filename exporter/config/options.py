@@ -181,6 +181,11 @@ class Settings:
     ledger: str = option(
         "ledger", values.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite database), or :memory:.", "PATH"
     )
+    ledger_rebind: bool = switch(
+        "ledger.rebind",
+        "Take over the ledger of another --fhir.url if the Tasks in it are found on this server: for a server that "
+        "changed its address.",
+    )
     poll: PollSettings = PollSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
     hold: float = option(

@@ -2,6 +2,6 @@
 
 from .ledger import Ledger
 from .open import open_ledger
-from .validate import Binding
+from .source import Binding
 
 __all__ = ["Binding", "Ledger", "open_ledger"]

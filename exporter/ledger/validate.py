@@ -6,39 +6,15 @@ See docs/design.md#ledger-file.
 """
 
 import contextlib
-import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from enum import Enum, auto
 
-from ..errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
-from ..task.model import Coding, Selection
+from ..errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerOfAnotherSource, LedgerTooNew
 from . import schema
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """The source a ledger belongs to: numbers of two servers, or of two selections, must never mix."""
-
-    url: str
-    selection: Selection
-
-    @property
-    def digest(self) -> str:
-        """A fingerprint: a further search parameter could hold an identifier, so the text itself is not kept."""
-        return hashlib.sha256(self._text.encode()).hexdigest()
-
-    @property
-    def _text(self) -> str:
-        """Spell the source exactly as every released version did: ledgers hold the digest of this text."""
-        tag, code = _coding_text(self.selection.tag), _coding_text(self.selection.code)
-        search = tuple((name, value) for name, value in self.selection.search)
-        return f"({self.url.rstrip('/')!r}, Selection(tag={tag}, code={code}, search={search!r}))"
-
-
-def _coding_text(coding: Coding | None) -> str:
-    return "None" if coding is None else f"Coding(system={coding.system!r}, code={coding.code!r})"
+from .source import Binding, SourceParts, differences
+from .state import StateKey
 
 
 def check_is_ledger(connection: sqlite3.Connection, path: str) -> None:
@@ -61,10 +37,53 @@ def check_schema_version(connection: sqlite3.Connection, path: str) -> int:
     return version
 
 
-def check_source(known: str | None, path: str, binding: Binding) -> None:
-    """Refuse a ledger bound to another source; `known` is the digest in it, None before its first use."""
-    if known not in {None, binding.digest}:
-        raise LedgerForeign(f"the ledger {path} was made for another FHIR server or selection of Tasks")
+class Owner(Enum):
+    """Whose ledger it is."""
+
+    NOBODY = auto()
+    """It was never bound."""
+    ASKED = auto()
+    ANOTHER = auto()
+    ANOTHER_BUT_EMPTY = auto()
+
+
+def owner(connection: sqlite3.Connection, states: Mapping[str, str], asked: Binding) -> Owner:
+    """Judge whose ledger it is. `states` is what its table holds."""
+    known = states.get(StateKey.SOURCE)
+    if known is None:
+        return Owner.NOBODY
+    if known == asked.digest:
+        return Owner.ASKED
+    return Owner.ANOTHER_BUT_EMPTY if is_empty(connection) else Owner.ANOTHER
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether nothing was ever learned: no Task, and no counter, which every pair of payers has.
+
+    A baseline that found no Task, complete or not, leaves nothing to lose: no series was shown, and the next baseline
+    sets gauges only. Rows of Tasks that are gone stay for 30 days, and their counters for good.
+    """
+    found = connection.execute("SELECT EXISTS (SELECT 1 FROM task) OR EXISTS (SELECT 1 FROM counter)")
+    return not found.fetchone()[0]
+
+
+def stored_parts(states: Mapping[str, str]) -> SourceParts | None:
+    """Return what a ledger says of its source; None in one that only earlier versions have opened."""
+    text = states.get(StateKey.SOURCE_PARTS)
+    return None if text is None else SourceParts.from_json(text)
+
+
+def another_source(path: str, states: Mapping[str, str], asked: Binding) -> LedgerOfAnotherSource:
+    """Make the refusal of a ledger that belongs to another source."""
+    return LedgerOfAnotherSource(f"the ledger {path} is not used: {difference(states, asked)}")
+
+
+def difference(states: Mapping[str, str], asked: Binding) -> str:
+    """Say in what a ledger's source differs from the one asked for, as far as it is known."""
+    known = stored_parts(states)
+    if known is None:
+        return f"it was made for another FHIR server or selection of Tasks; --fhir.url names {asked.parts.server}"
+    return differences(known, states[StateKey.SOURCE], asked)
 
 
 @contextlib.contextmanager

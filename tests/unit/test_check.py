@@ -40,6 +40,7 @@ from ..support.builders import (
 from ..support.configuration import load_with_file
 from ..support.fake import BASE, START, HandClock, RecordingTransport, store, transport
 from ..support.quirks import Quirk
+from .ledger.ledgers import version, write
 
 CANARY = "hunter2canary"
 FHIR = FhirSettings(url=BASE, tag=TAG, code=CODE)
@@ -392,11 +393,16 @@ def test_a_ledger_in_use_is_a_note(case: Case, tmp_path: Path, url: str, told: s
 
 def test_a_ledger_of_another_source_is_a_problem_beside_the_servers(case: Case, tmp_path: Path) -> None:
     path = str(tmp_path / "l.db")
-    open_ledger(path, Binding("http://elsewhere.example/fhir", FHIR.selection), PairRule(100))[0].close()
+    ledger, _ = open_ledger(path, Binding("http://elsewhere.example/fhir", FHIR.selection), PairRule(100))
+    write(ledger, version("a"))
+    ledger.close()
     code, told = case.run(quirks.down, settings=dataclasses.replace(SETTINGS, ledger=path))
     assert code == 1
-    assert f"problem  ledger: the ledger {path} was made for another FHIR server" in told
+    assert f"ledger: the ledger {path} is not used: it was made for the FHIR server elsewhere.example:80" in told
     assert told.endswith("2 problems found. Fix them and run check again.\n")
+    code, told = case.run(settings=dataclasses.replace(SETTINGS, ledger=path, ledger_rebind=True))
+    assert code == 0
+    assert "note     ledger: made for another address or selection; serve will look for its Tasks here" in told
 
 
 def test_a_damaged_ledger_is_a_problem_that_says_what_serve_will_do(case: Case, tmp_path: Path) -> None:
