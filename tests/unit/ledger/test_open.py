@@ -138,8 +138,8 @@ OTHERS = {
         "it was made for the FHIR server fhir.example:80, and --fhir.url names b.example:80; different: --fhir.code",
     ),
     "a search parameter": (
-        Binding(SOURCE.url, Selection(SOURCE.selection.tag, search=(("owner", "Organization/canary"),))),
-        "it was made for another selection of Tasks on fhir.example:80; different: --fhir.search (then none, now owner)",
+        Binding(SOURCE.url, Selection(SOURCE.selection.tag, search=(("code", "canary"),))),
+        "it was made for another selection of Tasks on fhir.example:80; different: --fhir.search (then none, now code)",
     ),
 }
 
