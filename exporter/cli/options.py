@@ -17,6 +17,13 @@ Given = bool | Sequence[str] | None
 AnySettings = TypeVar("AnySettings", Settings, DemoSettings)
 
 SETTINGS_OPTIONS = (config.CONFIG_FILE, *config.OPTIONS)
+ONCE_OPTIONS = (config.CONFIG_FILE, *config.ONCE_OPTIONS)
+
+
+HEADINGS: Mapping[str, str] = {
+    option.flag: config.group_of(option) for option in (*SETTINGS_OPTIONS, *config.DEMO_OPTIONS)
+}
+"""Under which heading of the help a flag stands."""
 
 
 def click_options(options: Sequence[Option]) -> list[click.Parameter]:
@@ -26,11 +33,16 @@ def click_options(options: Sequence[Option]) -> list[click.Parameter]:
 
 def _click_option(option: Option) -> click.Option:
     """Return click no type, default or variable: it would stop at the first problem, and repeat the value."""
-    help_text = f"{option.help} [{_default(option)}]"
+    help_text = f"{option.help} [{_note(option)}]"
     if option.switch:
         flags = f"{option.flag}/--no-{option.name}"
         return click.Option([flags, option.identifier], default=None, help=help_text)
     return click.Option([option.flag, option.identifier], multiple=True, metavar=option.metavar, help=help_text)
+
+
+def _note(option: Option) -> str:
+    """Describe the default and the range."""
+    return f"{_default(option)}; {option.allowed}" if option.allowed else _default(option)
 
 
 def _default(option: Option) -> str:
