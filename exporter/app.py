@@ -26,7 +26,7 @@ from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import Http, Transport
 from .hold import SeriesHold
-from .ledger import Binding, Ledger, open_ledger
+from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
 from .logs import log_event
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
@@ -154,6 +154,13 @@ def check(settings: Settings) -> int:
     from .check.run import examine
 
     return examine(settings, fhir_server(settings, Telemetry()))
+
+
+def rebind(settings: Settings) -> Owner:
+    """Rebind the ledger to the FHIR server, if its Tasks are there; returns whose it was."""
+    server = fhir_server(settings, Telemetry())
+    binding = Binding(settings.fhir.url, settings.fhir.selection)
+    return rebind_ledger(settings.ledger, binding, partial(_read_tasks, server))
 
 
 def demo(settings: DemoSettings) -> int:

@@ -26,6 +26,7 @@
     │   ├── LedgerForeign       it is not a ledger, or belongs to another source
     │   │   └── LedgerOfAnotherSource   another FHIR server or selection of Tasks
     │   ├── LedgerNotRebound    it was not shown that another server holds the same Tasks
+    │   ├── LedgerBackupFailed  a copy could not be made
     │   ├── LedgerOutdated      a command cannot work on it before it is migrated
     │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
     │   ├── LedgerTooNew        written by a later version of the exporter
@@ -239,20 +240,29 @@ class LedgerOfAnotherSource(LedgerForeign):
 
     remedy = (
         "Correct --fhir.url and the selection, or set --ledger to another path for this source. "
-        "If the same server only changed its address, start with --ledger.rebind (docs/ledger.md)."
+        "If the same server only changed its address, start with --ledger.rebind."
     )
 
 
 class LedgerNotRebound(LedgerError):
     """The ledger was left with the server it belongs to."""
 
-    remedy = "Nothing was changed. When a ledger can be rebound, and what to do if not, is in docs/ledger.md."
+    remedy = (
+        "Nothing was changed. If it is the same server, start again when it answers and holds all of its Tasks; "
+        "for another one, set --ledger to another path."
+    )
+
+
+class LedgerBackupFailed(LedgerError):
+    """The copy could not be made."""
+
+    remedy = "Choose a new file in a folder that this user can write, with room for a copy of the ledger."
 
 
 class LedgerOutdated(LedgerError):
     """The ledger has the schema of an earlier version."""
 
-    remedy = "Start serve or once with this version: it migrates the ledger. Back it up before."
+    remedy = "Back it up, then start serve with this version: it migrates the ledger."
 
 
 class LedgerTooNew(LedgerError):

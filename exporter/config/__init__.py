@@ -7,14 +7,24 @@ environment.
 
 from .fields import Option
 from .groups import group_of, grouped
-from .load import Flags, load_demo_settings, load_once_settings, load_settings, unknown_variables
+from .load import (
+    Flags,
+    load_demo_settings,
+    load_ledger_settings,
+    load_once_settings,
+    load_settings,
+    unknown_variables,
+)
 from .options import (
     CONFIG_FILE,
     DEMO_OPTIONS,
+    LEDGER_OPTIONS,
     ONCE_OPTIONS,
     OPTIONS,
+    REBIND_OPTIONS,
     DemoSettings,
     FhirSettings,
+    LedgerSettings,
     LogSettings,
     PollSettings,
     ReconcileSettings,
@@ -25,11 +35,14 @@ from .options import (
 __all__ = [
     "CONFIG_FILE",
     "DEMO_OPTIONS",
+    "LEDGER_OPTIONS",
     "ONCE_OPTIONS",
     "OPTIONS",
+    "REBIND_OPTIONS",
     "DemoSettings",
     "FhirSettings",
     "Flags",
+    "LedgerSettings",
     "LogSettings",
     "Option",
     "PollSettings",
@@ -39,6 +52,7 @@ __all__ = [
     "group_of",
     "grouped",
     "load_demo_settings",
+    "load_ledger_settings",
     "load_once_settings",
     "load_settings",
     "unknown_variables",

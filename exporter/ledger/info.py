@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import LedgerFailed, LedgerInUse
+from ..errors import LedgerInUse
 from ..task.dates import format_instant
 from ..task.model import OTHER_PAYER, Instant
 from . import schema
 from .inspect import read_ledger
 from .source import SourceParts
 from .state import StateKey, WalkState, read_states
-from .validate import stored_parts
+from .validate import check_exists, stored_parts
 
 
 class FileFacts(NamedTuple):
@@ -54,8 +54,7 @@ class LedgerInfo(NamedTuple):
 
 def read_info(path: str) -> LedgerInfo:
     """Read all that can be read now. Raises LedgerForeign, LedgerDamaged, or LedgerFailed."""
-    if not Path(path).is_file():
-        raise LedgerFailed(f"there is no ledger at {path}")
+    check_exists(path)
     file = _file_facts(Path(path))
     try:
         with read_ledger(path) as connection:

@@ -1,4 +1,6 @@
-"""Inspecting a ledger that may be in use: nothing is created, changed or locked. For `check` alone.
+"""Inspecting a ledger that may be in use: nothing is created, changed or locked.
+
+For `check`, and for the commands about the ledger as far as they only read.
 
 The file is read without any lock where no `-wal` lies beside it, since every running exporter has one. Else a read lock
 is held for one query; an exporter that starts meanwhile waits for it (open.py, `timeout=1`).
@@ -18,6 +20,7 @@ from .state import StateKey, read_states
 from .validate import (
     Owner,
     another_source,
+    check_exists,
     check_is_ledger,
     check_schema_version,
     check_undamaged,
@@ -68,6 +71,7 @@ def read_ledger(path: str) -> Iterator[sqlite3.Connection]:
 
     Raises LedgerInUse, LedgerForeign, LedgerDamaged, or LedgerFailed.
     """
+    check_exists(path)
     file = Path(path).absolute()
     unused = not file.with_name(file.name + "-wal").exists()
     options = "mode=ro&immutable=1" if unused else "mode=ro"

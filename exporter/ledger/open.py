@@ -25,6 +25,7 @@ from .state import StateKey, read_states, write_state
 from .validate import (
     Owner,
     another_source,
+    check_exists,
     check_is_ledger,
     check_schema_version,
     check_undamaged,
@@ -82,14 +83,20 @@ def hold_ledger(path: str) -> Iterator[sqlite3.Connection]:
 
     Raises LedgerInUse, LedgerForeign, LedgerDamaged, or LedgerFailed.
     """
-    if not Path(path).is_file():
-        raise LedgerFailed(f"there is no ledger at {path}")
+    check_exists(path)
     with translate_errors(path):
         _keep_spills_beside(Path(path))
         uri = f"{Path(path).absolute().as_uri()}?mode=rw"
         with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1)) as connection:
             _lock(connection, path)
             yield connection
+
+
+def rebind_ledger(path: str, asked: Binding, read: ReadTasks) -> Owner:
+    """Rebind an existing ledger, as `open_ledger` does with `rebind`; returns whose it was. It is migrated."""
+    with hold_ledger(path) as connection:
+        migrate(connection, path)
+        return bind(connection, path, asked, read)
 
 
 def _make_file(path: Path) -> None:

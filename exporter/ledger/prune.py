@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from ..errors import LedgerOutdated
-from ..task.model import OTHER_PAIR, Instant, Pair
+from ..task.model import OTHER_PAIR, OTHER_PAYER, Instant, Pair
 from . import schema
 from .inspect import read_ledger
 from .open import hold_ledger
@@ -67,8 +67,8 @@ def dead_pairs(connection: sqlite3.Connection, configured: Collection[str]) -> l
 def _remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     """Delete all that is kept of these pairs.
 
-    Without the fingerprint of names, the next start of the exporter walks everything, as after a change of the limit:
-    Tasks under `other` move to the slots that are free now.
+    If Tasks are under `other`, the next start of the exporter is made to walk everything, as after a change of the
+    limit: they move to the slots that are free now.
     """
     rows = [(number,) for number in numbers]
     connection.execute("PRAGMA synchronous = FULL")
@@ -76,7 +76,7 @@ def _remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
     try:
         for statement in _DELETES:
             connection.executemany(statement, rows)
-        connection.execute("DELETE FROM state WHERE name = ?", (StateKey.NAMES,))
+        connection.execute(_WALK_ALL, {"name": StateKey.NAMES, "other": OTHER_PAYER})
     except BaseException:
         connection.execute("ROLLBACK")
         raise
@@ -89,3 +89,8 @@ _DELETES = (
     "DELETE FROM latest WHERE pair = ?",
     "DELETE FROM pair WHERE id = ?",
 )
+_WALK_ALL = """
+    DELETE FROM state WHERE name = :name AND EXISTS (
+        SELECT 1 FROM task JOIN pair ON pair.id = task.pair WHERE source = :other AND requesting = :other
+    )
+"""

@@ -38,7 +38,7 @@ def check_same_server(
     if parts is None:
         raise LedgerNotRebound(
             f"the ledger {path} was not rebound: only an earlier version has used it, so which selection it has is not "
-            "known; run once with the old --fhir.url first, whether or not that server answers"
+            "known; start serve with the old --fhir.url first, whether or not that server answers"
         )
     if not same_selection(parts, states[StateKey.SOURCE], asked):
         raise LedgerNotRebound(f"the ledger {path} was not rebound: {difference(states, asked)}")

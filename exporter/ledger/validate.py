@@ -10,11 +10,18 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
+from pathlib import Path
 
 from ..errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerOfAnotherSource, LedgerTooNew
 from . import schema
 from .source import Binding, SourceParts, differences
 from .state import StateKey
+
+
+def check_exists(path: str) -> None:
+    """Refuse a path without a file: commands create none."""
+    if not Path(path).is_file():
+        raise LedgerFailed(f"there is no ledger at {path}")
 
 
 def check_is_ledger(connection: sqlite3.Connection, path: str) -> None:
