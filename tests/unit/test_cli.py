@@ -229,3 +229,11 @@ def test_a_variable_of_kubernetes_only_warns() -> None:
     assert "ignoring unknown environment variable" in found.stderr
     assert "variable=FHIR_TASK_EXPORTER_PORT" in found.stderr
     assert CANARY not in found.stdout + found.stderr
+
+
+def test_a_shell_can_complete_options() -> None:
+    variables = {"COMP_WORDS": "fhir-task-exporter serve --fhir.u", "COMP_CWORD": "2"}
+    variables["_FHIR_TASK_EXPORTER_COMPLETE"] = "bash_complete"
+    command = "from exporter.cli import main; main(prog_name='fhir-task-exporter')"
+    found = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False, env=variables)
+    assert found.stdout.split() == ["plain,--fhir.url", "plain,--fhir.username"]
