@@ -23,6 +23,7 @@
     │   └── Cached              a cached first page, in spite of no-cache
     ├── LedgerError             the ledger cannot be used
     │   ├── LedgerInUse         another process has it open
+    │   │   └── LedgerHeld      the same, for a command about the file
     │   ├── LedgerForeign       it is not a ledger, or belongs to another source
     │   │   └── LedgerOfAnotherSource   another FHIR server or selection of Tasks
     │   ├── LedgerNotRebound    it was not shown that another server holds the same Tasks
@@ -227,6 +228,15 @@ class LedgerInUse(LedgerError):
     """Another process has the ledger open."""
 
     remedy = "Stop the other exporter, or set --ledger to another path."
+
+
+class LedgerHeld(LedgerInUse):
+    """The same, for a command about the file."""
+
+    remedy = (
+        "Stop the exporter for this command; it catches up when it starts again. "
+        "Without stopping it, only a snapshot of the whole volume is a good backup."
+    )
 
 
 class LedgerForeign(LedgerError):

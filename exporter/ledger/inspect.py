@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from ..errors import LedgerFailed
+from ..errors import LedgerFailed, LedgerHeld
 from .open import MEMORY
 from .source import Binding
 from .state import StateKey, read_states
@@ -76,7 +76,7 @@ def read_ledger(path: str) -> Iterator[sqlite3.Connection]:
     unused = not file.with_name(file.name + "-wal").exists()
     options = "mode=ro&immutable=1" if unused else "mode=ro"
     with (
-        translate_errors(path),
+        translate_errors(path, LedgerHeld),
         closing(sqlite3.connect(f"{file.as_uri()}?{options}", uri=True, timeout=0)) as connection,
     ):
         check_is_ledger(connection, path)

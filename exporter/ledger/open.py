@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import LedgerDamaged, LedgerError, LedgerFailed
+from ..errors import LedgerDamaged, LedgerError, LedgerFailed, LedgerHeld
 from ..logs import log_event
 from ..task.payers import PairRule
 from . import schema
@@ -84,7 +84,7 @@ def hold_ledger(path: str) -> Iterator[sqlite3.Connection]:
     Raises LedgerInUse, LedgerForeign, LedgerDamaged, or LedgerFailed.
     """
     check_exists(path)
-    with translate_errors(path):
+    with translate_errors(path, LedgerHeld):
         _keep_spills_beside(Path(path))
         uri = f"{Path(path).absolute().as_uri()}?mode=rw"
         with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1)) as connection:

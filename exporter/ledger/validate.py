@@ -12,7 +12,15 @@ from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from pathlib import Path
 
-from ..errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerOfAnotherSource, LedgerTooNew
+from ..errors import (
+    LedgerDamaged,
+    LedgerError,
+    LedgerFailed,
+    LedgerForeign,
+    LedgerInUse,
+    LedgerOfAnotherSource,
+    LedgerTooNew,
+)
 from . import schema
 from .source import Binding, SourceParts, differences
 from .state import StateKey
@@ -94,18 +102,18 @@ def difference(states: Mapping[str, str], asked: Binding) -> str:
 
 
 @contextlib.contextmanager
-def translate_errors(path: str) -> Iterator[None]:
-    """Raise LedgerInUse, LedgerForeign, LedgerDamaged or LedgerFailed for what SQLite raises inside."""
+def translate_errors(path: str, in_use: type[LedgerInUse] = LedgerInUse) -> Iterator[None]:
+    """Raise `in_use`, LedgerForeign, LedgerDamaged or LedgerFailed for what SQLite raises inside."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise _translate(path, error) from error
+        raise _translate(path, error, in_use) from error
 
 
-def _translate(path: str, error: sqlite3.DatabaseError) -> LedgerInUse | LedgerForeign | LedgerDamaged | LedgerFailed:
+def _translate(path: str, error: sqlite3.DatabaseError, in_use: type[LedgerInUse]) -> LedgerError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code == sqlite3.SQLITE_BUSY:
-        return LedgerInUse(f"the ledger {path} is in use by another process")
+        return in_use(f"the ledger {path} is in use by another process")
     if code == sqlite3.SQLITE_NOTADB:
         return LedgerForeign(f"{path} is not a ledger")
     if code == sqlite3.SQLITE_CORRUPT or not isinstance(error, sqlite3.OperationalError):

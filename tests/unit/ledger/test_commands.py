@@ -123,8 +123,9 @@ def test_a_ledger_in_use_is_refused_and_its_exporter_goes_on(tmp_path: Path, nam
     path = tmp_path / "ledger.db"
     with ledger_at(path) as ledger:
         write(ledger, version("a"))
-        with pytest.raises(LedgerInUse):
+        with pytest.raises(LedgerInUse) as raised:
             COMMANDS[name](path)
+        assert raised.value.remedy.startswith("Stop the exporter for this command; it catches up")
         write(ledger, version("b"))
         assert len(ledger.known(["a", "b"])) == 2
     assert [each.name for each in tmp_path.iterdir()] == ["ledger.db"]
