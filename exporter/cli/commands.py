@@ -4,6 +4,7 @@ import click
 
 from .. import bundle, config
 from .command import Command, Group, version_line, version_option
+from .ledger import ledger
 from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, settings_from
 
 SERVER = "--fhir.url https://cdr.example.org/fhir --fhir.username exporter --fhir.password-file password.txt"
@@ -80,6 +81,9 @@ def demo(**given: Given) -> int:
     from .. import app
 
     return app.demo(settings)
+
+
+main.add_command(ledger)
 
 
 @main.command(cls=Command, examples=("dashboard > dashboard.json",))

@@ -8,14 +8,24 @@ environment.
 from .calendar import make_calendar
 from .fields import Option
 from .groups import group_of, grouped
-from .load import Flags, load_demo_settings, load_once_settings, load_settings, unknown_variables
+from .load import (
+    Flags,
+    load_demo_settings,
+    load_ledger_settings,
+    load_once_settings,
+    load_settings,
+    unknown_variables,
+)
 from .options import (
     CONFIG_FILE,
     DEMO_OPTIONS,
+    LEDGER_OPTIONS,
     ONCE_OPTIONS,
     OPTIONS,
+    REBIND_OPTIONS,
     DemoSettings,
     FhirSettings,
+    LedgerSettings,
     LogSettings,
     PollSettings,
     ReconcileSettings,
@@ -27,12 +37,15 @@ from .values import DeadlineLength
 __all__ = [
     "CONFIG_FILE",
     "DEMO_OPTIONS",
+    "LEDGER_OPTIONS",
     "ONCE_OPTIONS",
     "OPTIONS",
+    "REBIND_OPTIONS",
     "DeadlineLength",
     "DemoSettings",
     "FhirSettings",
     "Flags",
+    "LedgerSettings",
     "LogSettings",
     "Option",
     "PollSettings",
@@ -42,6 +55,7 @@ __all__ = [
     "group_of",
     "grouped",
     "load_demo_settings",
+    "load_ledger_settings",
     "load_once_settings",
     "load_settings",
     "make_calendar",

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ..errors import ConfigurationError
 from . import yaml_file
 from .fields import VARIABLE_PREFIX, Option, build, options_of
-from .options import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, DemoSettings, PollSettings, Settings
+from .options import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, DemoSettings, LedgerSettings, PollSettings, Settings
 from .tables import TABLES, PayerTable
 from .values import MEMORY, ConfigProblem, InvalidValue, RawValue, is_loopback, is_path, path_from
 from .yaml_file import YamlFile
@@ -31,6 +31,11 @@ def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
 def load_once_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
     """Resolve the options of `once`, which writes no file unless it is told to."""
     return _resolve_or_fail(Settings, _with_file(flags, environment), {"ledger": MEMORY})
+
+
+def load_ledger_settings(flags: Flags, environment: Mapping[str, str]) -> LedgerSettings:
+    """Resolve the options of the commands that need the ledger alone."""
+    return _resolve_or_fail(LedgerSettings, _with_file(flags, environment))
 
 
 def load_demo_settings(flags: Flags, environment: Mapping[str, str]) -> DemoSettings:
