@@ -6,7 +6,9 @@
 # For a package mirror, or a proxy with its own certificate, use build secrets, which leave no trace in the image:
 #   docker build --secret id=pip.conf,src=pip.conf --secret id=ca.crt,src=ca.crt -t fhir-task-exporter .
 # (set `cert = /run/secrets/ca.crt` in that pip.conf)
+# A release passes its own version: --build-arg VERSION=0.1.0
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
+ARG VERSION=0.1.0.dev0
 
 FROM ${BASE} AS builder
 ENV PIP_CONFIG_FILE=/run/secrets/pip.conf \
@@ -18,22 +20,25 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 # Wheels only: nothing is compiled, and no build script of a package runs.
 RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt \
     python3 -m venv /tools \
-    && /tools/bin/pip install --quiet --only-binary :all: --constraint constraints.txt hatchling \
+    && /tools/bin/pip install --quiet --only-binary :all: --constraint constraints.txt hatchling hatch-vcs \
     && python3 -m venv --without-pip /opt/fhir-task-exporter
 COPY exporter exporter
 COPY grafana grafana
+ARG VERSION
 RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt \
+    SETUPTOOLS_SCM_PRETEND_VERSION="${VERSION}" \
     /tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /tools/bin/pip --python /opt/fhir-task-exporter/bin/python install --quiet --only-binary :all: \
        --constraint constraints.txt /wheels/*.whl \
     && install -d -m 0700 -o 65532 -g 65532 /ledger
 
 FROM ${BASE}
+ARG VERSION
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="fhir-task-exporter" \
       org.opencontainers.image.description="Prometheus exporter of payer-to-payer exchange Tasks on FHIR R4 servers" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
 COPY --from=builder /opt/fhir-task-exporter /opt/fhir-task-exporter

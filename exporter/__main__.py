@@ -1,4 +1,4 @@
-"""`python -m exporter` is `fhir-task-exporter`."""
+"""`python -m fhir_task_exporter` is `fhir-task-exporter`."""
 
 from .cli import main
 

@@ -103,9 +103,10 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
 
 def _log_address(host: str, port: int, *, open_page: bool) -> None:
     """Log where the exporter listens; `open_page` adds the URL for a person at a browser."""
-    log_event(logger, logging.INFO, "listening", address=f"{host}:{port}", version=version("fhir-task-exporter"))
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    log_event(logger, logging.INFO, "listening", address=address, version=version("fhir-task-exporter"))
     if host not in {"127.0.0.1", "::1"}:
-        log_event(logger, logging.WARNING, "metrics are served without authentication", address=f"{host}:{port}")
+        log_event(logger, logging.WARNING, "metrics are served without authentication", address=address)
     if open_page:
         log_event(logger, logging.INFO, "open this page", url=f"http://{_browser_host(host)}:{port}/")
 

@@ -70,7 +70,7 @@ class ExporterError(Exception):
 class ConfigurationError(ExporterError):
     """All configuration problems at once, one line each, each with its source."""
 
-    remedy: ClassVar[str] = "Fix the options listed above; docs/configuration.md describes every option."
+    remedy: ClassVar[str] = "Fix the options listed above."
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from exporter.config import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, Option
+from exporter.config import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, Option, grouped
 
 from .markdown import table
 
@@ -10,7 +10,7 @@ from .markdown import table
 def tables() -> Mapping[str, str]:
     """Write every table of the page, by name."""
     return {
-        "options": _table((CONFIG_FILE, *OPTIONS)),
+        "options": "\n".join(f"### {title}\n\n{_table(rows)}" for title, rows in grouped((CONFIG_FILE, *OPTIONS))),
         "demo options": _table(option for option in DEMO_OPTIONS if option not in OPTIONS),
     }
 
@@ -30,7 +30,8 @@ def _default(option: Option) -> str:
         return "**required**"
     if option.switch:
         return "off"
-    return f"`{_cell(option.default)}`" if option.default else "none"
+    default = f"`{_cell(option.default)}`" if option.default else "none"
+    return f"{default} ({option.allowed})" if option.allowed else default
 
 
 def _cell(text: str) -> str:

@@ -1,14 +1,17 @@
 """What an operator decides: from flags, environment variables and a file to one frozen Settings, or to every problem.
 
-`options` has a row for each option, `values` a parser for each kind of value, `load` decides which source wins, and
-`yaml_file` and `tables` read the file. Nothing outside this package sees YAML, flags or the environment.
+`options` has a row for each option, `groups` their headings, `values` a parser for each kind of value, `load` decides
+which source wins, and `yaml_file` and `tables` read the file. Nothing outside this package sees YAML, flags or the
+environment.
 """
 
 from .fields import Option
-from .load import Flags, load_demo_settings, load_settings, unknown_variables
+from .groups import group_of, grouped
+from .load import Flags, load_demo_settings, load_once_settings, load_settings, unknown_variables
 from .options import (
     CONFIG_FILE,
     DEMO_OPTIONS,
+    ONCE_OPTIONS,
     OPTIONS,
     DemoSettings,
     FhirSettings,
@@ -22,6 +25,7 @@ from .options import (
 __all__ = [
     "CONFIG_FILE",
     "DEMO_OPTIONS",
+    "ONCE_OPTIONS",
     "OPTIONS",
     "DemoSettings",
     "FhirSettings",
@@ -32,7 +36,10 @@ __all__ = [
     "ReconcileSettings",
     "Settings",
     "WebSettings",
+    "group_of",
+    "grouped",
     "load_demo_settings",
+    "load_once_settings",
     "load_settings",
     "unknown_variables",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TypeVar, cast, get_type_hints, overload
 
 from . import values
-from .values import Parser
+from .values import Limited, Parser
 
 VARIABLE_PREFIX = "FHIR_TASK_EXPORTER_"
 _ROW = "option"
@@ -37,6 +37,11 @@ class Option:
     def flag(self) -> str:
         """The name on the command line."""
         return f"--{self.name}"
+
+    @property
+    def allowed(self) -> str:
+        """Which values it takes, where only some of its kind are allowed; empty otherwise."""
+        return self.parse.allowed if isinstance(self.parse, Limited) else ""
 
     @property
     def identifier(self) -> str:

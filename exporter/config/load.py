@@ -5,7 +5,7 @@ Every problem is reported at once, with its source. No value is ever repeated: i
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from . import yaml_file
 from .fields import VARIABLE_PREFIX, Option, build, options_of
 from .options import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, DemoSettings, PollSettings, Settings
 from .tables import TABLES
-from .values import ConfigProblem, InvalidValue, RawValue, is_loopback
+from .values import MEMORY, ConfigProblem, InvalidValue, RawValue, is_loopback, is_path, path_from
 from .yaml_file import YamlFile
 
 Flags = Mapping[str, Sequence[str]]
@@ -25,9 +25,12 @@ T = TypeVar("T")
 
 def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
     """Resolve every option, with the file that they may name; raises ConfigurationError with every problem."""
-    path = _Sources(flags, environment).find(CONFIG_FILE)
-    file = YamlFile() if path is None else _read_file(path)
-    return _resolve_or_fail(Settings, _Sources(flags, environment, file))
+    return _resolve_or_fail(Settings, _with_file(flags, environment))
+
+
+def load_once_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
+    """Resolve the options of `once`, which writes no file unless it is told to."""
+    return _resolve_or_fail(Settings, _with_file(flags, environment), {"ledger": MEMORY})
 
 
 def load_demo_settings(flags: Flags, environment: Mapping[str, str]) -> DemoSettings:
@@ -57,20 +60,37 @@ class _Sources:
         return self.file.options.get(option.name)
 
 
+def _with_file(flags: Flags, environment: Mapping[str, str]) -> _Sources:
+    path = _Sources(flags, environment).find(CONFIG_FILE)
+    return _Sources(flags, environment, YamlFile() if path is None else _read_file(path))
+
+
 def _read_file(path: RawValue) -> YamlFile:
     try:
-        text = Path(str(_parse(CONFIG_FILE, path.texts[-1]))).read_text("utf-8-sig")
+        name = Path(str(_parse(CONFIG_FILE, path.texts[-1])))
+        text = name.read_text("utf-8-sig")
     except InvalidValue as invalid:
         return YamlFile(problems=(ConfigProblem(path.source, str(invalid)),), is_complete=False)
     except (OSError, UnicodeDecodeError):
         problem = ConfigProblem(path.source, "file is not UTF-8 text")
         return YamlFile(problems=(problem,), is_complete=False)
-    return yaml_file.read(text, OPTIONS, TABLES)
+    return _from_folder(yaml_file.read(text, OPTIONS, TABLES), name.parent)
 
 
-def _resolve_or_fail(settings_class: type[T], sources: _Sources) -> T:
+def _from_folder(file: YamlFile, folder: Path) -> YamlFile:
+    """Let the relative paths in a file start at its folder."""
+    paths = {option.name for option in OPTIONS if is_path(option.parse)}
+    options = {
+        name: raw._replace(texts=tuple(path_from(folder, text) for text in raw.texts)) if name in paths else raw
+        for name, raw in file.options.items()
+    }
+    return replace(file, options=options)
+
+
+def _resolve_or_fail(settings_class: type[T], sources: _Sources, defaults: Mapping[str, object] | None = None) -> T:
+    """Build the settings. `defaults` are for options that have another default than their row says."""
     problems = list(sources.file.problems)
-    values: dict[str, object] = {}
+    values: dict[str, object] = dict(defaults or {})
     given: dict[str, str] = {}
     for option in options_of(settings_class):
         raw = sources.find(option)

@@ -7,7 +7,7 @@ documentation of its option. Durations are in seconds. Of a secret, only the pat
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from ..task.model import Coding, Selection
@@ -49,12 +49,12 @@ class FhirSettings:
         "Allow sending credentials over unencrypted HTTP to a host other than localhost.",
     )
     bearer_token_file: str | None = credential(
-        "fhir.bearer-token-file", _FILE, "File with a bearer token; read again when it changes.", "FILE"
+        "fhir.bearer-token-file", values.secret_file, "File with a bearer token; read again when it changes.", "FILE"
     )
     username: str | None = credential("fhir.username", values.user_name, "User name for basic authentication.", "NAME")
     password_file: str | None = credential(
         "fhir.password-file",
-        _FILE,
+        values.secret_file,
         "File with the password for --fhir.username; read again when it changes.",
         "FILE",
     )
@@ -134,7 +134,11 @@ class WebSettings:
     """Where and how to answer scrapes."""
 
     listen: Address = option(
-        "web.listen-address", values.listen_address, "127.0.0.1:9842", "Address to listen on for scrapes.", "HOST:PORT"
+        "web.listen-address",
+        values.listen_address,
+        "127.0.0.1:9842",
+        "Address to listen on; :9842 for all.",
+        "HOST:PORT",
     )
     scrape_timeout_offset: float = option(
         "web.scrape-timeout-offset",
@@ -162,12 +166,10 @@ class LogSettings:
         "log.level",
         values.one_of("debug", "info", "warning", "error"),
         "info",
-        "Minimum severity to log: debug, info, warning or error.",
+        "Minimum severity to log.",
         "LEVEL",
     )
-    format: str = option(
-        "log.format", values.one_of("logfmt", "json"), "logfmt", "Format of log lines: logfmt or json.", "FORMAT"
-    )
+    format: str = option("log.format", values.one_of("logfmt", "json"), "logfmt", "Format of log lines.", "FORMAT")
 
 
 Reasons = tuple[tuple[str, re.Pattern[str]], ...]
@@ -229,4 +231,11 @@ CONFIG_FILE = Option(
     metavar="FILE",
 )
 OPTIONS = options_of(Settings)
+_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "web.")
+"""What a command that polls once and serves nothing has no use for."""
+ONCE_OPTIONS = tuple(
+    replace(each, default=values.MEMORY) if each.name == "ledger" else each
+    for each in OPTIONS
+    if not each.name.startswith(_NOT_ONCE)
+)
 DEMO_OPTIONS = options_of(DemoSettings)

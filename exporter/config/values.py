@@ -9,13 +9,15 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from ..task.model import Coding
 
 Parser = Callable[[str], object]
+T = TypeVar("T")
 
 _DURATION = re.compile(
     r"(?:([0-9]{1,9})y)?(?:([0-9]{1,9})w)?(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?"
@@ -30,6 +32,18 @@ _OWN_PARAMETERS = frozenset({"_lastUpdated", "_sort", "_count", "_elements", "_s
 
 class InvalidValue(ValueError):
     """The text is not a value of this kind; the message says what would be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limited(Generic[T]):
+    """A parser that takes only some values; `allowed` says which, for help texts."""
+
+    read: Callable[[str], T]
+    allowed: str
+
+    def __call__(self, text: str) -> T:
+        """Parse a text."""
+        return self.read(text)
 
 
 class RawValue(NamedTuple):
@@ -51,7 +65,7 @@ class ConfigProblem(NamedTuple):
 
 
 class Address(NamedTuple):
-    """Where to listen; an IPv6 host has no brackets."""
+    """Where to listen; an IPv6 host has no brackets, and an empty host means every address."""
 
     host: str
     port: int
@@ -74,22 +88,28 @@ def duration(text: str) -> float:
     return float(sum(int(count) * unit for count, unit in zip(found.groups("0"), _UNIT_SECONDS, strict=True)))
 
 
-def positive_duration(text: str) -> float:
-    """Parse a duration above zero, into seconds."""
+def _positive_duration(text: str) -> float:
     seconds = duration(text)
     if not seconds:
         raise InvalidValue("must be longer than 0s")
     return seconds
 
 
-def deadline(text: str) -> float:
-    """Parse a duration above zero, into seconds; business days (`1bd`) get an error message that names them."""
+positive_duration = Limited(_positive_duration, "longer than 0s")
+"""Parses a duration above zero, into seconds."""
+
+
+def _deadline(text: str) -> float:
     if re.fullmatch(r"[0-9]+bd", text):
         raise InvalidValue("business days are not supported in this version; use hours, such as 24h")
     return positive_duration(text)
 
 
-def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+deadline = Limited(_deadline, positive_duration.allowed)
+"""Parses a duration above zero, into seconds; business days (`1bd`) get an error message that names them."""
+
+
+def whole_number(lowest: int, highest: int) -> Limited[int]:
     """Make a parser for whole numbers, limits included."""
 
     def read(text: str) -> int:
@@ -97,10 +117,10 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
             raise InvalidValue(f"must be a whole number from {lowest} to {highest}")
         return int(text)
 
-    return read
+    return Limited(read, f"{lowest} to {highest}")
 
 
-def number(lowest: float, highest: float) -> Callable[[str], float]:
+def number(lowest: float, highest: float) -> Limited[float]:
     """Make a parser for decimal numbers, limits included."""
 
     def read(text: str) -> float:
@@ -108,7 +128,7 @@ def number(lowest: float, highest: float) -> Callable[[str], float]:
             raise InvalidValue(f"must be a number from {lowest:g} to {highest:g}")
         return float(text)
 
-    return read
+    return Limited(read, f"{lowest:g} to {highest:g}")
 
 
 def switch(text: str) -> bool:
@@ -118,7 +138,7 @@ def switch(text: str) -> bool:
     return _WORDS[text.lower()]
 
 
-def one_of(*words: str) -> Callable[[str], str]:
+def one_of(*words: str) -> Limited[str]:
     """Make a parser for a closed vocabulary, in any case."""
 
     def read(text: str) -> str:
@@ -126,7 +146,7 @@ def one_of(*words: str) -> Callable[[str], str]:
             raise InvalidValue(f"must be one of {', '.join(words)}")
         return text.lower()
 
-    return read
+    return Limited(read, f"one of {', '.join(words)}")
 
 
 def coding(text: str) -> Coding | None:
@@ -183,10 +203,10 @@ def is_loopback(url: str) -> bool:
 
 
 def listen_address(text: str) -> Address:
-    """Parse `host:port` or `[IPv6]:port`; port 0 means any free one."""
-    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})", text)
+    """Parse `host:port`, `[IPv6]:port`, or `:port` for every address, as Go does; port 0 means any free one."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*)):([0-9]{1,5})", text)
     if found is None or int(found[3]) > _HIGHEST_PORT:
-        raise InvalidValue("must be host:port, such as 127.0.0.1:9842, [::1]:9842, or 0.0.0.0:9842 for every address")
+        raise InvalidValue("must be host:port, such as 127.0.0.1:9842, [::1]:9842, or :9842 for every address")
     return Address(found[1] or found[2], int(found[3]))
 
 
@@ -207,6 +227,18 @@ def readable_file(text: str) -> str:
     return text
 
 
+def secret_file(text: str) -> str:
+    """Check that the file of a secret can be read now and is not empty. Later it may be replaced, by a better one."""
+    path = readable_file(text)
+    found = Path(path).stat()
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        raise InvalidValue("file is empty")
+    return path
+
+
+MEMORY = ":memory:"
+
+
 def ledger(text: str) -> str:
     """Parse the path of a ledger, or `:memory:`."""
     if text.startswith(("postgresql:", "postgres:")):
@@ -216,3 +248,17 @@ def ledger(text: str) -> str:
     if Path(text).is_dir():
         raise InvalidValue("is a directory, not a file")
     return text
+
+
+_PATHS: frozenset[Parser] = frozenset({readable_file, secret_file, ledger})
+
+
+def is_path(parse: Parser) -> bool:
+    """Whether the values of a parser are paths."""
+    return parse in _PATHS
+
+
+def path_from(folder: Path, text: str) -> str:
+    """Return a path that a file in `folder` contains: a relative one starts there, wherever the process was started."""
+    stripped = text.strip()
+    return text if not stripped or stripped == MEMORY or "://" in stripped else str(folder / stripped)

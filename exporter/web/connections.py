@@ -152,11 +152,13 @@ class Listener(socket.socket):
 
 
 def listen(host: str, port: int, limiter: ConnectionLimiter) -> Listener:
-    """Listen, on all interfaces when `host` is empty; port 0 takes a free one. Raises AddressUnusable."""
+    """Listen, on all addresses of both kinds when `host` is empty; port 0 takes a free one. Raises AddressUnusable."""
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host or _every_address(), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
         listener = Listener(family, limiter)
+        if not host and family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         try:
             _bind(listener, address)
         except OSError:
@@ -167,6 +169,11 @@ def listen(host: str, port: int, limiter: ConnectionLimiter) -> Listener:
     except UnicodeError as error:  # Python encodes a host name for DNS before it resolves it
         raise AddressUnusable(_sentence(host, port, "invalid host name")) from error
     return listener
+
+
+def _every_address() -> str:
+    """Return what to bind for every address: IPv6 takes IPv4 along, where this machine has it."""
+    return "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104  # nosec B104
 
 
 def _bind(listener: Listener, address: tuple[Any, ...]) -> None:

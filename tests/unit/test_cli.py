@@ -1,19 +1,24 @@
 """The command line says what is wrong, repeats no value, and exits with the code of docs/design.md#exit-codes."""
 
+import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
-from exporter import cli
-from exporter.config import OPTIONS
+from exporter import bundle, cli, documents
+from exporter.cli import command, options
+from exporter.config import CONFIG_FILE, DEMO_OPTIONS, ONCE_OPTIONS, OPTIONS, Option, group_of
+from exporter.config.groups import GROUPS
 from exporter.errors import ConfigurationError, Unreachable
 
 CANARY = "hunter2canary"
-COMMANDS = ("serve", "check", "once")
+COMMANDS = {"serve": OPTIONS, "check": OPTIONS, "once": ONCE_OPTIONS}
 HEAVY = ("httpx", "hypercorn", "sqlite3", "prometheus_client", "msgspec", "exporter.demo")
 
 
@@ -23,7 +28,7 @@ def invoke(*arguments: str, **variables: str) -> Result:
 
 def body(function: Callable[[], int]) -> Result:
     """Run a command with this body."""
-    return CliRunner().invoke(cli._Command("try", callback=function), [])
+    return CliRunner().invoke(command.Command("try", callback=function), [])
 
 
 def fail(error: Exception) -> Callable[[], int]:
@@ -44,6 +49,7 @@ def test_a_wrong_configuration_exits_2_with_every_problem_on_stderr(command: str
         "  FHIR_TASK_EXPORTER_DEADLINE: business days are not supported in this version; use hours, such as 24h",
         "  --pairs.max: must be a whole number from 1 to 10000",
         ConfigurationError.remedy,
+        f"Every option is described at {documents.url('configuration.md')}",
     ]
 
 
@@ -104,21 +110,62 @@ def test_wrong_usage_exits_2_and_repeats_no_value(arguments: tuple[str, ...]) ->
     assert result.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_is_explained_in_the_help(command: str) -> None:
-    result = invoke(command, "--help")
-    assert result.exit_code == 0
-    for option in OPTIONS:
-        assert f"  {option.flag} " in result.stdout
-
-
 def test_the_help_names_the_commands() -> None:
     text = invoke("--help").stdout
-    assert [name for name in (*COMMANDS, "demo", "dashboard", "rules") if f"\n  {name} " not in text] == []
+    assert [name for name in cli.main.commands if f"\n  {name} " not in text] == []
 
 
-def test_the_version_is_that_of_the_distribution() -> None:
-    assert invoke("--version").stdout == "fhir-task-exporter 0.1.0\n"
+@pytest.mark.parametrize(("command", "options"), COMMANDS.items())
+def test_the_help_of_a_command_has_its_options_under_their_headings(command: str, options: Sequence[Option]) -> None:
+    result = invoke(command, "--help")
+    assert result.exit_code == 0
+    heading, found = "", {}
+    for line in result.stdout.splitlines():
+        heading = line.removesuffix(":") if line and not line.startswith(" ") else heading
+        if words := re.match(r"  (--[a-z.-]+)", line):
+            found[words[1]] = heading
+    wanted = {option.flag: group_of(option) for option in options} | {"--config.file": "Configuration file"}
+    assert found == wanted | {"--version": "Other options"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_come_before_the_options_and_can_be_typed(command: str) -> None:
+    text = invoke(command, "--help").stdout
+    assert text.index("\nExamples:\n") < text.index("\nFHIR server:\n")
+    examples = re.findall(r"^  fhir-task-exporter (.*)$", text, re.MULTILINE)
+    assert len(examples) > 1
+    for name, *words in map(shlex.split, examples):
+        assert cli.main.commands[name].make_context(name, words) is not None
+
+
+def test_the_help_shows_ranges_and_words() -> None:
+    text = " ".join(invoke("serve", "--help").stdout.split())
+    for shown in ("[default: 200; 1 to 500]", "longer than 0s]", "[default: info; one of debug, info,"):
+        assert shown in text
+
+
+def test_once_is_offered_only_what_it_uses() -> None:
+    assert {option.flag for option in OPTIONS} - {option.flag for option in ONCE_OPTIONS} >= {
+        *("--web.listen-address", "--series.hold", "--reconcile.full-interval", "--poll.min-interval"),
+    }
+    result = invoke("once", "--web.listen-address", ":1")
+    assert result.stderr.splitlines()[-1] == "Error: No such option --web.listen-address."
+
+
+def test_every_group_has_an_option() -> None:
+    assert {group_of(option) for option in (CONFIG_FILE, *OPTIONS, *DEMO_OPTIONS)} == set(GROUPS)
+
+
+@pytest.mark.parametrize("words", [("--version",), ("version",), *((name, "--version") for name in cli.main.commands)])
+def test_the_version_is_that_of_the_distribution(words: tuple[str, ...]) -> None:
+    assert invoke(*words).stdout == f"fhir-task-exporter {version('fhir-task-exporter')}\n"
+
+
+def test_rules_says_which_of_its_addresses_lead_nowhere() -> None:
+    result = invoke("rules", "--grafana-url", "https://grafana.example.org")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("--runbook-url is not set:")
+    assert result.stdout == bundle.rules(grafana_url="https://grafana.example.org")
 
 
 def test_the_last_of_two_flags_counts_and_switches_have_a_no() -> None:
@@ -130,7 +177,7 @@ def test_the_last_of_two_flags_counts_and_switches_have_a_no() -> None:
         "c=d",
         "--ledger=x",
     ]
-    found = cli._flags(cli.main.commands["serve"].make_context("serve", words).params)
+    found = options.flags_of(cli.main.commands["serve"].make_context("serve", words).params)
     assert {name: texts for name, texts in found.items() if texts} == {
         "fhir.rewrite-links": ("false",),
         "fhir.search": ("a=b", "c=d"),
@@ -182,3 +229,11 @@ def test_a_variable_of_kubernetes_only_warns() -> None:
     assert "ignoring unknown environment variable" in found.stderr
     assert "variable=FHIR_TASK_EXPORTER_PORT" in found.stderr
     assert CANARY not in found.stdout + found.stderr
+
+
+def test_a_shell_can_complete_options() -> None:
+    variables = {"COMP_WORDS": "fhir-task-exporter serve --fhir.u", "COMP_CWORD": "2"}
+    variables["_FHIR_TASK_EXPORTER_COMPLETE"] = "bash_complete"
+    command = "from exporter.cli import main; main(prog_name='fhir-task-exporter')"
+    found = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False, env=variables)
+    assert found.stdout.split() == ["plain,--fhir.url", "plain,--fhir.username"]

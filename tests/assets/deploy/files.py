@@ -26,6 +26,16 @@ def pyproject() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
+def fallback_version() -> str:
+    """The version of a build without git, as in the container: `.dev0` of the next release."""
+    found: str = pyproject()["tool"]["hatch"]["version"]["fallback-version"]
+    return found
+
+
+def next_release() -> str:
+    return fallback_version().removesuffix(".dev0")
+
+
 def ours(variables: set[str]) -> set[str]:
     return {name for name in variables if name.startswith(PREFIX)}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .files import LEDGER_FOLDER, OPTION_VARIABLES, ROOT, ours, pyproject, read
+from .files import LEDGER_FOLDER, OPTION_VARIABLES, ROOT, next_release, ours, read
 
 COMPOSE = read("compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -56,8 +56,8 @@ def test_every_image_has_a_whole_version(service: str) -> None:
     assert re.search(r":v?\d+\.\d+\.\d+$", SERVICES[service]["image"])
 
 
-def test_our_image_has_the_packages_version() -> None:
-    assert SERVICES["exporter"]["image"].endswith(":" + pyproject()["project"]["version"])
+def test_our_image_is_that_of_the_next_release() -> None:
+    assert SERVICES["exporter"]["image"].endswith(":" + next_release())
 
 
 def test_no_password_stands_in_the_file() -> None:

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from .files import LEDGER_FOLDER, OPTION_VARIABLES, ROOT, USER, ours, pyproject, stages
+from .files import LEDGER_FOLDER, OPTION_VARIABLES, ROOT, USER, fallback_version, ours, pyproject, stages
 
 BUILDER, FINAL = stages((ROOT / "Dockerfile").read_text("utf-8"))
 IGNORED = [
@@ -82,8 +82,13 @@ def test_its_health_check_is_python_that_asks_us() -> None:
     assert "'/-/healthy'" in programme
 
 
-def test_its_label_tells_the_packages_version() -> None:
-    assert f'org.opencontainers.image.version="{pyproject()["project"]["version"]}"' in given("LABEL")[0]
+def test_label_and_package_have_the_version_that_the_build_is_given() -> None:
+    text = (ROOT / "Dockerfile").read_text("utf-8")
+    assert re.findall(r"^ARG VERSION=(.*)$", text, re.MULTILINE) == [fallback_version()]
+    assert [rest for word, rest in (*BUILDER, *FINAL) if word == "ARG" and rest == "VERSION"] == ["VERSION"] * 2
+    assert 'org.opencontainers.image.version="${VERSION}"' in given("LABEL")[0]
+    (step,) = (step for word, step in BUILDER if word == "RUN" and "pip wheel" in step)
+    assert 'SETUPTOOLS_SCM_PRETEND_VERSION="${VERSION}"' in step
 
 
 def test_no_package_is_compiled_and_each_is_constrained() -> None:
@@ -94,7 +99,7 @@ def test_no_package_is_compiled_and_each_is_constrained() -> None:
 
 def test_what_the_wheel_is_made_of_reaches_the_build() -> None:
     wheel = pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]
-    wanted = ["pyproject.toml", "constraints.txt", "README.md", "LICENSE", "exporter/cli.py", *wheel["force-include"]]
+    wanted = ["pyproject.toml", "constraints.txt", "README.md", "LICENSE", "exporter/app.py", *wheel["force-include"]]
     copied = {each for word, rest in BUILDER if word == "COPY" for each in rest.split()[:-1]}
     assert [path for path in wanted if not reaches_the_build(path)] == []
     assert [path for path in wanted if path.split("/")[0] not in copied] == []

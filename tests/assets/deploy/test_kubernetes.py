@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .files import EXPORTER, LEDGER_FOLDER, OPTION_VARIABLES, ROOT, USER, ours, pyproject, read
+from .files import EXPORTER, LEDGER_FOLDER, OPTION_VARIABLES, ROOT, USER, next_release, ours, read
 
 STATEFUL_SET = read(EXPORTER / "statefulset.yaml")["spec"]
 POD = STATEFUL_SET["template"]["spec"]
@@ -142,9 +142,9 @@ def test_the_options_reach_the_container() -> None:
     assert source["configMapRef"]["name"] == generator["name"]
 
 
-def test_the_image_has_the_packages_version() -> None:
+def test_the_image_is_that_of_the_next_release() -> None:
     (image,) = kustomization(EXPORTER)["images"]
-    assert image == {"name": CONTAINER["image"], "newTag": pyproject()["project"]["version"]}
+    assert image == {"name": CONTAINER["image"], "newTag": next_release()}
 
 
 def test_the_operators_rules_are_those_of_both_rule_files_and_no_others() -> None:

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import CONFIG_FILE, OPTIONS, Option, load_demo_settings, load_settings, unknown_variables
+from exporter.config import (
+    CONFIG_FILE,
+    OPTIONS,
+    Option,
+    load_demo_settings,
+    load_once_settings,
+    load_settings,
+    unknown_variables,
+)
 from exporter.task.model import Selection
 
 from ...support.configuration import (
@@ -181,3 +189,35 @@ def test_unknown_variables_with_our_prefix_are_named() -> None:
     variables = {PREFIX + "PORT": "tcp://10.0.0.1:9842", PREFIX + "SPEED": "1", PREFIX + "LEDGER": "x", "PATH": "/bin"}
     assert unknown_variables(variables) == ("FHIR_TASK_EXPORTER_PORT",)
     assert load_with_file({"fhir.url": [URL]}, variables).ledger == "x"
+
+
+def test_a_relative_path_in_the_file_starts_at_the_folder_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "token").write_text("secret")
+    (tmp_path / "etc" / "config.yaml").write_text(f"fhir: {{url: {URL}, bearer-token-file: token}}\nledger: ../l.db\n")
+    monkeypatch.chdir(tmp_path)
+    found = load_settings({"config.file": ["etc/config.yaml"]}, {})
+    assert found.fhir.bearer_token_file == "etc/token"
+    assert found.ledger == "etc/../l.db"
+
+
+def test_a_relative_path_of_a_flag_starts_where_the_process_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.yaml").write_text(f"fhir: {{url: {URL}}}\n")
+    monkeypatch.chdir(tmp_path)
+    found = load_settings({"config.file": ["config.yaml"], "ledger": ["l.db"]}, {"FHIR_TASK_EXPORTER_LEDGER": "no.db"})
+    assert found.ledger == "l.db"
+
+
+@pytest.mark.parametrize(("text", "ledger"), [("/var/l.db", "/var/l.db"), ("':memory:'", ":memory:")])
+def test_other_ledgers_of_the_file_stay_what_they_are(text: str, ledger: str) -> None:
+    assert settings(f"ledger: {text}").ledger == ledger
+
+
+def test_once_keeps_no_ledger_unless_it_is_told_to() -> None:
+    assert load_once_settings({"fhir.url": [URL]}, {}).ledger == ":memory:"
+    assert load_once_settings({"fhir.url": [URL]}, {"FHIR_TASK_EXPORTER_LEDGER": "l.db"}).ledger == "l.db"
+    assert load_settings({"fhir.url": [URL]}, {}).ledger == "fhir-task-exporter.db"

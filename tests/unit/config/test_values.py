@@ -18,7 +18,7 @@ def test_a_trailing_slash_does_not_make_another_source() -> None:
 
 @pytest.mark.parametrize(
     ("text", "host", "port"),
-    [("[::1]:1", "::1", 1), ("localhost:0", "localhost", 0), ("0.0.0.0:65535", "0.0.0.0", 65535)],
+    [("[::1]:1", "::1", 1), ("localhost:0", "localhost", 0), ("0.0.0.0:65535", "0.0.0.0", 65535), (":9842", "", 9842)],
 )
 def test_a_listen_address_is_a_host_and_a_port(text: str, host: str, port: int) -> None:
     web = settings(**{"web.listen-address": text}).web
@@ -82,9 +82,9 @@ def test_nothing_else_is_a_duration(text: str) -> None:
             (
                 "web.listen-address",
                 text,
-                "must be host:port, such as 127.0.0.1:9842, [::1]:9842, or 0.0.0.0:9842 for every address",
+                "must be host:port, such as 127.0.0.1:9842, [::1]:9842, or :9842 for every address",
             )
-            for text in (":9842", "9842", "::1:9842", "host:65536", "host:http", "http://host:1")
+            for text in (":", "9842", "::1:9842", "host:65536", "host:http", "http://host:1")
         ),
     ],
 )
@@ -96,3 +96,9 @@ def test_a_named_pipe_is_not_opened(tmp_path: Path) -> None:
     pipe = tmp_path / "token"
     os.mkfifo(pipe)
     assert settings(**{"fhir.bearer-token-file": str(pipe)}).fhir.bearer_token_file == str(pipe)
+
+
+@pytest.mark.parametrize("name", ["fhir.bearer-token-file", "fhir.password-file"])
+def test_an_empty_secret_is_found_at_the_start(name: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").touch()
+    assert f"--{name}: file is empty" in flag_problems(**{name: str(tmp_path / "secret")})

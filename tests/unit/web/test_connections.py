@@ -132,3 +132,13 @@ def test_a_refused_connection_is_closed() -> None:
         with pytest.raises(ConnectionAbortedError):
             listener.accept()
         assert client.recv(1) == b""
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6 on this machine")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_no_host_means_every_address_of_both_kinds(host: str) -> None:
+    with (
+        listen("", 0, ConnectionLimiter(DEFAULT_LIMITS)) as listener,
+        socket.create_connection((host, listener.getsockname()[1]), 30) as client,
+    ):
+        assert client.getpeername()[0] == host

@@ -1,0 +1,117 @@
+"""The commands. What each does, once its configuration is known to be valid, is in `app`."""
+
+import click
+
+from .. import bundle, config
+from .command import Command, Group, version_line, version_option
+from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, settings_from
+
+SERVER = "--fhir.url https://cdr.example.org/fhir --fhir.username exporter --fhir.password-file password.txt"
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    params=[version_option()],
+)
+def main() -> None:
+    """Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.
+
+    `demo` shows it without a server. For your own: `check`, then `serve` with the same options.
+
+    Every option of serve, check, once and demo is also an environment variable: --fhir.url is
+    FHIR_TASK_EXPORTER_FHIR_URL. Options of serve, check and once can also be set in the YAML file of --config.file.
+    """
+
+
+@main.command(
+    cls=Command,
+    params=click_options(SETTINGS_OPTIONS),
+    examples=(
+        f"serve {SERVER}",
+        "serve --config.file exporter.yaml --ledger /var/lib/fhir-task-exporter/ledger.db",
+    ),
+)
+def serve(**given: Given) -> int:
+    """Serve the metrics until stopped."""
+    settings = settings_from(given, config.load_settings)
+    from .. import app
+
+    return app.serve(settings)
+
+
+@main.command(
+    cls=Command,
+    params=click_options(SETTINGS_OPTIONS),
+    examples=(f"check {SERVER}", "check --config.file exporter.yaml"),
+)
+def check(**given: Given) -> int:
+    """Test configuration and connection, and explain what to fix.
+
+    It takes the options of `serve` and changes nothing.
+    """
+    settings = settings_from(given, config.load_settings)
+    from .. import app
+
+    return app.check(settings)
+
+
+@main.command(
+    cls=Command, params=click_options(ONCE_OPTIONS), examples=(f"once {SERVER}", "once --config.file exporter.yaml")
+)
+def once(**given: Given) -> int:
+    """Read all Tasks once and write the metrics to stdout.
+
+    For a look at the numbers, or a cron job with the textfile collector of node_exporter. Without --ledger nothing is
+    kept: gauges are right, counters are 0.
+    """
+    settings = settings_from(given, config.load_once_settings)
+    from .. import app
+
+    return app.once(settings)
+
+
+@main.command(
+    cls=Command, params=click_options(config.DEMO_OPTIONS), examples=("demo", "demo --web.listen-address :9842")
+)
+def demo(**given: Given) -> int:
+    """Run a simulated payer network and an exporter of it."""
+    settings = settings_from(given, config.load_demo_settings)
+    from .. import app
+
+    return app.demo(settings)
+
+
+@main.command(cls=Command, examples=("dashboard > dashboard.json",))
+def dashboard() -> int:
+    """Print the bundled Grafana dashboard."""
+    click.echo(bundle.dashboard(), nl=False)
+    return 0
+
+
+@main.command(
+    cls=Command,
+    examples=(
+        "rules --runbook-url https://wiki.example.org/runbooks --grafana-url https://grafana.example.org > rules.yaml",
+    ),
+)
+@click.option("--job", default=bundle.JOB, show_default=True, help="Name of the scrape job in Prometheus.")
+@click.option("--runbook-url", default=bundle.RUNBOOKS, show_default=True, help="Base URL of your runbooks.")
+@click.option("--grafana-url", default=bundle.GRAFANA, show_default=True, help="Base URL of your Grafana.")
+def rules(job: str, runbook_url: str, grafana_url: str) -> int:
+    """Print the bundled Prometheus rules as one file."""
+    click.echo(bundle.rules(job, runbook_url, grafana_url), nl=False)
+    for flag, url, default in (
+        ("--runbook-url", runbook_url, bundle.RUNBOOKS),
+        ("--grafana-url", grafana_url, bundle.GRAFANA),
+    ):
+        if url == default:
+            click.echo(f"{flag} is not set: links in the alerts lead to {default}, which does not exist.", err=True)
+    return 0
+
+
+@main.command(cls=Command)
+def version() -> int:
+    """Show the version."""
+    click.echo(version_line())
+    return 0

@@ -1,0 +1,73 @@
+"""The options as click knows them, and from what it read to the settings of a command."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import click
+
+from .. import config, logs
+from ..config import DemoSettings, Option, Settings
+
+logger = logging.getLogger(__name__)
+
+Given = bool | Sequence[str] | None
+"""What click hands over for an option: texts, of a switch whether it is on, or None."""
+AnySettings = TypeVar("AnySettings", Settings, DemoSettings)
+
+SETTINGS_OPTIONS = (config.CONFIG_FILE, *config.OPTIONS)
+ONCE_OPTIONS = (config.CONFIG_FILE, *config.ONCE_OPTIONS)
+
+
+HEADINGS: Mapping[str, str] = {
+    option.flag: config.group_of(option) for option in (*SETTINGS_OPTIONS, *config.DEMO_OPTIONS)
+}
+"""Under which heading of the help a flag stands."""
+
+
+def click_options(options: Sequence[Option]) -> list[click.Parameter]:
+    """Return the parameters of a command that takes these options."""
+    return [_click_option(option) for option in options]
+
+
+def _click_option(option: Option) -> click.Option:
+    """Return click no type, default or variable: it would stop at the first problem, and repeat the value."""
+    help_text = f"{option.help} [{_note(option)}]"
+    if option.switch:
+        flags = f"{option.flag}/--no-{option.name}"
+        return click.Option([flags, option.identifier], default=None, help=help_text)
+    return click.Option([option.flag, option.identifier], multiple=True, metavar=option.metavar, help=help_text)
+
+
+def _note(option: Option) -> str:
+    """Describe the default and the range."""
+    return f"{_default(option)}; {option.allowed}" if option.allowed else _default(option)
+
+
+def _default(option: Option) -> str:
+    if option.required:
+        return "required"
+    if option.repeatable:
+        return "may be repeated"
+    return f"default: {'off' if option.switch else option.default}" if option.default else "default: none"
+
+
+def settings_from(
+    given: Mapping[str, Given], load: Callable[[config.Flags, Mapping[str, str]], AnySettings]
+) -> AnySettings:
+    """Resolve the settings of a command and start the log; raises ConfigurationError with every problem."""
+    settings = load(flags_of(given), os.environ)
+    logs.configure(settings.log.level, settings.log.format)
+    for name in config.unknown_variables(os.environ):
+        logs.log_event(logger, logging.WARNING, "ignoring unknown environment variable", variable=name)
+    return settings
+
+
+def flags_of(given: Mapping[str, Given]) -> config.Flags:
+    """Return what was on the command line as texts, by the name of the option."""
+    return {
+        option.name: (str(value).lower(),) if isinstance(value, bool) else value
+        for option in (*SETTINGS_OPTIONS, *config.DEMO_OPTIONS)
+        if (value := given.get(option.identifier)) is not None
+    }
