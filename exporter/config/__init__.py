@@ -7,7 +7,7 @@ environment.
 
 from .fields import Option
 from .groups import group_of, grouped
-from .load import Flags, load_demo_settings, load_once_settings, load_settings, unknown_variables
+from .load import Flags, load_demo_settings, load_once_settings, load_reasons_settings, load_settings, unknown_variables
 from .options import (
     CONFIG_FILE,
     DEMO_OPTIONS,
@@ -17,6 +17,7 @@ from .options import (
     FhirSettings,
     LogSettings,
     PollSettings,
+    ReasonsSettings,
     ReconcileSettings,
     Settings,
     WebSettings,
@@ -33,6 +34,7 @@ __all__ = [
     "LogSettings",
     "Option",
     "PollSettings",
+    "ReasonsSettings",
     "ReconcileSettings",
     "Settings",
     "WebSettings",
@@ -40,6 +42,7 @@ __all__ = [
     "grouped",
     "load_demo_settings",
     "load_once_settings",
+    "load_reasons_settings",
     "load_settings",
     "unknown_variables",
 ]

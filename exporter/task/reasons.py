@@ -21,6 +21,10 @@ Classify = Callable[[Iterable[str]], str]
 """From the texts of a failed Task to its reason."""
 
 
+LONGEST_TEXT = 4096
+"""Characters of a text that callers pass on: the rest is not read."""
+
+
 class Default(NamedTuple):
     """`outright` says what went wrong, `stage` where. Both see clauses in lower case."""
 
@@ -32,10 +36,10 @@ class Default(NamedTuple):
 class Source(Enum):
     """What gave a reason."""
 
-    RULE = "a pattern of the operator"
-    OUTRIGHT = "a default: what went wrong"
-    STAGE = "a default: the step that failed"
-    NOTHING = "nothing matched"
+    RULE = "pattern of the file"
+    OUTRIGHT = "built in: what went wrong"
+    STAGE = "built in: the step that failed"
+    NOTHING = "no pattern matches"
 
 
 class Explanation(NamedTuple):
