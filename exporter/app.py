@@ -17,7 +17,7 @@ from pathlib import Path
 from prometheus_client import ProcessCollector
 
 from .clock import Clock, SystemClock
-from .config import DemoSettings, FhirSettings, Settings
+from .config import DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
 from .context import WalkContext, WalkRules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
@@ -29,9 +29,10 @@ from .logs import log_event
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
-from .names import Namer, fingerprint
+from .names import Namer, OrganizationRight, fingerprint
 from .progress import LogLines, Reporter, TerminalBar
-from .task.deadline import Deadline
+from .task.business_days import BusinessDays, Calendar
+from .task.deadline import Deadline, Deadlines, FixedTime
 from .task.payers import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
@@ -60,15 +61,16 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
     server = fhir_server(settings, telemetry, transport)
     ledger = _ledger(settings, telemetry)
     overlap_ms = _milliseconds(settings.poll.overlap)
+    right = OrganizationRight(telemetry.count_error)
     context = WalkContext(
         server=server,
         ledger=ledger,
         clock=clock,
         telemetry=telemetry,
-        namer=Namer(settings.payers, server.http.base, clock, ledger.organizations()),
+        namer=Namer(settings.payers, server.http.base, clock, ledger.organizations(), right),
         hold=SeriesHold(settings.hold, clock.monotonic()),
         rules=WalkRules(
-            deadline=Deadline(_milliseconds(settings.deadline)),
+            deadlines=_deadlines(settings),
             overlap_ms=overlap_ms,
             stalled_after_ms=_milliseconds(settings.stalled_after),
             names_fingerprint=fingerprint(settings.payers, settings.pairs_max),
@@ -190,6 +192,18 @@ def _ledger(settings: Settings, telemetry: Telemetry) -> Ledger:
             logger, logging.ERROR, "the ledger is damaged; it was set aside and a new one was created", kept=str(aside)
         )
     return ledger
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    calendar = make_calendar(settings.timezone, settings.holidays, settings.closed_days)
+    own = {name: _deadline(length, calendar) for name, length in settings.payer_deadlines.items()}
+    return Deadlines(_deadline(settings.deadline, calendar), own)
+
+
+def _deadline(length: DeadlineLength, calendar: Calendar) -> Deadline:
+    if length.business_days:
+        return BusinessDays(length.business_days, calendar)
+    return FixedTime(_milliseconds(length.seconds))
 
 
 def _reporter(clock: Clock) -> Reporter:

@@ -3,10 +3,19 @@
     ExporterError
     ├── ConfigurationError      flags, environment variables or the configuration file are wrong (exit 2)
     ├── ServerError             the FHIR server, or a proxy in front of it, failed
-    │   ├── Unreachable         no connection
+    │   ├── Unreachable         no connection: no route, network down, or a cause not told apart
+    │   │   ├── NameNotFound    the host name has no address (DNS)
+    │   │   ├── ConnectRefused  nothing listens on the port
+    │   │   └── ConnectionReset the connection was reset, or closed without an answer
     │   ├── TimedOut            no complete response within the timeout
-    │   ├── TlsFailed           no trusted TLS connection
-    │   ├── AuthFailed          401, 403, or no credentials to send
+    │   ├── TlsFailed           no trusted TLS connection, for another cause than these
+    │   │   ├── UnknownAuthority    the certificate is self-signed, or of an authority that is not trusted
+    │   │   ├── WrongHostName       the certificate is for another host name
+    │   │   ├── CertificateExpired  the certificate has expired, or is not valid yet
+    │   │   ├── NotTls          the port does not speak TLS
+    │   │   └── TlsExpected     the port speaks TLS, and was asked in plain HTTP
+    │   ├── AuthFailed          401, or no credentials to send
+    │   │   └── Forbidden       403: the credentials are known, a right is missing
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
     │   │   └── CountThrottled  an optional count, for showing progress, was throttled
     │   ├── ClientFault         another 4xx: the server rejects the request
@@ -85,7 +94,28 @@ class Unreachable(ServerError):
     """No connection could be made, or it broke before a response."""
 
     reason = ErrorReason.UNREACHABLE
-    remedy = "Check the host and port of --fhir.url, DNS, and the firewall in between."
+    remedy = "Check the scheme, host and port of --fhir.url, the network, and the firewall in between."
+
+
+class NameNotFound(Unreachable):
+    """The host name could not be resolved to an address."""
+
+    remedy = "Check the host name in --fhir.url for typing errors, and the DNS settings of this machine or container."
+
+
+class ConnectRefused(Unreachable):
+    """The host answered that nothing listens on the port, or a firewall rejected the connection."""
+
+    remedy = "Check the port of --fhir.url, that the FHIR server is running and listens there, and the firewall."
+
+
+class ConnectionReset(Unreachable):
+    """The connection was made, then reset or closed without an answer."""
+
+    remedy = (
+        "Check the log of the FHIR server and of a proxy or balancer in front of it; if the port speaks TLS, "
+        "--fhir.url must begin with https://."
+    )
 
 
 class TimedOut(ServerError):
@@ -96,17 +126,61 @@ class TimedOut(ServerError):
 
 
 class TlsFailed(ServerError):
-    """The certificate is not trusted or does not match the host name, or the TLS handshake failed."""
+    """The TLS handshake failed."""
 
     reason = ErrorReason.TLS
-    remedy = "Set --fhir.ca-file to the private CA; check the certificate's name and dates."
+    remedy = (
+        "Set --fhir.client-cert-file and --fhir.client-key-file if the server requires a client certificate; "
+        "check that it accepts TLS 1.2 or later."
+    )
+
+
+class UnknownAuthority(TlsFailed):
+    """The certificate is self-signed, or was issued by an authority that is not trusted."""
+
+    remedy = (
+        "Set --fhir.ca-file to a PEM file with the CA of the certificate (or the certificate, if it is self-signed)."
+    )
+
+
+class WrongHostName(TlsFailed):
+    """The certificate is for another host name or IP address than that of `--fhir.url`."""
+
+    remedy = "Use a name from the certificate in --fhir.url, or get a certificate for this name."
+
+
+class CertificateExpired(TlsFailed):
+    """The certificate, or one of its authorities, has expired or is not valid yet."""
+
+    remedy = "Renew the server's certificate; if its dates are right, set the clock of this machine."
+
+
+class NotTls(TlsFailed):
+    """The port does not speak TLS."""
+
+    remedy = "Check the port of --fhir.url; begin it with http:// only if the server does not use TLS at all."
+
+
+class TlsExpected(TlsFailed):
+    """The port speaks TLS, but `--fhir.url` begins with http://."""
+
+    remedy = "Begin --fhir.url with https://, or set it to the server's port for plain HTTP."
 
 
 class AuthFailed(ServerError):
-    """The server rejected the credentials, or they could not be read."""
+    """The server did not accept the credentials (401), or they could not be read."""
 
     reason = ErrorReason.AUTH
-    remedy = "Check the credentials and that they may read Task and Organization (FHIR_READ_ALL_OF_TYPE)."
+    remedy = "Check the credentials: user name and password, or a token that has not expired, valid for this server."
+
+
+class Forbidden(AuthFailed):
+    """403: the server knows the credentials, but they lack a right."""
+
+    remedy = (
+        "Grant the right to read Task and Organization: FHIR_READ_ALL_OF_TYPE for both, "
+        "or the scopes system/Task.read and system/Organization.read."
+    )
 
 
 class Throttled(ServerError):

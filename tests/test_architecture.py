@@ -24,7 +24,7 @@ HOMES = {
 MAY_IMPORT = {
     "task": {"task", "errors"},
     "metrics": {"metrics", "task", "errors"},
-    "fhir": {"fhir", "config", "task", "metrics", "errors"},
+    "fhir": {"fhir", "config", "task", "metrics", "errors", "logs"},
     "ledger": {"ledger", "task", "metrics", "errors"},
     "web": {"web", "worker", "steps", "published", "metrics", "task", "errors", "logs"},
     "clock": {"task"},
@@ -48,7 +48,7 @@ MAY_IMPORT = {
         *("config", "ledger", "metrics", "task", "errors", "logs"),
     },
     "progress": {"clock", "steps", "logs"},
-    "check": {"check", "clock", "config", "names", "fhir", "ledger", "task", "errors"},
+    "check": {"check", "clock", "documents", "config", "names", "fhir", "ledger", "task", "errors"},
 }
 """Who may know whom, by folder or module of the package; those not named here are the outermost ring."""
 

@@ -5,6 +5,7 @@ which source wins, and `yaml_file` and `tables` read the file. Nothing outside t
 environment.
 """
 
+from .calendar import make_calendar
 from .fields import Option
 from .groups import group_of, grouped
 from .load import Flags, load_demo_settings, load_once_settings, load_reasons_settings, load_settings, unknown_variables
@@ -22,12 +23,14 @@ from .options import (
     Settings,
     WebSettings,
 )
+from .values import DeadlineLength
 
 __all__ = [
     "CONFIG_FILE",
     "DEMO_OPTIONS",
     "ONCE_OPTIONS",
     "OPTIONS",
+    "DeadlineLength",
     "DemoSettings",
     "FhirSettings",
     "Flags",
@@ -44,5 +47,6 @@ __all__ = [
     "load_once_settings",
     "load_reasons_settings",
     "load_settings",
+    "make_calendar",
     "unknown_variables",
 ]

@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from . import yaml_file
 from .fields import VARIABLE_PREFIX, Option, build, options_of
 from .options import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, DemoSettings, PollSettings, ReasonsSettings, Settings
-from .tables import TABLES
+from .tables import TABLES, PayerTable
 from .values import MEMORY, ConfigProblem, InvalidValue, RawValue, is_loopback, is_path, path_from
 from .yaml_file import YamlFile
 
@@ -108,7 +108,16 @@ def _resolve_or_fail(settings_class: type[T], sources: _Sources, defaults: Mappi
     problems += [ConfigProblem(given.get(name, f"--{name}"), said) for name, said in _conflicts(values, given.keys())]
     if problems:
         raise ConfigurationError(tuple(dict.fromkeys(str(problem) for problem in problems)))
-    return build(settings_class, values | dict(sources.file.tables))
+    return build(settings_class, values | _fields(sources.file.tables))
+
+
+def _fields(tables: Mapping[str, object]) -> dict[str, object]:
+    """Return the tables by the fields of Settings that they fill."""
+    found = dict(tables)
+    payers = found.pop("payers", None)
+    if isinstance(payers, PayerTable):
+        found |= {"payers": payers.names, "payer_deadlines": payers.deadlines}
+    return found
 
 
 def _parse_texts(option: Option, raw: RawValue, problems: list[ConfigProblem]) -> tuple[object, ...]:

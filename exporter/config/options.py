@@ -8,12 +8,14 @@ documentation of its option. Durations are in seconds. Of a secret, only the pat
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from types import MappingProxyType
 
 from ..task.model import Coding, Selection
-from . import values
+from . import calendar, values
+from .calendar import ClosedDays
 from .fields import Option, clearable, credential, option, options_of, repeatable, required, switch
-from .values import Address
+from .values import Address, DeadlineLength
 
 _TAG = "http://payer-to-payer-exchange/CodeSystem/p2p-internal-codes|CDR_MANAGED"
 _CODE = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp|data-request"
@@ -177,7 +179,10 @@ Reasons = tuple[tuple[str, re.Pattern[str]], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything an operator configured. `payers` maps a reference or `system|value` to a name."""
+    """Everything an operator configured. `payers` maps a reference or `system|value` to a name.
+
+    `payer_deadlines` has the names of source payers with a deadline of their own; `closed_days` are no business days.
+    """
 
     fhir: FhirSettings
     ledger: str = option(
@@ -192,8 +197,22 @@ class Settings:
         "How long a series keeps its old value, 0 if it is new, so that Prometheus scrapes it before its first event: "
         "at least twice the longest scrape interval; 0s turns this off.",
     )
-    deadline: float = option(
-        "deadline", values.deadline, "24h", "Time after authoredOn when an exchange becomes overdue."
+    deadline: DeadlineLength = option(
+        "deadline",
+        values.deadline,
+        "24h",
+        "Time after authoredOn when an exchange becomes overdue; 1bd is one business day. Overdue is evidence about a "
+        "partner, not a breach: the rule defines no calendar, and the time includes your own queue.",
+    )
+    timezone: tzinfo = option(
+        "timezone", calendar.timezone, "UTC", "Time zone (IANA) in which business days begin and end.", "ZONE"
+    )
+    holidays: str | None = option(
+        "holidays",
+        calendar.holidays,
+        None,
+        "Country, or country and state, whose public holidays are no business days, such as US or US-NY.",
+        "PLACE",
     )
     stalled_after: float = option(
         "stalled-after",
@@ -211,6 +230,8 @@ class Settings:
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    payer_deadlines: Mapping[str, DeadlineLength] = field(default_factory=lambda: MappingProxyType({}))
+    closed_days: ClosedDays = frozenset()
     reasons: Reasons = ()
 
 

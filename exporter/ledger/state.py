@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from ..task.deadline import Deadline
+from ..task.deadline import Deadlines
 from ..task.model import Instant
 from ..task.search import Bound
 
@@ -87,7 +87,7 @@ class PollEnd:
     """
 
     now: Instant
-    deadline: Deadline
+    deadlines: Deadlines
     stalled_before: Instant
     baseline: bool
     show_through: int

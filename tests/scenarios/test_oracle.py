@@ -21,7 +21,7 @@ from exporter.ledger import Binding, open_ledger
 from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
 from exporter.names import Namer
-from exporter.task.deadline import Deadline
+from exporter.task.deadline import Deadlines, FixedTime
 from exporter.task.lifecycle import Observation
 from exporter.task.model import Event, Page, Selection, Snapshot, Status, Task
 from exporter.task.payers import PairRule
@@ -30,7 +30,7 @@ from ..support.fake import START, HandClock
 from ..support.oracle import Oracle
 
 IDS = [f"p2p-task-{n}" for n in range(6)]
-LENGTH = Deadline(10**15)
+LENGTH = Deadlines(FixedTime(10**15))
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Every step commits with fsync; on a disk a thousand of them take minutes."""
 

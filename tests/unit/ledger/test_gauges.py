@@ -10,7 +10,7 @@ import pytest
 from exporter.ledger import Ledger, schema
 from exporter.ledger import open as files
 from exporter.ledger.state import ALL_GENERATIONS, NO_GENERATION, PollEnd, StateKey, WalkState
-from exporter.task.deadline import Deadline
+from exporter.task.deadline import Deadlines, FixedTime
 from exporter.task.lifecycle import Observation, compare, vanish
 from exporter.task.model import Gauges, Instant, Pair, Status, Task
 from tests.support.fake import START
@@ -18,7 +18,7 @@ from tests.support.fake import START
 from .ledgers import Interrupted, ledger_at, version, write
 
 HOUR = 3_600_000
-DAY = Deadline(24 * HOUR)
+DAY = Deadlines(FixedTime(24 * HOUR))
 BASELINE = Observation(START, DAY, counting=False)
 PAIRS = [Pair("Old Payer", "New Payer"), Pair("Older Payer", "New Payer")]
 STATUSES = [Status.REQUESTED, Status.IN_PROGRESS, Status.COMPLETED, Status.FAILED]
