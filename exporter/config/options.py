@@ -249,6 +249,13 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonsSettings:
+    """What `reasons test` reads of a file."""
+
+    reasons: Reasons = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoSettings:
     """The options of the demo; `speed` is in simulated seconds per real second."""
 
