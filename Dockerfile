@@ -29,7 +29,7 @@ RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt \
     SETUPTOOLS_SCM_PRETEND_VERSION="${VERSION}" \
     /tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /tools/bin/pip --python /opt/fhir-task-exporter/bin/python install --quiet --only-binary :all: \
-       --constraint constraints.txt /wheels/*.whl \
+       --constraint constraints.txt "$(echo /wheels/*.whl)[holidays]" \
     && install -d -m 0700 -o 65532 -g 65532 /ledger
 
 FROM ${BASE}

@@ -9,7 +9,9 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 from prometheus_client import ProcessCollector
 
 from .clock import Clock, SystemClock
-from .config import DemoSettings, FhirSettings, Settings
+from .config import DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
 from .context import WalkContext, WalkRules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
@@ -25,14 +27,16 @@ from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import Http, Transport
 from .fhir.links import parse_base_url
 from .hold import SeriesHold
-from .ledger import Binding, Ledger, open_ledger
+from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
 from .logs import log_event
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
-from .names import Namer, fingerprint
+from .names import Namer, OrganizationRight, fingerprint
 from .progress import LogLines, Reporter, TerminalBar
-from .task.deadline import Deadline
+from .task.business_days import BusinessDays, Calendar
+from .task.deadline import Deadline, Deadlines, FixedTime
+from .task.model import Task
 from .task.payers import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
@@ -59,17 +63,18 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
     """Put an exporter together. `transport` replaces the network. Raises a LedgerError or ConfigurationError."""
     telemetry = Telemetry()
     server = fhir_server(settings, telemetry, transport)
-    ledger = _ledger(settings, telemetry)
+    ledger = _ledger(settings, telemetry, server)
     overlap_ms = _milliseconds(settings.poll.overlap)
+    right = OrganizationRight(telemetry.count_error)
     context = WalkContext(
         server=server,
         ledger=ledger,
         clock=clock,
         telemetry=telemetry,
-        namer=Namer(settings.payers, server.http.base, clock, ledger.organizations()),
+        namer=Namer(settings.payers, server.http.base, clock, ledger.organizations(), right),
         hold=SeriesHold(settings.hold, clock.monotonic()),
         rules=WalkRules(
-            deadline=Deadline(_milliseconds(settings.deadline)),
+            deadlines=_deadlines(settings),
             overlap_ms=overlap_ms,
             stalled_after_ms=_milliseconds(settings.stalled_after),
             names_fingerprint=fingerprint(settings.payers, settings.pairs_max),
@@ -161,6 +166,13 @@ def check(settings: Settings) -> int:
     return examine(settings, fhir_server(settings, Telemetry()))
 
 
+def rebind(settings: Settings) -> Owner:
+    """Rebind the ledger to the FHIR server, if its Tasks are there; returns whose it was."""
+    server = fhir_server(settings, Telemetry())
+    binding = Binding(settings.fhir.url, settings.fhir.selection)
+    return rebind_ledger(settings.ledger, binding, partial(_read_tasks, server))
+
+
 def demo(settings: DemoSettings) -> int:
     """Serve a simulated network of payers; the hold is 0, so that what a person sees with curl is live."""
     from .demo.app import Demo, asgi, serve_on_loopback
@@ -188,16 +200,35 @@ def _auth(fhir: FhirSettings) -> Auth:
     return Anonymous()
 
 
-def _ledger(settings: Settings, telemetry: Telemetry) -> Ledger:
+def _ledger(settings: Settings, telemetry: Telemetry, server: FhirServer) -> Ledger:
     binding = Binding(settings.fhir.url, settings.fhir.selection)
     rule = PairRule(settings.pairs_max, frozenset(settings.payers.values()))
-    ledger, aside = open_ledger(settings.ledger, binding, rule)
+    rebind = partial(_read_tasks, server) if settings.ledger_rebind else None
+    ledger, aside = open_ledger(settings.ledger, binding, rule, rebind)
     if aside is not None:
         telemetry.count_error(ErrorReason.LEDGER)
         log_event(
             logger, logging.ERROR, "the ledger is damaged; it was set aside and a new one was created", kept=str(aside)
         )
     return ledger
+
+
+def _deadlines(settings: Settings) -> Deadlines:
+    calendar = make_calendar(settings.timezone, settings.holidays, settings.closed_days)
+    own = {name: _deadline(length, calendar) for name, length in settings.payer_deadlines.items()}
+    return Deadlines(_deadline(settings.deadline, calendar), own)
+
+
+def _deadline(length: DeadlineLength, calendar: Calendar) -> Deadline:
+    if length.business_days:
+        return BusinessDays(length.business_days, calendar)
+    return FixedTime(_milliseconds(length.seconds))
+
+
+def _read_tasks(server: FhirServer, ids: Sequence[str]) -> Sequence[Task]:
+    """Read Tasks by id, in a window of their own."""
+    with server.window() as window:
+        return window.read(ids).tasks
 
 
 def _reporter(clock: Clock) -> Reporter:

@@ -12,7 +12,7 @@ from .ledger.ledger import Ledger
 from .ledger.state import StateKey
 from .metrics.telemetry import Telemetry
 from .names import Namer
-from .task.deadline import Deadline
+from .task.deadline import Deadlines
 from .task.model import Instant
 from .watermark import ServerClock, Watermark
 
@@ -21,7 +21,7 @@ from .watermark import ServerClock, Watermark
 class WalkRules:
     """What the operator chose. The fingerprint is of the payers' names and of the cap (`names.fingerprint`)."""
 
-    deadline: Deadline
+    deadlines: Deadlines
     overlap_ms: int
     stalled_after_ms: int
     names_fingerprint: int

@@ -3,10 +3,19 @@
     ExporterError
     ├── ConfigurationError      flags, environment variables or the configuration file are wrong (exit 2)
     ├── ServerError             the FHIR server, or a proxy in front of it, failed
-    │   ├── Unreachable         no connection
+    │   ├── Unreachable         no connection: no route, network down, or a cause not told apart
+    │   │   ├── NameNotFound    the host name has no address (DNS)
+    │   │   ├── ConnectRefused  nothing listens on the port
+    │   │   └── ConnectionReset the connection was reset, or closed without an answer
     │   ├── TimedOut            no complete response within the timeout
-    │   ├── TlsFailed           no trusted TLS connection
-    │   ├── AuthFailed          401, 403, or no credentials to send
+    │   ├── TlsFailed           no trusted TLS connection, for another cause than these
+    │   │   ├── UnknownAuthority    the certificate is self-signed, or of an authority that is not trusted
+    │   │   ├── WrongHostName       the certificate is for another host name
+    │   │   ├── CertificateExpired  the certificate has expired, or is not valid yet
+    │   │   ├── NotTls          the port does not speak TLS
+    │   │   └── TlsExpected     the port speaks TLS, and was asked in plain HTTP
+    │   ├── AuthFailed          401, or no credentials to send
+    │   │   └── Forbidden       403: the credentials are known, a right is missing
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
     │   │   └── CountThrottled  an optional count, for showing progress, was throttled
     │   ├── ClientFault         another 4xx: the server rejects the request
@@ -23,7 +32,12 @@
     │   └── Cached              a cached first page, in spite of no-cache
     ├── LedgerError             the ledger cannot be used
     │   ├── LedgerInUse         another process has it open
-    │   ├── LedgerForeign       it belongs to another source, or is not a ledger
+    │   │   └── LedgerHeld      the same, for a command about the file
+    │   ├── LedgerForeign       it is not a ledger, or belongs to another source
+    │   │   └── LedgerOfAnotherSource   another FHIR server or selection of Tasks
+    │   ├── LedgerNotRebound    it was not shown that another server holds the same Tasks
+    │   ├── LedgerBackupFailed  a copy could not be made
+    │   ├── LedgerOutdated      a command cannot work on it before it is migrated
     │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
     │   ├── LedgerTooNew        written by a later version of the exporter
     │   └── LedgerFailed        I/O on the disk or the file failed at run time
@@ -85,7 +99,28 @@ class Unreachable(ServerError):
     """No connection could be made, or it broke before a response."""
 
     reason = ErrorReason.UNREACHABLE
-    remedy = "Check the host and port of --fhir.url, DNS, and the firewall in between."
+    remedy = "Check the scheme, host and port of --fhir.url, the network, and the firewall in between."
+
+
+class NameNotFound(Unreachable):
+    """The host name could not be resolved to an address."""
+
+    remedy = "Check the host name in --fhir.url for typing errors, and the DNS settings of this machine or container."
+
+
+class ConnectRefused(Unreachable):
+    """The host answered that nothing listens on the port, or a firewall rejected the connection."""
+
+    remedy = "Check the port of --fhir.url, that the FHIR server is running and listens there, and the firewall."
+
+
+class ConnectionReset(Unreachable):
+    """The connection was made, then reset or closed without an answer."""
+
+    remedy = (
+        "Check the log of the FHIR server and of a proxy or balancer in front of it; if the port speaks TLS, "
+        "--fhir.url must begin with https://."
+    )
 
 
 class TimedOut(ServerError):
@@ -96,17 +131,61 @@ class TimedOut(ServerError):
 
 
 class TlsFailed(ServerError):
-    """The certificate is not trusted or does not match the host name, or the TLS handshake failed."""
+    """The TLS handshake failed."""
 
     reason = ErrorReason.TLS
-    remedy = "Set --fhir.ca-file to the private CA; check the certificate's name and dates."
+    remedy = (
+        "Set --fhir.client-cert-file and --fhir.client-key-file if the server requires a client certificate; "
+        "check that it accepts TLS 1.2 or later."
+    )
+
+
+class UnknownAuthority(TlsFailed):
+    """The certificate is self-signed, or was issued by an authority that is not trusted."""
+
+    remedy = (
+        "Set --fhir.ca-file to a PEM file with the CA of the certificate (or the certificate, if it is self-signed)."
+    )
+
+
+class WrongHostName(TlsFailed):
+    """The certificate is for another host name or IP address than that of `--fhir.url`."""
+
+    remedy = "Use a name from the certificate in --fhir.url, or get a certificate for this name."
+
+
+class CertificateExpired(TlsFailed):
+    """The certificate, or one of its authorities, has expired or is not valid yet."""
+
+    remedy = "Renew the server's certificate; if its dates are right, set the clock of this machine."
+
+
+class NotTls(TlsFailed):
+    """The port does not speak TLS."""
+
+    remedy = "Check the port of --fhir.url; begin it with http:// only if the server does not use TLS at all."
+
+
+class TlsExpected(TlsFailed):
+    """The port speaks TLS, but `--fhir.url` begins with http://."""
+
+    remedy = "Begin --fhir.url with https://, or set it to the server's port for plain HTTP."
 
 
 class AuthFailed(ServerError):
-    """The server rejected the credentials, or they could not be read."""
+    """The server did not accept the credentials (401), or they could not be read."""
 
     reason = ErrorReason.AUTH
-    remedy = "Check the credentials and that they may read Task and Organization (FHIR_READ_ALL_OF_TYPE)."
+    remedy = "Check the credentials: user name and password, or a token that has not expired, valid for this server."
+
+
+class Forbidden(AuthFailed):
+    """403: the server knows the credentials, but they lack a right."""
+
+    remedy = (
+        "Grant the right to read Task and Organization: FHIR_READ_ALL_OF_TYPE for both, "
+        "or the scopes system/Task.read and system/Organization.read."
+    )
 
 
 class Throttled(ServerError):
@@ -225,10 +304,49 @@ class LedgerInUse(LedgerError):
     remedy = "Stop the other exporter, or set --ledger to another path."
 
 
-class LedgerForeign(LedgerError):
-    """The file is not a ledger, lost its tables, or was made for another server or selection of Tasks."""
+class LedgerHeld(LedgerInUse):
+    """The same, for a command about the file."""
 
-    remedy = "Set --ledger to another path for this source; or move the old file away to start with an empty ledger."
+    remedy = (
+        "Stop the exporter for this command; it catches up when it starts again. "
+        "Without stopping it, only a snapshot of the whole volume is a good backup."
+    )
+
+
+class LedgerForeign(LedgerError):
+    """The file is not a ledger, or lost its tables."""
+
+    remedy = "Set --ledger to another path; or move the file away to start with an empty ledger."
+
+
+class LedgerOfAnotherSource(LedgerForeign):
+    """The ledger was made for another FHIR server, or another selection of Tasks."""
+
+    remedy = (
+        "Correct --fhir.url and the selection, or set --ledger to another path for this source. "
+        "If the same server only changed its address, start with --ledger.rebind."
+    )
+
+
+class LedgerNotRebound(LedgerError):
+    """The ledger was left with the server it belongs to."""
+
+    remedy = (
+        "Nothing was changed. If it is the same server, start again when it answers and holds all of its Tasks; "
+        "for another one, set --ledger to another path."
+    )
+
+
+class LedgerBackupFailed(LedgerError):
+    """The copy could not be made."""
+
+    remedy = "Choose a new file in a folder that this user can write, with room for a copy of the ledger."
+
+
+class LedgerOutdated(LedgerError):
+    """The ledger has the schema of an earlier version."""
+
+    remedy = "Back it up, then start serve with this version: it migrates the ledger."
 
 
 class LedgerTooNew(LedgerError):

@@ -8,7 +8,7 @@ See docs/design.md#organizations.
 
 import logging
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
@@ -18,6 +18,8 @@ from zlib import crc32
 from .clock import Clock
 from .errors import (
     ClientFault,
+    ErrorReason,
+    Forbidden,
     NotFhir,
     ServerError,
     ServerFault,
@@ -55,9 +57,53 @@ MAX_FAILED_PER_PAGE = 5
 """Reads that may fail before the page fails: the hours of five pass at the same time, and the server gets a rest."""
 
 
+SHOWN_INSTEAD = "by the identifier or display in the Task, else as unknown; configured names are not affected"
+GRANT = (
+    "Grant FHIR_READ_ALL_OF_TYPE for Organization, or the scope system/Organization.read; "
+    "names follow with the next full comparison, or after a restart."
+)
+
+
 def fingerprint(configured: Mapping[str, str], cap: int) -> int:
     """Identify a table of names and a limit of pairs across restarts: both decide which payers a Task shows."""
     return crc32(repr((sorted(configured.items()), cap)).encode())
+
+
+class OrganizationRight:
+    """Whether the server lets us read Organizations, as its answers show; a missing right is said once and counted.
+
+    It is counted once between two full comparisons, not for each Organization. It counts as granted when a full
+    comparison got names and met no refusal, so that one Organization that may never be read is said once too.
+    """
+
+    def __init__(self, count_error: Callable[[ErrorReason], None] = lambda _: None) -> None:
+        self._count_error = count_error
+        self._refused = self._named = False
+        self.missing = False
+
+    def refused(self, error: Forbidden) -> None:
+        """Take note of a 403."""
+        if not self._refused:
+            self._count_error(error.reason)
+        self._refused = True
+        if not self.missing:
+            self.missing = True
+            details = {"reason": error.reason.value, "error": str(error), "payers": SHOWN_INSTEAD, "remedy": GRANT}
+            log_event(logger, logging.WARNING, "the right to read Organization is missing", **details)
+
+    def named(self) -> None:
+        """Take note of a name that was read."""
+        self._named = True
+
+    def begin_comparison(self) -> None:
+        """Begin to count anew: a full comparison reads Organizations again."""
+        self._refused = self._named = False
+
+    def end_comparison(self) -> None:
+        """Judge by all that was read again."""
+        if self.missing and self._named and not self._refused:
+            self.missing = False
+            log_event(logger, logging.INFO, "the right to read Organization is granted")
 
 
 class FailingRead(NamedTuple):
@@ -94,6 +140,7 @@ class Namer:
 
     `base` is the FHIR base URL: an Organization elsewhere is never read. `answers` are those of the ledger, the ones
     read longest ago first. `unsaved` ones are to be written together with the next page; then `saved` is called.
+    `right` is told what the server refuses.
     """
 
     def __init__(
@@ -102,7 +149,9 @@ class Namer:
         base: str,
         clock: Clock,
         answers: Mapping[str, str | None] = MappingProxyType({}),
+        right: OrganizationRight | None = None,
     ) -> None:
+        self.right = right or OrganizationRight()
         self._clock = clock
         self._kept = dict(answers)
         self._unkept: dict[str, str | None] = {}
@@ -147,7 +196,7 @@ class Namer:
         if reads.stopped or reference in reads.failed:
             return False
         try:
-            self._remember(reference, reads.window.organization(reference))
+            self._remember(reference, self.read(reference, reads.window))
         except REFUSED as error:
             self._refuse(reference, error, "the name of an Organization cannot be read")
         except RETRIED as error:
@@ -157,6 +206,17 @@ class Namer:
             self._refuse(reference, error, "reads of an Organization failed for an hour; it counts as refused")
         self._failing.pop(reference, None)
         return True
+
+    def read(self, reference: str, window: FhirWindow) -> str | None:
+        """Ask the server for a name; None if there is none, or we have no right to read it. Raises a ServerError."""
+        try:
+            name = window.organization(reference)
+        except Forbidden as error:
+            self.right.refused(error)
+            return None
+        if name is not None:
+            self.right.named()
+        return name
 
     def _refuse(self, reference: str, error: ServerError, message: str) -> None:
         """Continue without a name. The log does not say which Organization it is."""

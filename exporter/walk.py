@@ -223,7 +223,7 @@ class Walk:
     def _observation(self) -> Observation:
         joining = self._context.baseline_from if self._plan.joining else None
         counting = self._plan.kind is not WalkKind.BASELINE
-        return Observation(self._now(), self._context.rules.deadline, counting, joining)
+        return Observation(self._now(), self._context.rules.deadlines, counting, joining)
 
     def _state(self, resume: Bound | None, walked: int) -> WalkState | None:
         if self._ended:
@@ -242,7 +242,7 @@ class Walk:
         now = self._now()
         end = PollEnd(
             now=now,
-            deadline=context.rules.deadline,
+            deadlines=context.rules.deadlines,
             stalled_before=now - context.rules.stalled_after_ms,
             baseline=baseline,
             show_through=context.hold.exposed_through(context.clock.monotonic()),

@@ -1,17 +1,18 @@
-"""What `check` says about configuration, server and ledger: from answers to sentences. Nothing here sends anything.
+"""What `check` says about configuration, searches and ledger: from answers to sentences. Nothing here sends anything.
 
-Rule 1: a *note* is what the exporter copes with, a *problem* what somebody must fix; each problem says how.
-Rule 2: no Task id, no value of a further search parameter, no secret. What a sample of Tasks holds is in `samples`.
+Rule 1: FAIL is what somebody must fix, and says how; WARN is what the operator should look at; INFO needs no action.
+Rule 2: no Task id, no value of a further search parameter, no secret.
+
+What is said about the connection is in `steps`, about rights in `rights`, about a sample of Tasks in `samples`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from ..config import Settings
 from ..errors import ExporterError
 from ..ledger.inspect import LedgerStatus
-from ..task.capability import Capability
 from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status
 from ..task.search import LAST_INSTANT, NO_CODE, Bound, Search, with_status
 
@@ -25,9 +26,10 @@ TASKS_PER_SECOND = 1_000
 class Mark(StrEnum):
     """How bad it is."""
 
-    OK = "ok"
-    NOTE = "note"
-    PROBLEM = "problem"
+    OK = "OK"
+    INFO = "INFO"
+    WARN = "WARN"
+    FAIL = "FAIL"
 
 
 class Finding(NamedTuple):
@@ -44,36 +46,32 @@ def ok(text: str) -> Finding:
     return Finding(Mark.OK, text)
 
 
-def note(text: str, remedy: str = "") -> Finding:
-    """Report what is worth knowing."""
-    return Finding(Mark.NOTE, text, remedy)
+def info(text: str, remedy: str = "") -> Finding:
+    """Report what is worth knowing, and needs no action."""
+    return Finding(Mark.INFO, text, remedy)
 
 
-def problem(text: str, remedy: str) -> Finding:
+def warn(text: str, remedy: str = "") -> Finding:
+    """Report what the exporter copes with, and the operator should look at."""
+    return Finding(Mark.WARN, text, remedy)
+
+
+def fail(text: str, remedy: str) -> Finding:
     """Report what must be fixed, and how."""
-    return Finding(Mark.PROBLEM, text, remedy)
+    return Finding(Mark.FAIL, text, remedy)
 
 
 def failed(subject: str, error: ExporterError) -> Finding:
     """Report what could not be found out."""
-    return problem(f"{subject}: {error}", error.remedy)
+    return fail(f"{subject}: {error}", error.remedy)
 
 
-def configured(settings: Settings, base: str) -> list[Finding]:
+def configured(settings: Settings, base: str) -> Iterator[Finding]:
     """Report which Tasks are selected, and on which server."""
-    found = [ok(f"server: {base}"), ok(f"selection: {_selection(settings.fhir.selection)}")]
+    yield ok(f"configuration: server {base}")
+    yield ok(f"configuration: {_selection(settings.fhir.selection)}")
     if settings.fhir.tag is None and settings.fhir.code is None:
-        found.append(note("selection: every Task counts as an exchange", "Set --fhir.tag or --fhir.code."))
-    return found
-
-
-def reached(settings: Settings, host_and_port: str) -> Finding:
-    """Report that a search worked, and with which credentials."""
-    fhir = settings.fhir
-    kind = "a bearer token from a file" if fhir.bearer_token_file else "no credentials"
-    kind = "basic authentication" if fhir.username else kind
-    kind += " and a client certificate" if fhir.client_cert_file else ""
-    return ok(f"search: {host_and_port} answers; Tasks can be read with {kind}")
+        yield warn("configuration: every Task counts as an exchange", "Set --fhir.tag or --fhir.code.")
 
 
 def _selection(selection: Selection) -> str:
@@ -86,23 +84,10 @@ def _token(coding: Coding | None) -> str:
     return "any" if coding is None else f"{coding.system}|{coding.code}"
 
 
-def software(capability: Capability) -> Finding:
-    """Report what the server calls itself."""
-    said = f"software: {capability.software or 'unknown'}, FHIR {capability.fhir_version or 'of unknown version'}"
-    if capability.fhir_version.startswith("4."):
-        return ok(said)
-    return note(said, "The exporter is made for FHIR R4; compare its numbers with some Tasks by hand.")
-
-
-def no_metadata(error: ExporterError) -> Finding:
-    """Report that the server does not describe itself: the exporter does not need it."""
-    return note(f"software: the server does not say ({error})", "No action is needed: the exporter does not use it.")
-
-
 def clocks(theirs: Instant | None, ours: Instant) -> Finding:
     """Compare the server's clock with ours."""
     if theirs is None:
-        return note(
+        return warn(
             "clock: the server sends no timestamp; using the local clock", "Keep both machines synchronized by NTP."
         )
     apart = theirs - ours
@@ -110,10 +95,10 @@ def clocks(theirs: Instant | None, ours: Instant) -> Finding:
         return ok(f"clock: the server's agrees with the local one (within {SKEW_MS // 1000} s)")
     which = "ahead of" if apart > 0 else "behind"
     remedy = "Keep both machines synchronized by NTP. Deadlines and ages are judged by the server's clock."
-    return note(f"clock: the server's is {span(abs(apart) / 1000)} {which} the local one", remedy)
+    return warn(f"clock: the server's is {span(abs(apart) / 1000)} {which} the local one", remedy)
 
 
-TAG_REFUSED = note(
+TAG_REFUSED = warn(
     "search by _tag: refused; every Task is read, and its tag checked here",
     "Activate the search parameter on the server: a SearchParameter with code _tag, base Task, type token, expression "
     "Task.meta.tag, status active (Smile CDR and HAPI with INLINE tag storage need one), and reindex Tasks.",
@@ -133,22 +118,23 @@ def probes(middle: Instant, status: Status) -> tuple[Probe, ...]:
     """Make the searches. `middle` is a stamp among those of the Tasks, `status` one that some of them have."""
     other = Status.DRAFT if status is not Status.DRAFT else Status.REJECTED
     activate = "Activate the search parameter {} for Task on the server, and reindex Tasks."
+    until_then = "Until then each full comparison reads every Task instead of counting."
     walks = "No action is needed; each full comparison reads every Task instead of counting."
     return (
-        Probe("_lastUpdated from", Search(Bound("ge", LAST_INSTANT)), Mark.PROBLEM, activate.format("_lastUpdated")),
-        Probe("_lastUpdated before", Search(until=1), Mark.NOTE, walks),
-        Probe("_lastUpdated from and before", Search(Bound("ge", middle), middle), Mark.NOTE, walks),
-        Probe("_tag", Search(filters=(("_tag", NO_CODE),)), Mark.NOTE, walks),
+        Probe("_lastUpdated from", Search(Bound("ge", LAST_INSTANT)), Mark.FAIL, activate.format("_lastUpdated")),
+        Probe("_lastUpdated before", Search(until=1), Mark.INFO, walks),
+        Probe("_lastUpdated from and before", Search(Bound("ge", middle), middle), Mark.INFO, walks),
+        Probe("_tag", Search(filters=(("_tag", NO_CODE),)), Mark.WARN, f"Let _tag through to the server. {until_then}"),
         Probe(
             "status",
             Search(filters=(("status", status.value), ("status", other.value))),
-            *(Mark.PROBLEM, activate.format("status")),
+            *(Mark.FAIL, activate.format("status")),
         ),
         Probe(
             "status:not",
             Search(filters=(("status", status.value), ("status:not", status.value))),
             *(
-                Mark.PROBLEM,
+                Mark.FAIL,
                 "Let the modifier :not of the search parameter status through: open Tasks are found by it.",
             ),
         ),
@@ -167,21 +153,22 @@ def probed(probe: Probe, count: int | None) -> Finding:
 BY_STATUS = {status: with_status(status) for status in Status}
 """The searches to count."""
 
-UNCOUNTED = note(
+UNCOUNTED = warn(
     "counts: the server gives none (_summary=count)",
     "Allow _summary=count. Until then each full comparison reads every Task, and the baseline shows no percentage.",
 )
 
 
-UNCOUNTED_BY_TAG = note(
+UNCOUNTED_BY_TAG = info(
     "counts: none, since the server refuses _tag", "As for _tag; until then each comparison reads every Task."
 )
+UNPROBED = info("search parameters: not tested, since that needs counts of Tasks")
 
 
 def nothing(others: int) -> Finding:
     """Report that no Task matches; `others` are those without regard to the tag."""
     remedy = "Check --fhir.tag and --fhir.search, and whether an exchange has ever been started."
-    return note(f"Tasks: none matches the search; without the tag it would be {others:,}", remedy)
+    return warn(f"Tasks: none matches the search; without the tag it would be {others:,}", remedy)
 
 
 def counted(total: int, counts: Mapping[Status, int]) -> list[Finding]:
@@ -200,39 +187,49 @@ def paged(asked: int, given: int | None) -> Finding:
     if given is None:
         return ok(f"pages: too few Tasks to fill one of {asked}")
     if given >= asked:
-        return ok(f"pages: of {given} Tasks, as asked for")
+        return ok(f"pages: of {tasks(given)}, as asked for")
     remedy = "No action is needed; for a faster baseline, raise the server's maximum page size."
-    return note(f"pages: of {given} Tasks, though {asked} were asked for", remedy)
+    return info(f"pages: of {tasks(given)}, though {asked} were asked for", remedy)
 
 
 def sorted_by(stamps: Sequence[Instant]) -> Finding:
     """Report whether a page is sorted by its stamps."""
     if list(stamps) == sorted(stamps):
         return ok("_sort: obeyed")
-    return problem(
+    return fail(
         "_sort: ignored; Tasks are not sorted by their stamps, so some may be missed",
         "Let _sort=_lastUpdated,_id through to the server; look for a proxy that drops it.",
     )
 
 
 LEDGER = {
-    LedgerStatus.MEMORY: note(
+    LedgerStatus.MEMORY: warn(
         "ledger: in memory only", "Give a path in --ledger, or counters start at 0 after each start."
     ),
     LedgerStatus.ABSENT: ok("ledger: none yet; serve will create it"),
+    LedgerStatus.EMPTY: ok("ledger: empty, made for another server or selection; serve will take it over"),
     LedgerStatus.BEGUN: ok("ledger: belongs to this server; its baseline is not complete"),
     LedgerStatus.COMPLETE: ok("ledger: belongs to this server; its baseline is complete"),
 }
-IN_USE = note("ledger: in use by another process", "No action is needed if that is the running exporter.")
+TO_REBIND = warn(
+    "ledger: made for another address or selection; serve will look for its Tasks here, as --ledger.rebind asks",
+    "Remove --ledger.rebind if the FHIR server is not the same one at a new address.",
+)
+IN_USE = info("ledger: in use by another process", "No action is needed if that is the running exporter.")
 
 
 def summary(findings: Sequence[Finding]) -> str:
     """Sum up in one sentence."""
-    count = sum(finding.mark is Mark.PROBLEM for finding in findings)
+    count = sum(finding.mark is Mark.FAIL for finding in findings)
     if not count:
         return "No problems found."
     problems, them = ("problem", "it") if count == 1 else ("problems", "them")
     return f"{count} {problems} found. Fix {them} and run check again."
+
+
+def tasks(count: int) -> str:
+    """Write how many Tasks."""
+    return f"{count:,} Task" if count == 1 else f"{count:,} Tasks"
 
 
 def span(seconds: float) -> str:

@@ -1,14 +1,13 @@
-"""The command `check`: asks the server and the ledger, and reports what it found and what to fix.
+"""The command `check`: asks the server and the ledger step by step, and reports what it found and what to fix.
 
 Rule 1: it changes nothing: no ledger is made or held, and the server is only read.
-Rule 2: what a finding says is decided in `findings` and `samples`; here it is asked for and printed.
+Rule 2: what a finding says is decided in `steps`, `rights`, `findings` and `samples`; here it is asked for.
 Rule 3: one problem hides no other, but a server that does not answer is asked once.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-
-import click
+from typing import NamedTuple
 
 from ..clock import Clock, SystemClock
 from ..config import Settings
@@ -16,8 +15,10 @@ from ..errors import (
     AuthFailed,
     Cached,
     ClientFault,
+    Forbidden,
     LedgerError,
     LedgerInUse,
+    LedgerOfAnotherSource,
     Redirected,
     ServerError,
     Throttled,
@@ -27,17 +28,19 @@ from ..errors import (
     WrongResource,
 )
 from ..fhir.client import FhirServer, FhirWindow
+from ..fhir.links import parse_base_url
 from ..ledger import Binding
 from ..ledger.inspect import inspect_ledger
 from ..names import Namer
-from ..task.model import DAY, HOUR, Anomaly, Instant, Page, Status, Task
+from ..task.model import DAY, HOUR, Anomaly, Instant, Page, Pair, Status, Task
 from ..task.search import Bound, Search
-from . import findings, samples
-from .findings import Finding, Mark
+from . import findings, output, rights, samples, steps
+from .findings import Finding
 from .samples import Sample
+from .steps import Step
 
 LOST = (Unreachable, TimedOut, TlsFailed, AuthFailed, Throttled, Redirected)
-"""After these, further requests would fail the same way."""
+"""After these, further requests would fail the same way; not so after Forbidden, which is about one right."""
 
 SPANS = (DAY, 7 * DAY, 30 * DAY, 365 * DAY, None)
 """Seconds back that the sample reaches, until there is a page full: the newest Tasks, without a second order."""
@@ -45,58 +48,65 @@ SPANS = (DAY, 7 * DAY, 30 * DAY, 365 * DAY, None)
 PAGES = 5
 """Pages in a sample."""
 
-COLORS = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.PROBLEM: "red"}
-INDENT = max(len(mark) for mark in Mark) + 2
+ORGANIZATIONS = 5
+"""Payers without a name that are asked about once more, to see whether they may not be read."""
 
 
 def examine(settings: Settings, server: FhirServer, clock: Clock | None = None) -> int:
-    """Print everything that can be found out; returns 1 where there is a problem."""
-    printed: list[Finding] = []
-    for finding in Check(settings, server, clock or SystemClock()).findings():
-        if finding not in printed:
-            print_finding(finding)
-            printed.append(finding)
-    click.echo(f"\n{findings.summary(printed)}")
-    return int(any(finding.mark is Mark.PROBLEM for finding in printed))
+    """Print everything that can be found out; returns 1 where something failed."""
+    return output.show(Check(settings, server, clock or SystemClock()).findings())
 
 
-def print_finding(finding: Finding) -> None:
-    """Print a finding: its mark and sentence, what to do, what to copy."""
-    mark = click.style(f"{finding.mark:<{INDENT}}", fg=COLORS[finding.mark], bold=finding.mark is Mark.PROBLEM)
-    click.echo(mark + finding.text)
-    if finding.remedy:
-        click.echo(" " * INDENT + f"-> {finding.remedy}")
-    if finding.copy:
-        click.echo("\n".join(("", *finding.copy)))
+class Part(NamedTuple):
+    """What belongs to a step, and has a time limit of its own. `subject` begins the line if it fails."""
+
+    step: Step
+    subject: str
+    ask: Callable[[FhirWindow], Iterator[Finding]]
 
 
 class Check:
-    """One run of all parts. What a part has learned is kept for the next ones."""
+    """One run of all steps. What a part has learned is kept for the next ones."""
 
     def __init__(self, settings: Settings, server: FhirServer, clock: Clock) -> None:
         self._settings = settings
         self._server = server
+        self._home = parse_base_url(server.http.base)
         self._clock = clock
         self._now: Instant = clock.wall()
         self._first = self._since(HOUR)
         self._page: Page | None = None
         self._ours: list[Task] = []
+        self._named: list[Pair] = []
+        self._organization_refused = False
         self._busiest = Status.COMPLETED
         self._countable = 0
 
     def findings(self) -> Iterator[Finding]:
         """Check the configuration, the ledger, then the server."""
         yield from findings.configured(self._settings, self._server.http.base)
+        unusable = self._unusable_credentials()
+        if unusable:
+            yield unusable
         yield self._ledger()
+        if unusable:
+            yield from steps.not_tested(Step.CONFIGURATION, steps.until(Step.LEDGER))
+            return
         try:
             with self._server.window() as window:
                 yield from self._reach(window)
         except ServerError as error:
-            yield findings.failed("search", error)
-            if not isinstance(error, LOST):
-                yield from self._software_alone()
+            yield from self._stopped(error)
             return
-        yield from self._further()
+        yield from self._walk(self._parts)
+
+    def _unusable_credentials(self) -> Finding | None:
+        """Read the credentials without sending them, so that a bad file is no fault of the server."""
+        try:
+            self._server.http.auth.headers()
+        except AuthFailed as error:
+            return findings.failed(Step.CONFIGURATION, error)
+        return None
 
     def _ledger(self) -> Finding:
         binding = Binding(self._settings.fhir.url, self._settings.fhir.selection)
@@ -104,52 +114,76 @@ class Check:
             return findings.LEDGER[inspect_ledger(self._settings.ledger, binding)]
         except LedgerInUse:
             return findings.IN_USE
+        except LedgerOfAnotherSource as error:
+            return findings.TO_REBIND if self._settings.ledger_rebind else findings.failed("ledger", error)
         except LedgerError as error:
             return findings.failed("ledger", error)
 
     def _reach(self, window: FhirWindow) -> Iterator[Finding]:
         """Ask what a poll asks."""
+        cached = None
         try:
-            page = window.first(self._first)
+            self._page = window.first(self._first)
         except Cached as error:
-            yield findings.failed("cache", error)
-            return
-        yield findings.reached(self._settings, self._server.http.host_and_port)
+            cached = error
+        yield from steps.passed(self._settings.fhir, self._home, Step.AUTHENTICATION)
+        yield rights.TASK_READ
+        if cached:
+            yield findings.failed("cache", cached)
         if self._server.tag_refused:
             yield findings.TAG_REFUSED
-        yield findings.clocks(page.clock, self._clock.wall())
-        self._now = self._now if page.clock is None else page.clock
-        self._page = page
+        if self._page:
+            yield findings.clocks(self._page.clock, self._clock.wall())
+            self._now = self._now if self._page.clock is None else self._page.clock
 
-    def _software_alone(self) -> Iterator[Finding]:
-        with self._server.window() as window:
-            yield from self._software(window)
+    def _stopped(self, error: ServerError) -> Iterator[Finding]:
+        """Report at which step the first search failed, and what can still be found out."""
+        stop = steps.stop_at(error)
+        yield from steps.passed(self._settings.fhir, self._home, stop.proven)
+        yield steps.stopped(self._settings.fhir, self._home, error)
+        tested = {*steps.until(stop.proven), stop.at}
+        if isinstance(error, Forbidden):
+            yield from self._walk(self._other_rights)
+            tested.add(Step.ORGANIZATION)
+        elif not isinstance(error, LOST):
+            yield from self._walk(self._other_rights[1:])
+        yield from steps.not_tested(stop.at, tested)
 
-    def _further(self) -> Iterator[Finding]:
-        """Go through the parts, each with a time limit of its own."""
-        parts: tuple[tuple[str, Callable[[FhirWindow], Iterator[Finding]]], ...] = (
-            ("software", self._software),
-            ("cache", self._cache),
-            ("page links", self._follow_link),
-            ("sample", self._sample),
-            ("counts", self._count),
-            ("search parameters", self._probe),
-            ("payers", self._payers),
+    @property
+    def _other_rights(self) -> tuple[Part, ...]:
+        return (
+            Part(Step.ORGANIZATION, "Organization", self._organization),
+            Part(Step.ORGANIZATION, "metadata", self._metadata),
         )
-        for subject, part in parts:
+
+    @property
+    def _parts(self) -> tuple[Part, ...]:
+        return (
+            Part(Step.TASK, "cache", self._cache),
+            Part(Step.TASK, "page links", self._follow_link),
+            Part(Step.TASK, "sample", self._sample),
+            Part(Step.TASK, "counts", self._count),
+            *self._other_rights,
+            Part(Step.SEARCH_PARAMETERS, "search parameters", self._probe),
+            Part(Step.SEARCH_PARAMETERS, "payers", self._payers),
+        )
+
+    def _walk(self, parts: Sequence[Part]) -> Iterator[Finding]:
+        for part in parts:
             try:
                 with self._server.window() as window:
-                    yield from part(window)
+                    yield from part.ask(window)
             except ServerError as error:
-                yield findings.failed(subject, error)
-                if isinstance(error, LOST):
+                yield findings.failed(part.subject, error)
+                if isinstance(error, LOST) and not isinstance(error, Forbidden):
+                    yield from steps.not_tested(part.step, steps.until(part.step))
                     return
 
-    def _software(self, window: FhirWindow) -> Iterator[Finding]:
+    def _metadata(self, window: FhirWindow) -> Iterator[Finding]:
         try:
-            yield findings.software(window.capability())
+            yield rights.described(window.capability())
         except ServerError as error:
-            yield findings.no_metadata(error)
+            yield rights.undescribed(error)
 
     def _cache(self, window: FhirWindow) -> Iterator[Finding]:
         """Ask the same as before."""
@@ -220,6 +254,7 @@ class Check:
     def _probe(self, window: FhirWindow) -> Iterator[Finding]:
         """Ask what must be answered by 0, where there is something to be counted by mistake."""
         if not self._countable:
+            yield findings.UNPROBED
             return
         stamps = sorted(task.updated for task in self._ours)
         middle = stamps[len(stamps) // 2] if stamps else self._now
@@ -232,14 +267,32 @@ class Check:
                 count = None
             yield findings.probed(probe, count)
 
-    def _payers(self, window: FhirWindow) -> Iterator[Finding]:
-        """Name the payers of the sample as polls will."""
-        tasks = samples.with_few_payers(self._ours)
+    def _organization(self, window: FhirWindow) -> Iterator[Finding]:
+        """Name the payers of the sample as polls will, and see whether Organizations may be read."""
+        try:
+            yield self._read_organizations(window)
+        except AuthFailed as error:
+            self._organization_refused = True
+            yield rights.refused(rights.ORGANIZATION, error)
+
+    def _read_organizations(self, window: FhirWindow) -> Finding:
+        """Ask again for some that have no name: polls do not tell a refusal from an Organization that is not there."""
         namer = Namer(self._settings.payers, self._server.http.base, self._clock)
-        named = namer.pairs(tasks, window)
+        self._named = namer.pairs(samples.with_few_payers(self._ours), window)
+        nameless = [reference for reference, name in namer.unsaved.items() if name is None]
+        for reference in nameless[:ORGANIZATIONS]:
+            window.try_organization(reference)
+        if len(nameless) < len(namer.unsaved):
+            return rights.ORGANIZATION_READ
+        return rights.organization_searched(window.search_organizations())
+
+    def _payers(self, _: FhirWindow) -> Iterator[Finding]:
+        """List the payers of the sample, where they could be named."""
+        tasks = samples.with_few_payers(self._ours) if self._named else []
         if tasks:
-            yield samples.pairs(named, self._settings.pairs_max)
-        yield from samples.payers(samples.namings(tasks, named), self._settings.payers)
+            yield samples.pairs(self._named, self._settings.pairs_max)
+        named = samples.namings(tasks, self._named)
+        yield from samples.payers(named, self._settings.payers, refused=self._organization_refused)
 
     def _since(self, seconds: int | None) -> Search:
         return Search() if seconds is None else Search(Bound("ge", self._now - seconds * 1000))

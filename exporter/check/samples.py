@@ -11,16 +11,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from .. import documents
 from ..task.lifecycle import FUTURE_TOLERANCE_MS
 from ..task.model import UNCLASSIFIED, UNKNOWN_PAYER, Anomaly, Instant, Pair, Party, Status, Task
 from ..task.payers import PEOPLE, clean
-from .findings import Finding, Mark, note, ok, problem
+from .findings import Finding, Mark, fail, info, ok, warn
+from .findings import tasks as count_tasks
 
 MOST_SHOWN = 30
 """Payers listed: the rest is a number."""
 
 MOST_READ = 200
 """Payers looked at: each may cost a read of its Organization."""
+
+NAMELESS = ("payers: some have no name", "Add names to the file of --config.file:")
+NAMELESS_AND_REFUSED = (
+    "payers: some have no name, since reads of Organization are refused",
+    "Grant that right (see above) and run check again; or add names to the file of --config.file:",
+)
 
 _PLACE = re.compile(r"(?:https?://[^\s?#@]+/)?(?:Organization|HealthcareService)/[A-Za-z0-9.-]{1,64}")
 Word = TypeVar("Word", bound=str)
@@ -59,18 +67,18 @@ def diagnose(sample: Sample) -> Iterator[Finding]:
     yield from _tags(sample, len(tagged))
     foreign = sum(Anomaly.FOREIGN in task.anomalies for task in tagged)
     if foreign:
-        text = f"foreign: {foreign} of {len(tagged)} Tasks have our tag but another code; they are not counted"
-        yield note(text, "No action is needed; if they are exchanges, set --fhir.code.")
+        text = f"foreign: of {count_tasks(len(tagged))} with our tag, {foreign} with another code, not counted"
+        yield info(text, "No action is needed; if they are exchanges, set --fhir.code.")
     yield from _reasons(sample.ours)
     yield from _anomalies(tagged, sample.now)
 
 
 def _tags(sample: Sample, tagged: int) -> Iterator[Finding]:
     read = len(sample.tasks)
-    yield ok(f"sample: {read} Tasks read, {tagged} of them ours by tag")
+    yield ok(f"sample: {count_tasks(read)} read, {tagged} ours by tag")
     if sample.by_tag and tagged < read:
-        text = f"search by _tag: ignored; {read - tagged} of {read} Tasks do not carry it, and are left out here"
-        yield note(text, "Let _tag through to the server: without it every Task is read.")
+        text = f"search by _tag: ignored; of {count_tasks(read)}, {read - tagged} without it, left out here"
+        yield warn(text, "Let _tag through to the server: without it every Task is read.")
 
 
 def _reasons(ours: Sequence[Task]) -> Iterator[Finding]:
@@ -79,15 +87,18 @@ def _reasons(ours: Sequence[Task]) -> Iterator[Finding]:
         return
     yield ok(f"failures: {_listed(reasons)}")
     if reasons[UNCLASSIFIED]:
-        remedy = "Read some of their notes on the server, and add patterns under `reasons:` in --config.file."
-        yield note(f"failures: {reasons[UNCLASSIFIED]} of {reasons.total()} match no reason", remedy)
+        remedy = (
+            "Read some of their notes on the server, and add patterns under `reasons:` in --config.file; "
+            "`fhir-task-exporter reasons test` tries them."
+        )
+        yield warn(f"failures: no reason matches {reasons[UNCLASSIFIED]} of {reasons.total()}", remedy)
 
 
 def _anomalies(tagged: Sequence[Task], now: Instant) -> Iterator[Finding]:
     kinds = Counter[Anomaly](kind for task in tagged for kind in task.anomalies if kind is not Anomaly.FOREIGN)
     kinds[Anomaly.FUTURE_STAMP] += sum(task.updated > now + FUTURE_TOLERANCE_MS for task in tagged)
     if +kinds:
-        yield note(f"anomalies: {_listed(+kinds)}", "docs/metrics.md says what each kind means.")
+        yield warn(f"anomalies: {_listed(+kinds)}", f"{documents.url('metrics.md')} says what each kind means.")
     elif tagged:
         yield ok("anomalies: none")
 
@@ -103,7 +114,7 @@ def pairs(ours: Sequence[Pair], limit: int) -> Finding:
     if count <= limit:
         return ok(f"pairs of payers: {count} in the sample, of at most {limit}")
     text = f"pairs of payers: {count} in the sample; those past {limit} are shown as other"
-    return problem(text, f"Raise --pairs.max to {2 * count}, say, and give one payer one name under `payers:`.")
+    return fail(text, f"Raise --pairs.max to {2 * count}, say, and give one payer one name under `payers:`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +137,20 @@ def namings(tasks: Sequence[Task], named: Sequence[Pair]) -> list[Naming]:
     return sorted(found, key=lambda one: (-one.source - one.requesting, one.name, repr(one.party)))
 
 
-def payers(found: Sequence[Naming], configured: Mapping[str, str]) -> Iterator[Finding]:
-    """Report each payer's name and where it comes from, and what to write for those without."""
+def payers(found: Sequence[Naming], configured: Mapping[str, str], *, refused: bool) -> Iterator[Finding]:
+    """Report each payer's name and where it comes from, and what to write for those without.
+
+    `refused` tells that Organization may not be read.
+    """
     for one in found[:MOST_SHOWN]:
-        mark = Mark.NOTE if one.name == UNKNOWN_PAYER else Mark.OK
+        mark = Mark.WARN if one.name == UNKNOWN_PAYER else Mark.OK
         roles = f"source of {one.source}, requesting {one.requesting}"
         yield Finding(mark, f"payer {one.name} ({roles}): {_origin(one.party)}")
     if len(found) > MOST_SHOWN:
         yield ok(f"payers: {len(found) - MOST_SHOWN} more")
     lines = snippet([one for one in found if _is_nameless(one, configured)])
     if lines:
-        text = "payers: some have no name"
-        remedy = "Add names to the file of --config.file, and allow the exporter to read Organization:"
-        yield Finding(Mark.NOTE, text, remedy, lines)
+        yield Finding(Mark.WARN, *(NAMELESS_AND_REFUSED if refused else NAMELESS), lines)
 
 
 def _origin(party: Party | None) -> str:

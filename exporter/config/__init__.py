@@ -5,41 +5,63 @@ which source wins, and `yaml_file` and `tables` read the file. Nothing outside t
 environment.
 """
 
+from .calendar import make_calendar
 from .fields import Option
 from .groups import group_of, grouped
-from .load import Flags, load_demo_settings, load_once_settings, load_settings, unknown_variables
+from .load import (
+    Flags,
+    load_demo_settings,
+    load_ledger_settings,
+    load_once_settings,
+    load_reasons_settings,
+    load_settings,
+    unknown_variables,
+)
 from .options import (
     CONFIG_FILE,
     DEMO_OPTIONS,
+    LEDGER_OPTIONS,
     ONCE_OPTIONS,
     OPTIONS,
+    REBIND_OPTIONS,
     DemoSettings,
     FhirSettings,
+    LedgerSettings,
     LogSettings,
     PollSettings,
+    ReasonsSettings,
     ReconcileSettings,
     Settings,
     WebSettings,
 )
+from .values import DeadlineLength
 
 __all__ = [
     "CONFIG_FILE",
     "DEMO_OPTIONS",
+    "LEDGER_OPTIONS",
     "ONCE_OPTIONS",
     "OPTIONS",
+    "REBIND_OPTIONS",
+    "DeadlineLength",
     "DemoSettings",
     "FhirSettings",
     "Flags",
+    "LedgerSettings",
     "LogSettings",
     "Option",
     "PollSettings",
+    "ReasonsSettings",
     "ReconcileSettings",
     "Settings",
     "WebSettings",
     "group_of",
     "grouped",
     "load_demo_settings",
+    "load_ledger_settings",
     "load_once_settings",
+    "load_reasons_settings",
     "load_settings",
+    "make_calendar",
     "unknown_variables",
 ]

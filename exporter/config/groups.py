@@ -13,7 +13,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Ledger": ("ledger",),
     "Polling": ("poll.", "reconcile."),
-    "Metrics": ("series.", "deadline", "stalled-after", "pairs."),
+    "Metrics": ("series.", "deadline", "timezone", "holidays", "stalled-after", "pairs."),
     "Web": ("web.",),
     "Logging": ("log.",),
     "Simulation": ("speed",),

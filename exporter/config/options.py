@@ -8,12 +8,14 @@ documentation of its option. Durations are in seconds. Of a secret, only the pat
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from types import MappingProxyType
 
 from ..task.model import Coding, Selection
-from . import values
+from . import calendar, values
+from .calendar import ClosedDays
 from .fields import Option, clearable, credential, option, options_of, repeatable, required, switch
-from .values import Address
+from .values import Address, DeadlineLength
 
 _TAG = "http://payer-to-payer-exchange/CodeSystem/p2p-internal-codes|CDR_MANAGED"
 _CODE = "http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp|data-request"
@@ -175,13 +177,35 @@ class LogSettings:
 Reasons = tuple[tuple[str, re.Pattern[str]], ...]
 
 
+def _ledger() -> str:
+    return option(
+        "ledger", values.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite database), or :memory:.", "PATH"
+    )
+
+
+def _pairs_max() -> int:
+    return option(
+        "pairs.max",
+        values.whole_number(1, 10000),
+        "100",
+        "Maximum number of payer pairs with their own labels; later pairs are labeled other.",
+        "COUNT",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything an operator configured. `payers` maps a reference or `system|value` to a name."""
+    """Everything an operator configured. `payers` maps a reference or `system|value` to a name.
+
+    `payer_deadlines` has the names of source payers with a deadline of their own; `closed_days` are no business days.
+    """
 
     fhir: FhirSettings
-    ledger: str = option(
-        "ledger", values.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite database), or :memory:.", "PATH"
+    ledger: str = _ledger()
+    ledger_rebind: bool = switch(
+        "ledger.rebind",
+        "Take over the ledger of another --fhir.url if the Tasks in it are found on this server: for a server that "
+        "changed its address.",
     )
     poll: PollSettings = PollSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
@@ -192,8 +216,22 @@ class Settings:
         "How long a series keeps its old value, 0 if it is new, so that Prometheus scrapes it before its first event: "
         "at least twice the longest scrape interval; 0s turns this off.",
     )
-    deadline: float = option(
-        "deadline", values.deadline, "24h", "Time after authoredOn when an exchange becomes overdue."
+    deadline: DeadlineLength = option(
+        "deadline",
+        values.deadline,
+        "24h",
+        "Time after authoredOn when an exchange becomes overdue; 1bd is one business day. Overdue is evidence about a "
+        "partner, not a breach: the rule defines no calendar, and the time includes your own queue.",
+    )
+    timezone: tzinfo = option(
+        "timezone", calendar.timezone, "UTC", "Time zone (IANA) in which business days begin and end.", "ZONE"
+    )
+    holidays: str | None = option(
+        "holidays",
+        calendar.holidays,
+        None,
+        "Country, or country and state, whose public holidays are no business days, such as US or US-NY.",
+        "PLACE",
     )
     stalled_after: float = option(
         "stalled-after",
@@ -201,16 +239,19 @@ class Settings:
         "4h",
         "Time without changes after which an open Task counts as stalled.",
     )
-    pairs_max: int = option(
-        "pairs.max",
-        values.whole_number(1, 10000),
-        "100",
-        "Maximum number of payer pairs with their own labels; later pairs are labeled other.",
-        "COUNT",
-    )
+    pairs_max: int = _pairs_max()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    payer_deadlines: Mapping[str, DeadlineLength] = field(default_factory=lambda: MappingProxyType({}))
+    closed_days: ClosedDays = frozenset()
+    reasons: Reasons = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonsSettings:
+    """What `reasons test` reads of a file."""
+
     reasons: Reasons = ()
 
 
@@ -221,6 +262,16 @@ class DemoSettings:
     speed: float = option("speed", values.number(0.1, 100000), "60", "Simulated seconds per real second.", "FACTOR")
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """The options of the commands that need the ledger and no server; `payers` as in Settings."""
+
+    ledger: str = _ledger()
+    pairs_max: int = _pairs_max()
+    log: LogSettings = LogSettings()
+    payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 CONFIG_FILE = Option(
@@ -239,3 +290,8 @@ ONCE_OPTIONS = tuple(
     if not each.name.startswith(_NOT_ONCE)
 )
 DEMO_OPTIONS = options_of(DemoSettings)
+LEDGER_OPTIONS = options_of(LedgerSettings)
+REBIND_OPTIONS = tuple(
+    each for each in OPTIONS if each.name in {"ledger", "poll.timeout"} or each.name.startswith(("fhir.", "log."))
+)
+"""What `ledger rebind` needs to read Tasks."""

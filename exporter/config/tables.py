@@ -1,13 +1,16 @@
-"""The two tables that only the YAML file can hold: names of payers, and reasons of failures."""
+"""The tables that only the YAML file can hold: payers, reasons of failures, days on which the company is closed."""
 
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from yaml import Node
 
 from ..task.model import OTHER_PAYER, UNKNOWN_PAYER
+from .calendar import ClosedDay, ClosedDays, closed_day
 from .options import Reasons
+from .values import DeadlineLength, InvalidValue, deadline
 from .yaml_file import LONGEST_NAME, NodeReader, TableReader
 
 _PAYER_KEYS = {
@@ -22,20 +25,39 @@ _PAYER_KEYS = {
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-def payers(node: Node, reader: NodeReader) -> Mapping[str, str]:
-    """Read `payers:` into names by reference or `system|value`."""
+class PayerTable(NamedTuple):
+    """Names by reference or `system|value`, and the deadlines of source payers by their names."""
+
+    names: Mapping[str, str]
+    deadlines: Mapping[str, DeadlineLength]
+
+
+def payers(node: Node, reader: NodeReader) -> PayerTable:
+    """Read `payers:`."""
     names: dict[str, str] = {}
+    deadlines: dict[str, DeadlineLength] = {}
     known: set[str] = set()
     for entry in reader.rows(node, "payers"):
-        row = reader.row(entry, "payers", ("name", *_PAYER_KEYS))
+        row = reader.row(entry, "payers", ("name", *_PAYER_KEYS, "deadline"))
         if row is None:
             continue
         name = _name(entry, row, known, reader)
+        own = _deadline(row["deadline"], reader) if "deadline" in row else None
+        if own is not None:
+            deadlines[name] = own
         for key_node, key in _keys(entry, row, reader):
             if key in names:
                 reader.problem(key_node, "payers", "duplicate reference or identifier")
             names.setdefault(key, name)
-    return MappingProxyType(names)
+    return PayerTable(MappingProxyType(names), MappingProxyType(deadlines))
+
+
+def _deadline(node: Node, reader: NodeReader) -> DeadlineLength | None:
+    try:
+        return deadline(reader.text(node, "payers.deadline"))
+    except InvalidValue as invalid:
+        reader.problem(node, "payers.deadline", str(invalid))
+        return None
 
 
 def _name(entry: Node, row: Mapping[str, Node], known: set[str], reader: NodeReader) -> str:
@@ -99,4 +121,15 @@ def _pattern(node: Node, reader: NodeReader) -> re.Pattern[str] | None:
         return None
 
 
-TABLES: Mapping[str, TableReader] = {"payers": payers, "reasons": reasons}
+def closed_days(node: Node, reader: NodeReader) -> ClosedDays:
+    """Read `closed_days:`, the days that are no business days beside weekends and public holidays."""
+    found: set[ClosedDay] = set()
+    for entry in reader.rows(node, "closed_days"):
+        try:
+            found.add(closed_day(reader.text(entry, "closed_days")))
+        except InvalidValue as invalid:
+            reader.problem(entry, "closed_days", str(invalid))
+    return frozenset(found)
+
+
+TABLES: Mapping[str, TableReader] = {"payers": payers, "reasons": reasons, "closed_days": closed_days}

@@ -26,6 +26,7 @@ _DURATION = re.compile(
 _UNIT_SECONDS = (365 * 86400, 7 * 86400, 86400, 3600, 60, 1, 0.001)
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _HIGHEST_PORT = 65535
+_MOST_BUSINESS_DAYS = 100
 _OWN_PARAMETERS = frozenset({"_lastUpdated", "_sort", "_count", "_elements", "_summary", "_id", "_format"})
 """What each search of the exporter sets itself; a second one would break its windows, pages or counts."""
 
@@ -99,14 +100,24 @@ positive_duration = Limited(_positive_duration, "longer than 0s")
 """Parses a duration above zero, into seconds."""
 
 
-def _deadline(text: str) -> float:
-    if re.fullmatch(r"[0-9]+bd", text):
-        raise InvalidValue("business days are not supported in this version; use hours, such as 24h")
-    return positive_duration(text)
+class DeadlineLength(NamedTuple):
+    """How long a deadline is: in seconds, or in business days."""
+
+    seconds: float = 0
+    business_days: int = 0
 
 
-deadline = Limited(_deadline, positive_duration.allowed)
-"""Parses a duration above zero, into seconds; business days (`1bd`) get an error message that names them."""
+def _deadline(text: str) -> DeadlineLength:
+    found = re.fullmatch(r"([0-9]{1,3})bd", text)
+    if found is None:
+        return DeadlineLength(seconds=positive_duration(text))
+    if not 1 <= int(found[1]) <= _MOST_BUSINESS_DAYS:
+        raise InvalidValue(f"must be from 1bd to {_MOST_BUSINESS_DAYS}bd")
+    return DeadlineLength(business_days=int(found[1]))
+
+
+deadline = Limited(_deadline, f"longer than 0s, or 1bd to {_MOST_BUSINESS_DAYS}bd")
+"""Parses a duration above zero, or a number of business days."""
 
 
 def whole_number(lowest: int, highest: int) -> Limited[int]:

@@ -37,13 +37,12 @@ _ORGANIZATION = re.compile(r"(Organization/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Z
 _NAMELESS = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
-        HTTPStatus.FORBIDDEN,
         HTTPStatus.NOT_FOUND,
         HTTPStatus.METHOD_NOT_ALLOWED,
         HTTPStatus.GONE,
     }
 )
-"""Answers to the read of an Organization that will not change soon. Not 401: then a token ended, and a retry helps."""
+"""Answers to the read of an Organization that will not change soon. Not 401 and 403: those are about our rights."""
 
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
@@ -161,7 +160,9 @@ class FhirWindow:
     def status_of(self, id_: str) -> int:
         """Read one Task for its HTTP status alone: 200, 404 or 410."""
         address = f"{self._base}/Task/{quote(id_, safe='')}?_elements=status"
-        return self._session.get(address, Operation.READ, accept=_ABSENT).status
+        reply = self._session.get(address, Operation.READ, accept=_ABSENT)
+        self._session.log.write()
+        return reply.status
 
     def count(self, search: Search) -> int:
         """Ask the server's own count; raises WrongResource where it gives none, or none by tag."""
@@ -177,21 +178,38 @@ class FhirWindow:
     def organization(self, reference: str) -> str | None:
         """Read a name. Only a relative reference, or one on our own base, is fetched; None for any other.
 
-        What is neither a name nor a refusal raises, such as a login page.
+        Raises Forbidden where the right to read it is missing. What is neither a name nor a refusal raises too, such as
+        a login page.
         """
-        found = _ORGANIZATION.fullmatch(reference.removeprefix(f"{self._base}/"))
-        if found is None:
-            return None
-        try:
-            address = links.resolve(self._base, f"{self._base}/{found[1]}?_elements=name")
-        except LinkRefused:
+        address = self._organization_address(reference)
+        if address is None:
             return None
         reply = self._session.get(address, Operation.ORGANIZATION, accept=_NAMELESS)
         return decode_organization(reply.body) if reply.status == HTTPStatus.OK else None
 
+    def try_organization(self, reference: str) -> None:
+        """Read an Organization again, only to see whether we may: raises AuthFailed for a 401 or 403."""
+        address = self._organization_address(reference)
+        if address is not None:
+            self._session.get(address, Operation.ORGANIZATION, accept=_NAMELESS - {HTTPStatus.FORBIDDEN})
+
+    def search_organizations(self) -> int:
+        """Search for any Organization, for the HTTP status alone; raises AuthFailed for a 401 or 403."""
+        address = f"{self._base}/Organization?_count=1&_elements=name"
+        return self._session.get(address, Operation.ORGANIZATION, accept=_NAMELESS - {HTTPStatus.FORBIDDEN}).status
+
     def capability(self) -> Capability:
         """Read what the server says of itself."""
         return decode_capability(self._session.get(f"{self._base}/metadata", Operation.METADATA).body)
+
+    def _organization_address(self, reference: str) -> str | None:
+        found = _ORGANIZATION.fullmatch(reference.removeprefix(f"{self._base}/"))
+        if found is None:
+            return None
+        try:
+            return links.resolve(self._base, f"{self._base}/{found[1]}?_elements=name")
+        except LinkRefused:
+            return None
 
     def _search(self, tag: Parameters, search: Search) -> Page:
         return self._page(self._fresh((*tag, *self._asked(search), *self._form()), Operation.SEARCH))
@@ -234,6 +252,7 @@ class FhirWindow:
 
     def _page(self, reply: Reply) -> Page:
         page = decode_page(reply.body, self._server.selection, self._server.options.classify)
+        self._session.log.write(page.matches)
         return page if page.clock is not None else replace(page, clock=reply.date)
 
 

@@ -27,9 +27,8 @@ from ..errors import (
     NotFhir,
     ServerError,
     TimedOut,
-    TlsFailed,
+    TlsExpected,
     Truncated,
-    Unreachable,
 )
 from ..metrics.telemetry import Telemetry
 from ..metrics.vocabulary import Operation
@@ -37,9 +36,11 @@ from ..task.model import Instant
 from . import links
 from .auth import Anonymous, Auth
 from .body import read_body
-from .http_status import error_for, http_date, is_cached, is_json
+from .faults import network_fault
+from .http_status import asks_for_tls, error_for, http_date, is_cached, is_json, stays_open
+from .request_log import RequestLog
 from .time_limit import TimeLimit
-from .tls import caused_by_tls, client_context
+from .tls import client_context
 
 HEADERS = {
     "Accept": "application/fhir+json",
@@ -113,6 +114,7 @@ class Http:
             try:
                 yield session
             finally:
+                session.log.write()
                 reusable = session.reusable and not limit.over
                 connection.held = limit.hand_on()
                 self._put_back(connection, reusable=reusable)
@@ -150,13 +152,17 @@ class _Connection:
 
 
 class Session:
-    """Requests that share a connection and an end. `reusable`: the connection is fit for another session."""
+    """Requests that share a connection and an end. `reusable`: the connection is fit for another session.
+
+    Whoever reads a page tells `log` how many entries it has.
+    """
 
     def __init__(self, http: Http, client: httpx.Client, limit: TimeLimit) -> None:
         self._http = http
         self._client = client
         self._limit = limit
         self.reusable = True
+        self.log = RequestLog(http.telemetry)
 
     def get(self, target: str, operation: Operation, accept: Collection[int] = ()) -> Reply:
         """Fetch `target`, an address at or below the base; raises a ServerError.
@@ -174,13 +180,13 @@ class Session:
 
     def _send(self, address: str, operation: Operation, accept: Collection[int]) -> Reply:
         credentials = dict(self._http.auth.headers())
-        started, exchange = time.monotonic(), _Exchange(self._http.host_and_port, operation)
+        started, exchange = time.monotonic(), _Exchange(self._http, operation)
         try:
             with self._limit.request():
                 return self._exchange(exchange, address, credentials, accept)
         finally:
-            self._http.telemetry.count_request(operation, exchange.status, time.monotonic() - started)
-            self._http.telemetry.count_received_bytes(exchange.received)
+            seconds = time.monotonic() - started
+            self.log.ended(operation, exchange.status, seconds, exchange.received)
 
     def _exchange(
         self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]
@@ -226,8 +232,9 @@ class Session:
 class _Exchange:
     """One answer while it is read: what is known of it when it fails."""
 
-    def __init__(self, host_and_port: str, operation: Operation) -> None:
-        self.host_and_port = host_and_port
+    def __init__(self, http: Http, operation: Operation) -> None:
+        self.host_and_port = http.host_and_port
+        self.plain = http.base.startswith("http:")
         self.operation = operation
         self.status: int | None = None
         self.received = 0
@@ -241,13 +248,13 @@ class _Exchange:
                 return Reply(self.status)
             error = error_for(self.host_and_port, self.status, headers, self.operation)
             if error is not None:
-                raise error
+                raise self._asked_in_plain_http(response) or error
             if not is_json(headers):
                 raise NotFhir(
                     f"{self.host_and_port} answered our {self.operation} request with something else than FHIR JSON."
                 )
             body = read_body(self._counted(response), headers.get_list("content-encoding", split_commas=True))
-            self.stays_open = _stays_open(response)
+            self.stays_open = stays_open(response.http_version, headers.get_list("connection", split_commas=True))
         return Reply(self.status, body, http_date(headers.get("date", "")), is_cached(headers))
 
     def translate(self, error: Exception) -> ServerError:
@@ -256,9 +263,16 @@ class _Exchange:
             return TimedOut(f"{self.host_and_port} did not answer our {self.operation} request in time.")
         if self.status is not None:
             return Truncated(f"{self.host_and_port} closed the connection before its response was complete.")
-        if caused_by_tls(error):
-            return TlsFailed(f"No trusted TLS connection to {self.host_and_port}.")
-        return Unreachable(f"{self.host_and_port} cannot be reached, or closed the connection without an answer.")
+        return network_fault(error, self.host_and_port, protocol=isinstance(error, httpx.ProtocolError))
+
+    def _asked_in_plain_http(self, response: httpx.Response) -> TlsExpected | None:
+        """Recognize a port for TLS, by the start of what it answers to plain HTTP."""
+        if not self.plain or self.status != HTTPStatus.BAD_REQUEST or is_json(response.headers):
+            return None
+        with contextlib.suppress(httpx.HTTPError, OSError):
+            if asks_for_tls(next(self._counted(response), b"")):
+                return TlsExpected(f"{self.host_and_port} expects TLS, but --fhir.url begins with http://.")
+        return None
 
     def _counted(self, response: httpx.Response) -> Iterator[bytes]:
         for chunk in response.iter_raw():
@@ -281,12 +295,6 @@ class _OneOrigin(httpx.BaseTransport):
         if (request.url.scheme, request.url.host, request.url.port) != self._origin:
             raise LinkRefused("Refused to send a request to another server.")
         return self._inner.handle_request(request)
-
-
-def _stays_open(response: httpx.Response) -> bool:
-    """Whether the server leaves the connection open behind this answer (RFC 9112, 9.3)."""
-    words = response.headers.get_list("connection", split_commas=True)
-    return response.http_version == "HTTP/1.1" and "close" not in (word.strip().lower() for word in words)
 
 
 def _safe_cause(error: Exception) -> Exception | None:

@@ -7,12 +7,22 @@ See docs/design.md#backing-off.
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from ..errors import AuthFailed, ClientFault, CursorExpired, NotFhir, Redirected, ServerError, ServerFault, Throttled
+from ..errors import (
+    AuthFailed,
+    ClientFault,
+    CursorExpired,
+    Forbidden,
+    NotFhir,
+    Redirected,
+    ServerError,
+    ServerFault,
+    Throttled,
+)
 from ..metrics.vocabulary import Operation
 from ..task.model import Instant
 
@@ -21,7 +31,7 @@ LONGEST_WAIT = 300.0
 
 _ERRORS: dict[int, Callable[..., ServerError]] = {
     HTTPStatus.UNAUTHORIZED: AuthFailed,
-    HTTPStatus.FORBIDDEN: AuthFailed,
+    HTTPStatus.FORBIDDEN: Forbidden,
     3: Redirected,
     4: ClientFault,
     5: ServerFault,
@@ -30,6 +40,12 @@ _ERRORS: dict[int, Callable[..., ServerError]] = {
 
 _JSON = frozenset({"application/fhir+json", "application/json"})
 _DIGITS = re.compile(r"[0-9]{1,20}")
+_WANTS_TLS = re.compile(
+    rb"(?i)plain http request was sent to https port"  # nginx
+    rb"|combination of host and port requires tls"  # Tomcat
+    rb"|http request to an https server"  # Go
+    rb"|speaking plain http to an ssl-enabled server"  # Apache
+)
 
 
 def error_for(host_and_port: str, status: int, headers: Mapping[str, str], operation: Operation) -> ServerError | None:
@@ -47,6 +63,11 @@ def error_for(host_and_port: str, status: int, headers: Mapping[str, str], opera
     return ClientFault(said, status) if kind is ClientFault else kind(said)
 
 
+def asks_for_tls(body: bytes) -> bool:
+    """Whether the body of a 400 says, in the words of a common server, that its port is one for TLS."""
+    return _WANTS_TLS.search(body) is not None
+
+
 def is_json(headers: Mapping[str, str]) -> bool:
     """Whether the media type is one that FHIR's JSON comes under."""
     return headers.get("content-type", "").partition(";")[0].strip().lower() in _JSON
@@ -55,6 +76,11 @@ def is_json(headers: Mapping[str, str]) -> bool:
 def is_cached(headers: Mapping[str, str]) -> bool:
     """Whether HAPI, or a cache that speaks alike, says that the answer is an old one."""
     return headers.get("x-cache", "").strip().upper().startswith("HIT")
+
+
+def stays_open(http_version: str, connection: Iterable[str]) -> bool:
+    """Whether the server leaves the connection open behind this answer (RFC 9112, 9.3)."""
+    return http_version == "HTTP/1.1" and "close" not in (word.strip().lower() for word in connection)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

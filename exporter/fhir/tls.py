@@ -35,15 +35,6 @@ def client_context(settings: FhirSettings) -> ssl.SSLContext:
     return context
 
 
-def caused_by_tls(error: BaseException | None) -> bool:
-    """Whether TLS is what failed, somewhere below."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _no_password() -> str:
     """Keep OpenSSL from asking on the terminal."""
     return ""

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..task.deadline import Deadline
+from ..task.deadline import Cutoffs, Deadlines
 from ..task.lifecycle import Changes
 from ..task.model import OPEN, Anomaly, Gauges, Instant, Pair, PairStatus, Status
 from .pairs import PairTable
@@ -114,22 +114,22 @@ class GaugeTables:
 
     def read(self, end: PollEnd) -> Gauges:
         """Read all gauges as they are at the end of a poll, by the server's clock."""
-        stored, cutoff = self.stored(), end.deadline.cutoff(end.now)
+        stored, cutoffs = self.stored(), Cutoffs(end.deadlines, end.now)
         ages: dict[PairStatus, OpenTaskAges] = {}
         for key in sorted(key for key in stored.tasks if key.status in OPEN):
             tasks = _OpenTasks(self._connection, self._key(key))
-            ages[key] = tasks.ages(self._ages.get(key), end.stalled_before, cutoff)
+            ages[key] = tasks.ages(self._ages.get(key), end.stalled_before, cutoffs.of(key.pair.source))
         self._ages = ages
-        return _gauges(stored, ages, end.deadline)
+        return _gauges(stored, ages, end.deadlines)
 
 
-def _gauges(stored: StoredGauges, ages: Mapping[PairStatus, OpenTaskAges], deadline: Deadline) -> Gauges:
+def _gauges(stored: StoredGauges, ages: Mapping[PairStatus, OpenTaskAges], deadlines: Deadlines) -> Gauges:
     overdue: dict[Pair, int] = {}
     next_due: dict[Pair, Instant] = {}
     for (pair, _), age in ages.items():
         overdue[pair] = overdue.get(pair, 0) + age.overdue.n
         if age.overdue.next is not None:
-            due = deadline.due(age.overdue.next)
+            due = deadlines.of(pair.source).due(age.overdue.next)
             next_due[pair] = min(due, next_due.get(pair, due))
     return Gauges(
         tasks=stored.tasks,

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import count
+from typing import NamedTuple
 
 from ..task.model import Instant, Pair, Status
 from ..task.rows import Removal, Row
@@ -28,6 +29,18 @@ StoredRow = tuple[str, str, int, int, str, int, int | None, int, int, int, str |
 
 Values = tuple[object, ...]
 """A StoredRow, and whether the Task is open, for which there are partial indexes."""
+
+
+class OverduePart(NamedTuple):
+    """Tasks that are overdue if they began before a cutoff: those of some pairs, by number, or those of all others."""
+
+    cutoff: Instant
+    pairs: Sequence[int]
+    inside: bool
+
+    def parameters(self) -> dict[str, object]:
+        """Return the parameters of a statement."""
+        return {"cutoff": self.cutoff, "pairs": json.dumps(self.pairs), "inside": self.inside}
 
 
 class TaskTable:
@@ -73,6 +86,17 @@ class TaskTable:
             self._places = dict.fromkeys(ids) | {str(row[0]): row[-1] for row in with_places}
             found = [row[:-1] for row in with_places]
         return {row[0]: self._row(row) for row in found}
+
+    def newest(self, limit: int) -> list[Row]:
+        """Read the present exchanges that changed last; reads every row."""
+        found = self._connection.execute(
+            """
+            SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at
+            FROM task WHERE gone IS NULL AND pair <> 0 ORDER BY updated DESC LIMIT :limit
+            """,
+            {"limit": limit},
+        )
+        return [self._row(row) for row in found]
 
     def _find_by_index(self, ids: Sequence[str]) -> list[StoredRow]:
         return self._connection.execute(
@@ -195,7 +219,7 @@ class TaskTable:
         hashes = ((hash(id_), place) for id_, place in places)
         self._connection.executemany("INSERT INTO task_hash (hash, place) VALUES (?, ?)", hashes)
 
-    def count_overdue_unmarked(self, cutoff: Instant) -> dict[Pair, int]:
+    def count_overdue_unmarked(self, part: OverduePart) -> dict[Pair, int]:
         """Count the open Tasks past their deadline that are not marked as such.
 
         The plus keeps SQLite from reading every open Task in the order of `pair`: nearly always there is none to find.
@@ -203,17 +227,21 @@ class TaskTable:
         found = self._connection.execute(
             """
             SELECT pair, count(*) FROM task WHERE open = 1 AND missed = 0 AND coalesce(authored, seen) < :cutoff
+                AND (+pair IN (SELECT value FROM json_each(:pairs))) = :inside
             GROUP BY +pair
             """,
-            {"cutoff": cutoff},
+            part.parameters(),
         )
         return {self._pairs.pair(pair): n for pair, n in found}
 
-    def mark_overdue(self, cutoff: Instant) -> None:
+    def mark_overdue(self, part: OverduePart) -> None:
         """Mark the open Tasks past their deadline."""
         self._connection.execute(
-            "UPDATE task SET missed = 1 WHERE open = 1 AND missed = 0 AND coalesce(authored, seen) < :cutoff",
-            {"cutoff": cutoff},
+            """
+            UPDATE task SET missed = 1 WHERE open = 1 AND missed = 0 AND coalesce(authored, seen) < :cutoff
+                AND (+pair IN (SELECT value FROM json_each(:pairs))) = :inside
+            """,
+            part.parameters(),
         )
 
     def delete_removed(self, before: Instant) -> None:

@@ -1,9 +1,10 @@
 """One transaction: all that a page changes, or nothing. What is written, and how, is in the modules of the tables."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ..task.deadline import Cutoffs
 from ..task.lifecycle import Changes
 from ..task.model import FIRST_SHOWN, OTHER_PAIR, Event, Instant, Pair, Series, Snapshot
 from .comparison import ComparisonTables
@@ -11,7 +12,7 @@ from .counters import CounterTable
 from .gauges import GaugeTables
 from .pairs import CappedPairs, PairTable
 from .state import PollEnd, StateKey, WalkState, write_state
-from .tasks import TaskTable
+from .tasks import OverduePart, TaskTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +199,22 @@ class Transaction:
 
     def _count_missed_deadlines(self, end: PollEnd) -> None:
         """Count each missed deadline once, but not those that had passed at the end of the baseline."""
-        cutoff = end.deadline.cutoff(end.now)
-        missed = self._tables.tasks.count_overdue_unmarked(cutoff)
-        if not missed:
-            return
-        self._begin()
-        self._tables.tasks.mark_overdue(cutoff)
-        if not end.baseline:
-            for pair, n in missed.items():
-                self._count(Series(Event.DEADLINE_MISSED, pair), n)
+        for part in self._overdue_parts(end):
+            missed = self._tables.tasks.count_overdue_unmarked(part)
+            if not missed:
+                continue
+            self._begin()
+            self._tables.tasks.mark_overdue(part)
+            if not end.baseline:
+                for pair, n in missed.items():
+                    self._count(Series(Event.DEADLINE_MISSED, pair), n)
+
+    def _overdue_parts(self, end: PollEnd) -> Iterator[OverduePart]:
+        """List which Tasks are overdue: those of payers with a deadline of their own, and all others."""
+        cutoffs, special = Cutoffs(end.deadlines, end.now), list[int]()
+        for source in end.deadlines.by_source:
+            numbers = self._tables.pairs.of_source(source)
+            special += numbers
+            if numbers:
+                yield OverduePart(cutoffs.of(source), numbers, inside=True)
+        yield OverduePart(cutoffs.default, special, inside=False)

@@ -87,7 +87,7 @@ def _search_by_id(context: WalkContext, ids: Sequence[str]) -> _LookUp:
     with context.server.window() as window:
         page = window.read([id_ for id_ in ids if not id_.startswith(DIGEST_PREFIX)])
         now = context.server_clock.now if page.clock is None else page.clock
-        seen = Observation(now, context.rules.deadline, joining=context.baseline_from)
+        seen = Observation(now, context.rules.deadlines, joining=context.baseline_from)
         changes = absorb(context, window, page.tasks, seen)
     found = {task.id for task in page.tasks}
     young = range(now - max(context.rules.overlap_ms, SETTLING_MS), now + 1)

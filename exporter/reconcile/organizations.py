@@ -29,11 +29,13 @@ What failed counts as read, so that it is asked again last; being throttled coun
 def read_again(context: WalkContext) -> Iterator[Compared]:
     """Read again what was read longest ago, one request a step. A different answer makes `names_changed` true."""
     context.namer.forget_unkept()
+    context.namer.right.begin_comparison()
     references = context.namer.oldest(MOST)
     reading = _Reading(context)
     for start in range(0, len(references), BATCH):
         yield from reading.steps(references[start : start + BATCH])
         reading.save()
+    context.namer.right.end_comparison()
 
 
 class _Reading:
@@ -54,7 +56,7 @@ class _Reading:
         """Read one; a failure keeps the old answer."""
         try:
             with self._context.server.window() as window:
-                self._answers[reference] = window.organization(reference)
+                self._answers[reference] = self._context.namer.read(reference, window)
         except ServerError as error:
             self._answers[reference] = self._context.namer.known(reference)
             self._failed += MOST_FAILED // 2 if isinstance(error, Throttled) else 1

@@ -6,14 +6,27 @@ what is overdue at an instant is what was authored before one cutoff. The caller
 See docs/design.md#deadlines.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
 
 from .model import Instant
 
 
+class Deadline(Protocol):
+    """A way to compute due dates. The two methods are inverse: `authored < cutoff(now)` is `due(authored) < now`."""
+
+    def due(self, authored: Instant) -> Instant:
+        """Return the last instant that is still in time."""
+
+    def cutoff(self, now: Instant) -> Instant:
+        """Return the earliest authored instant that is not past due: Tasks authored before it were due before `now`."""
+
+
 @dataclass(frozen=True, slots=True)
-class Deadline:
-    """A fixed length of time. Business days would be another class with the same two methods."""
+class FixedTime:
+    """A fixed length of time."""
 
     length_ms: int
 
@@ -22,5 +35,29 @@ class Deadline:
         return authored + self.length_ms
 
     def cutoff(self, now: Instant) -> Instant:
-        """Return the earliest authored instant that is not past due: Tasks authored before it were due before `now`."""
+        """Return the earliest authored instant that is not past due."""
         return now - self.length_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """The deadline of everyone, and those of some source payers, by their names."""
+
+    default: Deadline
+    by_source: Mapping[str, Deadline] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, source: str) -> Deadline:
+        """Return the deadline of a source payer."""
+        return self.by_source.get(source, self.default)
+
+
+class Cutoffs:
+    """The cutoffs of deadlines at one instant, each computed once."""
+
+    def __init__(self, deadlines: Deadlines, now: Instant) -> None:
+        self.default = deadlines.default.cutoff(now)
+        self._by_source = {source: deadline.cutoff(now) for source, deadline in deadlines.by_source.items()}
+
+    def of(self, source: str) -> Instant:
+        """Return the cutoff of a source payer."""
+        return self._by_source.get(source, self.default)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .deadline import Deadline
+from .deadline import Deadline, Deadlines
 from .model import (
     DURATION_BUCKETS,
     NO_PAIR,
@@ -46,7 +46,7 @@ class Observation:
     """
 
     now: Instant
-    deadline: Deadline
+    deadlines: Deadlines
     counting: bool = True
     joining: Instant | None = None
 
@@ -145,10 +145,11 @@ def _add_new(task: Task, pair: Pair, observation: Observation, changes: Changes)
     if observation.joining is not None and task.updated < observation.joining:
         counting = False
         changes.counts[Series(Event.ANOMALY, None, Anomaly.LATE_OLD)] += 1
-    missed = _ended_late(task, observation.now, observation)
+    deadline = observation.deadlines.of(pair.source)
+    missed = _ended_late(task, observation.now, deadline)
     if not counting:  # overdue already: overdue, but not counted as missed later
         authored = observation.now if task.authored is None else task.authored
-        missed |= observation.deadline.due(authored) < observation.now
+        missed |= deadline.due(authored) < observation.now
     row = _new_row(task, pair, observation, deadline_missed=missed)
     if counting:
         _count_anomalies(task, row, changes)
@@ -167,7 +168,9 @@ def _apply_newer(row: Row, task: Task, pair: Pair, observation: Observation, cha
         return _add_new(task, pair, observation, changes)
     after = _row_of_version(row, task, pair, observation)
     entered = task.status != row.status
-    missed = row.deadline_missed or (entered and _ended_late(task, row.first_seen, observation))
+    missed = row.deadline_missed or (
+        entered and _ended_late(task, row.first_seen, observation.deadlines.of(pair.source))
+    )
     max_version, uncounted = _max_version(row, after)
     if uncounted and observation.counting:
         _count_anomalies(task, after, changes)
@@ -230,10 +233,10 @@ def _new_row(task: Task, pair: Pair, observation: Observation, *, deadline_misse
     )
 
 
-def _ended_late(task: Task, first_seen: Instant, observation: Observation) -> bool:
+def _ended_late(task: Task, first_seen: Instant, deadline: Deadline) -> bool:
     """Whether a Task ended after its deadline; open ones are checked at the end of a complete poll."""
     began = first_seen if task.authored is None else task.authored
-    return task.status in TERMINAL and task.updated > observation.deadline.due(began)
+    return task.status in TERMINAL and task.updated > deadline.due(began)
 
 
 def _count_anomalies(task: Task, row: Row, changes: Changes) -> None:

@@ -28,8 +28,8 @@ def _overdue() -> Ready:
     words = Words(
         "Overdue",
         "Open exchanges past their deadline (--deadline, default 24 h). We made the request: either the other payer is "
-        "late, or our own job is stuck. This alone does not mean that we are in breach. What was overdue when the exporter "
-        "first started is included, but does not page.",
+        "late, or our own job is stuck. This alone does not mean that we are in breach. What was overdue when the "
+        "exporter first started is included, but does not page.",
         "find the payer in the table Payers, and check whether others have overdue exchanges too.",
         STALE,
         ("P2PExchangeOverdue", "P2PExchangeLongOverdue"),

@@ -17,7 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.demo.server import Request, Response
-from exporter.errors import LedgerError, LedgerInUse, Unreachable
+from exporter.errors import ConnectRefused, LedgerError, LedgerInUse
 
 from ..support.builders import failed, organization, task
 from ..support.hostile import Listener, drips, head, silent
@@ -348,7 +348,7 @@ def test_once_says_by_its_exit_code_that_the_server_was_not_reached(tmp_path: Pa
     assert ended.returncode == 1
     assert total(ended.stdout, "fhir_task_exporter_errors_total", reason="unreachable") == 1
     assert "reason=unreachable" in ended.stderr
-    assert Unreachable.remedy in ended.stderr
+    assert ConnectRefused.remedy in ended.stderr
 
 
 # Waiting

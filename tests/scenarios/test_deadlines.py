@@ -3,8 +3,10 @@
 See docs/design.md#numbers.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from exporter.task.dates import format_instant
 from exporter.task.model import Event
 
 from ..support import quirk_tasks
@@ -26,6 +28,59 @@ def test_deadlines_are_missed_once_and_those_of_the_baseline_never() -> None:
     rig.store.put(completed("came-late", authoredOn="2026-11-01T00:00:00Z"))
     rig.scrape()
     assert totals(rig, Event.DEADLINE_MISSED) == {"": 2}
+
+
+SLOW, QUICK = {"reference": "Organization/slow"}, {"reference": "Organization/quick"}
+
+
+def by_source(rig: Rig) -> dict[str, int]:
+    return {pair.source: n for pair, n in gauges(rig).overdue.items()}
+
+
+def test_a_payer_can_have_a_deadline_of_its_own() -> None:
+    rig = settled(
+        *(task(name, owner=owner, authoredOn=at(-1)) for name, owner in (("a", SLOW), ("b", QUICK), ("c", None))),
+        payers={"Organization/slow": "Slow", "Organization/quick": "Quick"},
+        payer_deadlines={"Slow": "3d", "Quick": "2h"},
+    )
+    assert by_source(rig) == {"Slow": 0, "Quick": 0, "unknown": 0}
+    rig.scrape(2 * 3600)
+    assert by_source(rig) == {"Slow": 0, "Quick": 1, "unknown": 0}
+    rig.scrape(24 * 3600)
+    assert by_source(rig) == {"Slow": 0, "Quick": 1, "unknown": 1}
+    assert totals(rig, Event.DEADLINE_MISSED) == {"": 2}
+    rig.store.put(completed("a", owner=SLOW, authoredOn=at(-100)))  # ended after three days
+    rig.scrape()
+    assert totals(rig, Event.DEADLINE_MISSED) == {"": 3}
+
+
+def test_a_business_day_begins_and_ends_with_the_week() -> None:
+    rig = settled(deadline="1bd")  # the simulated clock starts on a day of the week: go on to a Friday
+    friday = 4 - datetime.fromtimestamp(rig.clock.wall() / 1000, UTC).weekday()
+    rig.scrape(friday % 7 * 86_400)
+    rig.store.put(task("a", authoredOn=format_instant(rig.clock.wall())))
+    rig.scrape(71 * 3600)
+    assert overdue(rig) == 0
+    rig.scrape(2 * 3600)
+    assert overdue(rig) == 1
+
+
+def test_missed_deadlines_stay_missed_and_no_others_are_when_the_deadline_changes(tmp_path: Path) -> None:
+    tasks = task("a", authoredOn=at(-23)), task("b", authoredOn=at(-1))
+    rig = settled(*tasks, path=str(tmp_path / "ledger.db"))
+    rig.scrape(2 * 3600)
+    assert (totals(rig, Event.DEADLINE_MISSED), overdue(rig)) == ({"": 1}, 1)
+    rig.deadline = "10d"
+    rig.restart()
+    rig.scrape()
+    assert (totals(rig, Event.DEADLINE_MISSED), overdue(rig)) == ({"": 1}, 0)
+    rig.deadline = "24h"
+    rig.restart()
+    rig.scrape()
+    assert (totals(rig, Event.DEADLINE_MISSED), overdue(rig)) == ({"": 1}, 1)
+    rig.store.put(completed("a", authoredOn=at(-23)))
+    rig.scrape()
+    assert totals(rig, Event.DEADLINE_MISSED) == {"": 1}
 
 
 def overdue(rig: Rig) -> int:

@@ -21,8 +21,8 @@ from exporter.ledger import Binding, open_ledger
 from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
 from exporter.names import Namer
-from exporter.task.deadline import Deadline
-from exporter.task.lifecycle import Observation
+from exporter.task.deadline import Deadlines, FixedTime
+from exporter.task.lifecycle import Changes, Observation
 from exporter.task.model import Event, Page, Selection, Snapshot, Status, Task
 from exporter.task.payers import PairRule
 
@@ -30,7 +30,7 @@ from ..support.fake import START, HandClock
 from ..support.oracle import Oracle
 
 IDS = [f"p2p-task-{n}" for n in range(6)]
-LENGTH = Deadline(10**15)
+LENGTH = Deadlines(FixedTime(10**15))
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Every step commits with fsync; on a disk a thousand of them take minutes."""
 
@@ -93,7 +93,7 @@ class Exactness(RuleBasedStateMachine):
         versions.append(Task(id_, str(len(versions) + 1), stamp, status))
 
     def deliver(self, page: list[Task], crash: bool) -> None:
-        def finish(tx: Transaction) -> None:
+        def finish(tx: Transaction, _: Changes) -> None:
             if crash:
                 raise Crash
             tx.set_state(StateKey.WATERMARK, self.at)

@@ -229,6 +229,7 @@ def test_no_failure_reveals_what_the_server_sent(name: str, logs: Logs, tmp_path
     rig.scrape()
     rig.run(5)
     rig.compare_all()
+    assert "level=debug logger=exporter.fhir.request_log msg=request" in logs.text
     assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
     assert not hits("".join(path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()), *SECRETS)
     assert errors(rig)

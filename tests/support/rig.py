@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from exporter.app import Exporter, assemble
 from exporter.config import FhirSettings, PollSettings, ReconcileSettings, Settings
+from exporter.config.values import deadline
 from exporter.context import WalkContext
 from exporter.ledger import Ledger
 from exporter.metrics.families import TaskText
@@ -37,11 +38,14 @@ class Rig:
     hold: float = 0
     payers: dict[str, str] = field(default_factory=dict)
     pairs_max: int = 100
+    deadline: str = "24h"
+    payer_deadlines: dict[str, str] = field(default_factory=dict)
     comparisons: ReconcileSettings = field(default_factory=ReconcileSettings)
     selection: Selection = SELECTION
     fhir: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the FHIR server, by the name of their field."""
     real_network: bool = False
+    rebind: bool = False
 
     def __post_init__(self) -> None:
         self.store = fake.store(self.clock)
@@ -56,11 +60,14 @@ class Rig:
         return Settings(
             fhir=replace(fhir, **self.fhir),
             ledger=self.path,
+            ledger_rebind=self.rebind,
             poll=PollSettings(),
             reconcile=self.comparisons,
             hold=self.hold,
             payers=self.payers,
             pairs_max=self.pairs_max,
+            deadline=deadline(self.deadline),
+            payer_deadlines={name: deadline(text) for name, text in self.payer_deadlines.items()},
         )
 
     @property

@@ -215,7 +215,9 @@ def _level(metric: str) -> set[str]:
     if ":" not in metric:
         return set()
     level = metric.split(":", maxsplit=1)[0]
-    return {"job", "fhir_source"} | {label for label in ("source_payer", "requesting_payer", "status") if label in level}
+    return {"job", "fhir_source"} | {
+        label for label in ("source_payer", "requesting_payer", "status") if label in level
+    }
 
 
 @every_alert

@@ -41,7 +41,7 @@ def test_an_overridden_value_is_not_validated() -> None:
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    assert load_with_file({"fhir.url": [URL]}, {PREFIX + "DEADLINE": " "}, "deadline: 2h").deadline == 7200
+    assert load_with_file({"fhir.url": [URL]}, {PREFIX + "DEADLINE": " "}, "deadline: 2h").deadline.seconds == 7200
 
 
 def test_empty_text_clears_tag_and_code_in_every_source() -> None:

@@ -1,11 +1,12 @@
 """The file gives options and tables, and every problem in it has a line number."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from exporter.config import load_settings
+from exporter.config import load_settings, make_calendar
 
 from ...support.configuration import CANARY, file_problems, load_with_file, problems, settings
 
@@ -53,7 +54,7 @@ def test_an_empty_file_gives_nothing() -> None:
         ("ledger: a\n\nledger: b", "line 3, ledger: duplicate key, first on line 1"),
         ("? [a]\n: b", "line 1: has a key that is not a string"),
         ("payers: {}", "line 1, payers: must be a list"),
-        ("payers: [A]", "line 1, payers: must be a list of entries with name, references, identifiers"),
+        ("payers: [A]", "line 1, payers: must be a list of entries with name, references, identifiers, deadline"),
         ("payers:\n- references: [Organization/1]", "line 2, payers.name: is missing"),
         (
             "payers:\n- name: ' '\n  references: [Organization/1]",
@@ -156,4 +157,35 @@ def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     found = load_with_file({}, {}, example.replace("bearer-token-file: token", f"bearer-token-file: {token}"))
-    assert (found.deadline, len(found.payers), len(found.reasons)) == (129600, 3, 2)
+    assert (found.deadline.business_days, len(found.payers), len(found.reasons)) == (1, 3, 2)
+
+
+def test_payers_can_have_deadlines_and_days_can_be_closed() -> None:
+    found = settings(
+        "deadline: 1bd\ntimezone: America/New_York\nholidays: US-NY\nclosed_days: [2026-11-27, 12-24]\n"
+        "payers:\n- {name: A, references: [Organization/1], deadline: 2bd}\n- {name: B, identifiers: [b]}\n"
+    )
+    assert found.deadline.business_days == 1
+    assert {name: length.business_days for name, length in found.payer_deadlines.items()} == {"A": 2}
+    assert found.closed_days == {date(2026, 11, 27), (12, 24)}
+    calendar = make_calendar(found.timezone, found.holidays, found.closed_days)
+    free = (date(2026, 11, 26), date(2026, 11, 27), date(2030, 12, 24), date(2026, 7, 3))
+    assert [day for day in free if calendar.is_business_day(day)] == []
+    assert calendar.is_business_day(date(2026, 11, 25))
+
+
+@pytest.mark.parametrize("day", ["2026-02-30", "13-01", "02-30", "tomorrow", "2026"])
+def test_what_is_no_day_is_named(day: str) -> None:
+    sentence = "must be a day such as 2026-11-27, or 12-24 for every year"
+    assert file_problems(f"closed_days:\n- {day}") == (f"--config.file line 2, closed_days: {sentence}",)
+
+
+def test_a_payers_deadline_is_checked_as_the_option_is() -> None:
+    problem = "--config.file line 1, payers.deadline: must be from 1bd to 100bd"
+    assert file_problems("payers: [{name: A, identifiers: [a], deadline: 0bd}]") == (problem,)
+
+
+def test_holidays_need_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.config.calendar.find_spec", lambda _name: None)
+    needs = "needs the library holidays; install fhir-task-exporter[holidays]"
+    assert file_problems("holidays: US") == (f"--config.file line 1, holidays: {needs}",)

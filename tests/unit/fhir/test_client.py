@@ -14,6 +14,7 @@ from exporter.errors import (
     Cached,
     ClientFault,
     CursorExpired,
+    Forbidden,
     LinkCycle,
     LinkRefused,
     NotFhir,
@@ -350,15 +351,35 @@ def test_no_other_reference_is_ever_fetched(reference: str) -> None:
     assert script.asked == []
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 410])
-def test_an_organization_that_we_may_not_read_has_no_name(status: int) -> None:
+@pytest.mark.parametrize("status", [400, 404, 405, 410])
+def test_an_organization_that_cannot_be_read_has_no_name(status: int) -> None:
     assert ask(says({}, status), lambda window: window.organization("Organization/1")) is None
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, AuthFailed), (500, ServerFault), (503, ServerFault)])
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, AuthFailed), (403, Forbidden), (500, ServerFault), (503, ServerFault)]
+)
 def test_trouble_is_not_taken_for_a_missing_name(status: int, error: type[Exception]) -> None:
     with pytest.raises(error):
         ask(says({}, status), lambda window: window.organization("Organization/1"))
+
+
+@pytest.mark.parametrize(
+    "question", [lambda window: window.try_organization("Organization/1"), FhirWindow.search_organizations]
+)
+@pytest.mark.parametrize("status", [401, 403])
+def test_it_can_be_asked_whether_organizations_may_be_read(
+    question: Callable[[FhirWindow], object], status: int
+) -> None:
+    with pytest.raises(AuthFailed):
+        ask(says({}, status), question)
+
+
+def test_a_search_for_organizations_gives_its_status() -> None:
+    script = says({}, 404)
+    assert ask(script, FhirWindow.search_organizations) == 404
+    assert script.asked[0].path == "/fhir/Organization"
+    assert script.query == [("_count", "1"), ("_elements", "name")]
 
 
 STATEMENT = {

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from exporter.ledger import Binding, Ledger, open_ledger
 from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
-from exporter.task.deadline import Deadline
+from exporter.task.deadline import Deadlines, FixedTime
 from exporter.task.lifecycle import Observation, compare
 from exporter.task.model import Coding, Instant, Pair, Selection, Snapshot, Status, Task
 from exporter.task.payers import PairRule
 from tests.support.fake import START
 
 SOURCE = Binding("http://fhir.example/fhir", Selection(Coding("urn:tags", "ours")))
-DEADLINE = Deadline(86_400_000)
+DEADLINE = Deadlines(FixedTime(86_400_000))
 PAIR = Pair("Old Payer", "New Payer")
 DAY: Instant = 86_400_000
 

@@ -10,7 +10,7 @@ import pytest
 from exporter.ledger import Ledger, schema
 from exporter.ledger import open as files
 from exporter.ledger.state import ALL_GENERATIONS, NO_GENERATION, PollEnd, StateKey, WalkState
-from exporter.task.deadline import Deadline
+from exporter.task.deadline import Deadlines, FixedTime
 from exporter.task.lifecycle import Observation, compare, vanish
 from exporter.task.model import Gauges, Instant, Pair, Status, Task
 from tests.support.fake import START
@@ -18,7 +18,7 @@ from tests.support.fake import START
 from .ledgers import Interrupted, ledger_at, version, write
 
 HOUR = 3_600_000
-DAY = Deadline(24 * HOUR)
+DAY = Deadlines(FixedTime(24 * HOUR))
 BASELINE = Observation(START, DAY, counting=False)
 PAIRS = [Pair("Old Payer", "New Payer"), Pair("Older Payer", "New Payer")]
 STATUSES = [Status.REQUESTED, Status.IN_PROGRESS, Status.COMPLETED, Status.FAILED]
@@ -215,7 +215,7 @@ def test_a_ledger_of_the_first_release_is_migrated(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         connection = sqlite3.connect(path, isolation_level=None)
-        files._migrate(connection, str(path))
+        files.migrate(connection, str(path))
         row = "('{}', '1', 5, 1, 'requested', 1, 4, 4, 0, 0, NULL, 0, 1)"
         connection.execute("INSERT INTO pair VALUES (1, 'Old Payer', 'New Payer', 1)")
         connection.execute("INSERT INTO tally VALUES (1, 'requested', 2)")

@@ -1,13 +1,13 @@
 """Versions of one Task as they are seen, and what comparing them gives."""
 
-from exporter.task.deadline import Deadline
+from exporter.task.deadline import Deadlines, FixedTime
 from exporter.task.lifecycle import Changes, Observation, compare
 from exporter.task.model import NO_PAIR, Event, Instant, Pair, Status, Task
 from exporter.task.rows import Row
 
 NOW: Instant = 1_795_176_000_000
 HOUR = 3_600_000
-DEADLINE = Deadline(24 * HOUR)
+DEADLINE = Deadlines(FixedTime(24 * HOUR))
 PAIR = Pair("Old Payer", "New Payer")
 OTHER = Pair("Third Payer", "New Payer")
 UUIDS = ("f0e1d2c3-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")

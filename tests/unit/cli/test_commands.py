@@ -40,13 +40,13 @@ def fail(error: Exception) -> Callable[[], int]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_wrong_configuration_exits_2_with_every_problem_on_stderr(command: str) -> None:
-    result = invoke(command, "--pairs.max=many", FHIR_TASK_EXPORTER_DEADLINE="1bd")
+    result = invoke(command, "--pairs.max=many", FHIR_TASK_EXPORTER_DEADLINE="0bd")
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         "Invalid configuration:",
         "  --fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)",
-        "  FHIR_TASK_EXPORTER_DEADLINE: business days are not supported in this version; use hours, such as 24h",
+        "  FHIR_TASK_EXPORTER_DEADLINE: must be from 1bd to 100bd",
         "  --pairs.max: must be a whole number from 1 to 10000",
         ConfigurationError.remedy,
         f"Every option is described at {documents.url('configuration.md')}",
@@ -205,7 +205,7 @@ def test_an_error_of_our_own_shows_its_place_and_not_its_message() -> None:
     result = body(fail(KeyError(CANARY)))
     assert result.exit_code == 1
     assert "KeyError at " in result.stderr
-    assert "test_cli.py:" in result.stderr
+    assert "test_commands.py:" in result.stderr
     assert CANARY not in result.output
 
 
