@@ -227,6 +227,13 @@ class Settings:
         "Maximum number of payer pairs with their own labels; later pairs are labeled other.",
         "COUNT",
     )
+    probe_path: str = option(
+        "probe.path",
+        values.operation_path,
+        "$export-poll-status",
+        "How the path of an export job's status URL ends, below --fhir.url; /probe asks for no other address.",
+        "PATH",
+    )
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -252,7 +259,7 @@ CONFIG_FILE = Option(
     metavar="FILE",
 )
 OPTIONS = options_of(Settings)
-_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "web.")
+_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "probe.", "web.")
 """What a command that polls once and serves nothing has no use for."""
 ONCE_OPTIONS = tuple(
     replace(each, default=values.MEMORY) if each.name == "ledger" else each
