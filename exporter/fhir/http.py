@@ -1,4 +1,4 @@
-"""One GET to the FHIR server, safely: the only importer of httpx.
+"""One request to the FHIR server, safely: the only importer of httpx.
 
 Rule 1: credentials are made per request, after the address has been judged; none live on the client.
 Rule 2: nothing is followed, nothing is read from the environment, nothing is read without a cap or an end.
@@ -12,10 +12,11 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Literal
 
 import httpx
 
@@ -60,18 +61,35 @@ for _name in ("httpx", "httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # httpx logs whole URLs at INFO, httpcore headers at DEBUG
 
 
+Method = Literal["GET", "DELETE"]
+
 Transport = httpx.BaseTransport
 """What carries requests: the network, or in tests a simulated server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that was read to its end. `date` is the header's; `cached` is X-Cache's word."""
+    """An answer that was read to its end. `date` is the header's; `cached` is X-Cache's word.
+
+    `headers` are those of an answer of any status, in lower case, the first where one is repeated; else empty.
+    """
 
     status: int
     body: bytes = field(default=b"", repr=False)
     date: Instant | None = None
     cached: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, and which statuses are no errors: those in `accept`, without a body, or with `any_status` all."""
+
+    address: str
+    operation: Operation
+    accept: Collection[int] = ()
+    method: Method = "GET"
+    any_status: bool = False
 
 
 class Http:
@@ -170,32 +188,38 @@ class Session:
         Statuses other than 200 are errors, except those in `accept`: they are returned without a body. After a 401
         credentials that can be renewed are, and it is asked once more.
         """
-        address = links.resolve(self._http.base, target)
-        reply = self._send(address, operation, {*accept, HTTPStatus.UNAUTHORIZED})
+        question = _Question(links.resolve(self._http.base, target), operation, accept)
+        reply = self._send(replace(question, accept={*accept, HTTPStatus.UNAUTHORIZED}))
         if reply.status != HTTPStatus.UNAUTHORIZED:
             return reply
         if not self._http.auth.renew():
             raise AuthFailed(f"{self._http.host_and_port} answered {reply.status} to our {operation} request.")
-        return self._send(address, operation, accept)
+        return self._send(question)
 
-    def _send(self, address: str, operation: Operation, accept: Collection[int]) -> Reply:
+    def ask(self, target: str, operation: Operation, method: Method = "GET") -> Reply:
+        """Ask for an answer of any status, with its headers and body; raises a ServerError where none comes whole."""
+        question = _Question(links.resolve(self._http.base, target), operation, method=method, any_status=True)
+        reply = self._send(question)
+        if reply.status == HTTPStatus.UNAUTHORIZED and self._http.auth.renew():
+            return self._send(question)
+        return reply
+
+    def _send(self, question: _Question) -> Reply:
         credentials = dict(self._http.auth.headers())
-        started, exchange = time.monotonic(), _Exchange(self._http, operation)
+        started, exchange = time.monotonic(), _Exchange(self._http, question)
         try:
             with self._limit.request():
-                return self._exchange(exchange, address, credentials, accept)
+                return self._exchange(exchange, credentials)
         finally:
             seconds = time.monotonic() - started
-            self.log.ended(operation, exchange.status, seconds, exchange.received)
+            self.log.ended(question.operation, exchange.status, seconds, exchange.received)
 
-    def _exchange(
-        self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]
-    ) -> Reply:
+    def _exchange(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
         """Send and read. The time limit is asked at both ends: what it cut can look like any other end."""
         self._check_time()
         self.reusable = False
         try:
-            reply = self._ask(exchange, address, credentials, accept)
+            reply = self._ask(exchange, credentials)
         except ServerError:
             self._check_time()
             raise
@@ -206,23 +230,22 @@ class Session:
         self.reusable = exchange.stays_open
         return reply
 
-    def _ask(self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]) -> Reply:
+    def _ask(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
         """Ask, and once more where a kept connection died without an answer: its server may just have closed it."""
         held = self._limit.held
         try:
-            return self._ask_once(exchange, address, credentials, accept)
+            return self._ask_once(exchange, credentials)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
             kept = held is not None and held is self._limit.held
             if not kept or exchange.status is not None or self._limit.over:
                 raise
-        return self._ask_once(exchange, address, credentials, accept)
+        return self._ask_once(exchange, credentials)
 
-    def _ask_once(
-        self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]
-    ) -> Reply:
+    def _ask_once(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
         trace = {"trace": self._limit.watch}
-        request = self._client.build_request("GET", address, headers=credentials, extensions=trace)
-        return exchange.read(self._client.send(request, stream=True), accept)
+        method, address = exchange.question.method, exchange.question.address
+        request = self._client.build_request(method, address, headers=credentials, extensions=trace)
+        return exchange.read(self._client.send(request, stream=True))
 
     def _check_time(self) -> None:
         if self._limit.over:
@@ -232,19 +255,23 @@ class Session:
 class _Exchange:
     """One answer while it is read: what is known of it when it fails."""
 
-    def __init__(self, http: Http, operation: Operation) -> None:
+    def __init__(self, http: Http, question: _Question) -> None:
         self.host_and_port = http.host_and_port
         self.plain = http.base.startswith("http:")
-        self.operation = operation
+        self.question = question
+        self.operation = question.operation
         self.status: int | None = None
         self.received = 0
         self.stays_open = False
 
-    def read(self, response: httpx.Response, accept: Collection[int]) -> Reply:
+    def read(self, response: httpx.Response) -> Reply:
         """Check status, type, coding and size, in this order, and read the body."""
         self.status, headers = response.status_code, response.headers
         with contextlib.closing(response):
-            if self.status in accept:
+            if self.question.any_status:
+                body = self._body(response)
+                return Reply(self.status, body, headers={name: headers.get_list(name)[0] for name in headers})
+            if self.status in self.question.accept:
                 return Reply(self.status)
             error = error_for(self.host_and_port, self.status, headers, self.operation)
             if error is not None:
@@ -253,9 +280,14 @@ class _Exchange:
                 raise NotFhir(
                     f"{self.host_and_port} answered our {self.operation} request with something else than FHIR JSON."
                 )
-            body = read_body(self._counted(response), headers.get_list("content-encoding", split_commas=True))
-            self.stays_open = stays_open(response.http_version, headers.get_list("connection", split_commas=True))
+            body = self._body(response)
         return Reply(self.status, body, http_date(headers.get("date", "")), is_cached(headers))
+
+    def _body(self, response: httpx.Response) -> bytes:
+        headers = response.headers
+        body = read_body(self._counted(response), headers.get_list("content-encoding", split_commas=True))
+        self.stays_open = stays_open(response.http_version, headers.get_list("connection", split_commas=True))
+        return body
 
     def translate(self, error: Exception) -> ServerError:
         """Choose the ServerError for an error of httpx, by whether the answer had begun."""
