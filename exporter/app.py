@@ -18,16 +18,19 @@ from pathlib import Path
 
 from prometheus_client import ProcessCollector
 
+from .batch_jobs.client import BatchJobs
+from .batch_jobs.reader import BatchJobsReader
 from .clock import Clock, SystemClock
 from .config import DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
 from .context import WalkContext, WalkRules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
-from .fhir.http import Http, Transport
+from .fhir.http import ADMIN, Http, Transport
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
 from .logs import log_event
+from .metrics.batch_jobs import BatchJobsCollector
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
@@ -100,8 +103,11 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     source = Backend(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
+    reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
+    if reader is not None:
+        threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
     _log_address(*address, open_page=poll_on_view)
     return _serve_until(stopped, exporter, worker, web)
 
@@ -155,7 +161,7 @@ def check(settings: Settings) -> int:
     """Try the configuration and the connection, and print what was found."""
     from .check.run import examine
 
-    return examine(settings, fhir_server(settings, Telemetry()))
+    return examine(settings, fhir_server(settings, Telemetry()), batch_jobs=batch_jobs(settings))
 
 
 def rebind(settings: Settings) -> Owner:
@@ -182,6 +188,26 @@ def fhir_server(settings: Settings, telemetry: Telemetry, transport: Transport |
     """Make the client of the FHIR server."""
     http = Http(settings.fhir, _auth(settings.fhir), telemetry, transport=transport)
     return FhirServer(http, settings.fhir, SearchOptions(classifier(settings.reasons), settings.poll.timeout))
+
+
+def batch_jobs(settings: Settings, transport: Transport | None = None) -> BatchJobs | None:
+    """Make the client of the Admin API, with a connection and credentials of its own; None if it is not configured."""
+    own = settings.batch_jobs
+    if own.url is None or own.module is None:
+        return None
+    credentials = {"bearer_token_file": None, "username": own.username, "password_file": own.password_file}
+    admin = replace(settings.fhir, url=own.url, **credentials)
+    return BatchJobs(Http(admin, _auth(admin), transport=transport, api=ADMIN), own.module)
+
+
+def _batch_jobs_reader(settings: Settings, telemetry: Telemetry) -> BatchJobsReader | None:
+    """Make what reads the batch jobs, and show it beside the other metrics; None if it is not configured."""
+    client = batch_jobs(settings)
+    if client is None:
+        return None
+    reader = BatchJobsReader(client, SystemClock())
+    telemetry.registry.register(BatchJobsCollector(reader.report))
+    return reader
 
 
 def _auth(fhir: FhirSettings) -> Auth:

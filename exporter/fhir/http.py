@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http import HTTPStatus
 from importlib.metadata import version
 
@@ -31,7 +32,6 @@ from ..errors import (
     Truncated,
 )
 from ..metrics.telemetry import Telemetry
-from ..metrics.vocabulary import Operation
 from ..task.model import Instant
 from . import links
 from .auth import Anonymous, Auth
@@ -43,7 +43,6 @@ from .time_limit import TimeLimit
 from .tls import client_context
 
 HEADERS = {
-    "Accept": "application/fhir+json",
     "Accept-Encoding": "gzip",
     "Cache-Control": "no-cache",  # HAPI repeats an answer for a minute else; with no-store it drops pages
     "User-Agent": f"fhir-task-exporter/{version('fhir-task-exporter')}",
@@ -65,6 +64,20 @@ Transport = httpx.BaseTransport
 
 
 @dataclass(frozen=True, slots=True)
+class Api:
+    """What is asked: the option with its address, and what it answers with."""
+
+    option: str
+    accept: str
+    content: str
+
+
+FHIR = Api("--fhir.url", "application/fhir+json", "FHIR JSON")
+ADMIN = Api("--batch-jobs.url", "application/json", "JSON")
+"""Smile CDR's JSON Admin API."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """An answer that was read to its end. `date` is the header's; `cached` is X-Cache's word."""
 
@@ -75,7 +88,10 @@ class Reply:
 
 
 class Http:
-    """How to reach the FHIR server: address, credentials, TLS. `transport` replaces the network in tests."""
+    """How to reach a server: address, credentials, TLS. `transport` replaces the network in tests.
+
+    Each server has its own; only one of the FHIR server shows its requests by the `telemetry` of the exporter.
+    """
 
     def __init__(
         self,
@@ -84,9 +100,11 @@ class Http:
         telemetry: Telemetry | None = None,
         *,
         transport: Transport | None = None,
+        api: Api = FHIR,
     ) -> None:
         self.settings = settings
-        self.base = _canonical(settings.url)
+        self.api = api
+        self.base = _canonical(settings.url, api.option)
         home = links.parse_base_url(self.base)
         self.host_and_port = f"{home.host}:{home.port}"
         self.auth = auth or Anonymous()
@@ -107,7 +125,11 @@ class Http:
         with (
             TimeLimit(seconds, self.settings.timeout, connection.held) as limit,
             httpx.Client(
-                transport=wall, headers=HEADERS, timeout=timeout, trust_env=False, follow_redirects=False
+                transport=wall,
+                headers=HEADERS | {"Accept": self.api.accept},
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
             ) as client,
         ):
             session = Session(self, client, limit)
@@ -164,7 +186,7 @@ class Session:
         self.reusable = True
         self.log = RequestLog(http.telemetry)
 
-    def get(self, target: str, operation: Operation, accept: Collection[int] = ()) -> Reply:
+    def get(self, target: str, operation: StrEnum, accept: Collection[int] = ()) -> Reply:
         """Fetch `target`, an address at or below the base; raises a ServerError.
 
         Statuses other than 200 are errors, except those in `accept`: they are returned without a body. After a 401
@@ -178,7 +200,7 @@ class Session:
             raise AuthFailed(f"{self._http.host_and_port} answered {reply.status} to our {operation} request.")
         return self._send(address, operation, accept)
 
-    def _send(self, address: str, operation: Operation, accept: Collection[int]) -> Reply:
+    def _send(self, address: str, operation: StrEnum, accept: Collection[int]) -> Reply:
         credentials = dict(self._http.auth.headers())
         started, exchange = time.monotonic(), _Exchange(self._http, operation)
         try:
@@ -232,8 +254,9 @@ class Session:
 class _Exchange:
     """One answer while it is read: what is known of it when it fails."""
 
-    def __init__(self, http: Http, operation: Operation) -> None:
+    def __init__(self, http: Http, operation: StrEnum) -> None:
         self.host_and_port = http.host_and_port
+        self.api = http.api
         self.plain = http.base.startswith("http:")
         self.operation = operation
         self.status: int | None = None
@@ -250,9 +273,8 @@ class _Exchange:
             if error is not None:
                 raise self._asked_in_plain_http(response) or error
             if not is_json(headers):
-                raise NotFhir(
-                    f"{self.host_and_port} answered our {self.operation} request with something else than FHIR JSON."
-                )
+                said = f"{self.host_and_port} answered our {self.operation} request with something else than"
+                raise NotFhir(f"{said} {self.api.content}.")
             body = read_body(self._counted(response), headers.get_list("content-encoding", split_commas=True))
             self.stays_open = stays_open(response.http_version, headers.get_list("connection", split_commas=True))
         return Reply(self.status, body, http_date(headers.get("date", "")), is_cached(headers))
@@ -271,7 +293,7 @@ class _Exchange:
             return None
         with contextlib.suppress(httpx.HTTPError, OSError):
             if asks_for_tls(next(self._counted(response), b"")):
-                return TlsExpected(f"{self.host_and_port} expects TLS, but --fhir.url begins with http://.")
+                return TlsExpected(f"{self.host_and_port} expects TLS, but {self.api.option} begins with http://.")
         return None
 
     def _counted(self, response: httpx.Response) -> Iterator[bytes]:
@@ -302,10 +324,10 @@ def _safe_cause(error: Exception) -> Exception | None:
     return None if isinstance(error, httpx.ProtocolError) else error
 
 
-def _canonical(base: str) -> str:
+def _canonical(base: str, option: str) -> str:
     """Write the base as requests will carry it (case, default port, IDNA)."""
     try:
         home = links.parse_base_url(str(httpx.URL(base)))
     except (httpx.InvalidURL, LinkRefused):
-        raise ConfigurationError(("--fhir.url: must be scheme, host, port and path of a FHIR base.",)) from None
+        raise ConfigurationError((f"{option}: must be scheme, host, port and path of a base address.",)) from None
     return home.origin + home.path
