@@ -21,7 +21,7 @@ from prometheus_client import ProcessCollector
 from .batch_jobs.client import BatchJobs
 from .batch_jobs.reader import BatchJobsReader
 from .clock import Clock, SystemClock
-from .config import DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
+from .config import BatchJobsSettings, DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
 from .context import WalkContext, WalkRules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
@@ -174,13 +174,22 @@ def rebind(settings: Settings) -> Owner:
 def demo(settings: DemoSettings) -> int:
     """Serve a simulated network of payers; the hold is 0, so that what a person sees with curl is live."""
     from .demo.app import Demo, asgi, serve_on_loopback
+    from .demo.batch_jobs import MODULE
 
     def simulate(address: str) -> object:
         return asgi(Demo(SystemClock().wall, f"{address}/fhir", speed=settings.speed).answer)
 
-    url = f"{serve_on_loopback(simulate)}/fhir"
+    origin = serve_on_loopback(simulate)
+    url = f"{origin}/fhir"
     log_event(logger, logging.INFO, "simulated FHIR server started", url=url)
-    shown = Settings(fhir=FhirSettings(url=url), ledger=":memory:", hold=0.0, web=settings.web, log=settings.log)
+    shown = Settings(
+        fhir=FhirSettings(url=url),
+        ledger=":memory:",
+        hold=0.0,
+        batch_jobs=BatchJobsSettings(url=f"{origin}/admin", module=MODULE),
+        web=settings.web,
+        log=settings.log,
+    )
     return serve(shown, poll_on_view=True)
 
 
@@ -195,8 +204,9 @@ def batch_jobs(settings: Settings, transport: Transport | None = None) -> BatchJ
     own = settings.batch_jobs
     if own.url is None or own.module is None:
         return None
-    credentials = {"bearer_token_file": None, "username": own.username, "password_file": own.password_file}
-    admin = replace(settings.fhir, url=own.url, **credentials)
+    admin = replace(
+        settings.fhir, url=own.url, bearer_token_file=None, username=own.username, password_file=own.password_file
+    )
     return BatchJobs(Http(admin, _auth(admin), transport=transport, api=ADMIN), own.module)
 
 

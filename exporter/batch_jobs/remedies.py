@@ -16,18 +16,19 @@ PERMISSIONS = (
     "Grant the user of --batch-jobs.username the permissions ACCESS_ADMIN_JSON and VIEW_BATCH_JOBS (Smile CDR)."
 )
 
+CREDENTIALS = (
+    "Check --batch-jobs.username and --batch-jobs.password-file. The user needs the permissions ACCESS_ADMIN_JSON and "
+    "VIEW_BATCH_JOBS (Smile CDR)."
+)
+ADDRESS = (
+    "Check that --batch-jobs.module is the id of a FHIR Storage module, and --batch-jobs.url the base URL of the JSON "
+    "Admin API (port 9000 by default), not of FHIR."
+)
+
 _REMEDIES: tuple[tuple[type[ExporterError], str], ...] = (
     (Forbidden, PERMISSIONS),
-    (
-        AuthFailed,
-        "Check --batch-jobs.username and --batch-jobs.password-file. The user needs the permissions ACCESS_ADMIN_JSON "
-        "and VIEW_BATCH_JOBS (Smile CDR).",
-    ),
-    (
-        ClientFault,
-        "Check that --batch-jobs.module is the id of a FHIR Storage module, and --batch-jobs.url the base URL of the "
-        "JSON Admin API (port 9000 by default), not of FHIR.",
-    ),
+    (AuthFailed, CREDENTIALS),
+    (ClientFault, ADDRESS),
     (NotFhir, "Check that --batch-jobs.url is the JSON Admin API, not the Web Portal or a login page."),
     (WrongResource, "Check that --batch-jobs.url is the JSON Admin API; if it is, please report its version."),
     (TimedOut, "Check the load of the node with the Admin API; if it is only slow, raise --fhir.timeout."),

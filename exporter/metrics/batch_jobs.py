@@ -32,9 +32,9 @@ class BatchJobsCollector:
 
 
 def _figures(found: BatchJobFigures) -> Iterator[Metric]:
-    zeros = {(name, status): 0 for name, status in product(found.errors, BatchJobStatus)}
+    jobs: dict[Labels, float] = dict.fromkeys(product(found.errors, BatchJobStatus), 0)
     families: Mapping[str, Mapping[Labels, float]] = {
-        "jobs": zeros | dict(found.jobs),
+        "jobs": jobs | dict(found.jobs),
         "oldest_unfinished": {(name,): instant / 1000 for name, instant in found.oldest_unfinished.items()},
         "errors": {(name,): count for name, count in found.errors.items()},
         "last_end": {key: instant / 1000 for key, instant in found.last_end.items()},
