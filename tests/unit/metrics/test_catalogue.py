@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from exporter.metrics.catalogue import BATCH_JOBS, CATALOGUE, EVENTS, GAUGES, OWN, PROCESS, TASKS, Definition, MetricType
+from exporter.metrics.catalogue import (
+    BATCH_JOBS,
+    CATALOGUE,
+    EVENTS,
+    GAUGES,
+    OWN,
+    PROCESS,
+    TASKS,
+    Definition,
+    MetricType,
+)
 from exporter.task.model import Event, Gauges
 
 FORBIDDEN_LABELS = {"type", "owner", "customer", "stage", "service", "env", "job", "instance", "le", "quantile"}
