@@ -29,6 +29,7 @@ from ...support.configuration import (
 
 ADMIN = {"batch-jobs.url": "https://cdr.example.org:9000", "batch-jobs.module": "persistence"}
 ADMIN_USER = {"batch-jobs.username": "me", "batch-jobs.password-file": "/dev/null"}
+USE_ADMIN_USER = "use --batch-jobs.username and --batch-jobs.password-file"
 
 
 def test_a_flag_wins_over_a_variable_over_the_file_over_the_default() -> None:
@@ -120,8 +121,7 @@ def test_a_problem_of_a_variable_has_its_name() -> None:
         ),
         (
             ADMIN | {"batch-jobs.url": f"https://{CANARY}:{CANARY}@cdr"},
-            "--batch-jobs.url: must not contain a user name or password; use --batch-jobs.username and --batch-jobs."
-            + "password-file",
+            "--batch-jobs.url: must not contain a user name or password; " + USE_ADMIN_USER,
         ),
         (ADMIN | {"batch-jobs.url": "https://cdr/?a=b"}, "--batch-jobs.url: must not contain a query or fragment"),
         *(
