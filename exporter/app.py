@@ -27,6 +27,7 @@ from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import ADMIN, Http, Transport
+from .fhir.links import parse_base_url
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
 from .logs import log_event
@@ -100,7 +101,9 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until a signal stops it; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    source = Backend(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)
+    source = Backend(
+        exporter.worker, exporter.telemetry, worker, server=_server_address(exporter), poll_on_view=poll_on_view
+    )
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     reader = _batch_jobs_reader(settings, exporter.telemetry)
@@ -109,7 +112,16 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     if reader is not None:
         threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
     _log_address(*address, open_page=poll_on_view)
-    return _serve_until(stopped, exporter, worker, web)
+    try:
+        return _serve_until(stopped, exporter, worker, web)
+    finally:
+        if reader is not None:
+            reader.stop()  # a daemon that holds nothing: nobody waits for it
+
+
+def _server_address(exporter: Exporter) -> str:
+    """Return the host and port of the FHIR server: path, query and user are nobody's business."""
+    return parse_base_url(exporter.context.server.http.base).address
 
 
 def _log_address(host: str, port: int, *, open_page: bool) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,21 @@ def test_a_read_shows_every_metric_of_the_catalogue() -> None:
         assert sample_value(text, series) == value, series
     assert all(f"# HELP {metric.name} {metric.help}\n" in text for metric in BATCH_JOBS.values())
     assert hits(text, CANARY, "job-1") == []
+
+
+def test_whatever_is_listed_adds_no_more_samples_than_the_page_says() -> None:
+    """Every name has an unfinished job, and one of each outcome."""
+    names = [f"JOB_{n}" for n in range(200)]
+    statuses = ("IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED")
+    listed = [
+        job(4 * n + m, status, name, endTime=FIRST if m else None)
+        for n, name in enumerate(names)
+        for m, status in enumerate(statuses)
+    ]
+    case = Case(api(*listed).answer)
+    case.reader.step()
+    assert sum(line.startswith("smilecdr") for line in case.text().splitlines()) == 665
+    assert "so that 665 are to be added" in (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
 
 
 def test_promtool_accepts_what_is_shown() -> None:
