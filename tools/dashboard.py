@@ -12,7 +12,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
-from grafana.board import deadlines, exports, failures, flow, health, overview, payers, variables
+from grafana.board import batch_jobs, deadlines, exports, failures, flow, health, overview, payers, variables
 from grafana.board.kinds import Ready
 
 SCHEMA = 39
@@ -28,6 +28,7 @@ ROWS: tuple[tuple[str, tuple[Ready, ...]], ...] = (
 )
 FOLDED: tuple[tuple[str, tuple[Ready, ...]], ...] = (
     ("Export jobs", exports.panels()),
+    ("Batch jobs", batch_jobs.panels()),
     ("Exporter health", health.panels()),
 )
 

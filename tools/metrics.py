@@ -6,7 +6,7 @@ Sizes are measured by rendering sample snapshots. Nothing here reads or writes a
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from exporter.metrics.catalogue import CATALOGUE, OWN, PROBE, PROCESS, TASKS, Definition, Label
+from exporter.metrics.catalogue import BATCH_JOBS, CATALOGUE, OWN, PROBE, PROCESS, TASKS, Definition, Label
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import Telemetry
@@ -52,6 +52,7 @@ def tables() -> Mapping[str, str]:
     return {
         "tasks": _metrics(TASKS),
         "exporter": _metrics(OWN.values()),
+        "batch jobs": _metrics(BATCH_JOBS.values()),
         "process": _metrics(PROCESS),
         "probe": _metrics(PROBE.values()),
         "labels": _labels(),

@@ -15,6 +15,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Polling": ("poll.", "reconcile."),
     "Metrics": ("series.", "deadline", "timezone", "holidays", "stalled-after", "pairs."),
     "Export jobs": ("probe.",),
+    "Batch jobs": ("batch-jobs.",),
     "Web": ("web.",),
     "Logging": ("log.",),
     "Simulation": ("speed",),

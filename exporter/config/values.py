@@ -190,14 +190,32 @@ def search_parameter(text: str) -> tuple[str, str]:
 
 def base_url(text: str) -> str:
     """Parse the base URL of a FHIR endpoint. Slashes at its end are dropped, so that one source has one URL."""
+    return _url(text, "fhir", "; use --fhir.search for search parameters")
+
+
+def admin_url(text: str) -> str:
+    """Parse the base URL of the Admin API."""
+    return _url(text, "batch-jobs")
+
+
+def _url(text: str, group: str, instead_of_query: str = "") -> str:
     parts = _split(text)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidValue("must be an absolute http:// or https:// URL")
     if "@" in parts.netloc:
-        raise InvalidValue("must not contain a user name or password; use --fhir.username and --fhir.password-file")
+        raise InvalidValue(
+            f"must not contain a user name or password; use --{group}.username and --{group}.password-file"
+        )
     if "?" in text or "#" in text:
-        raise InvalidValue("must not contain a query or fragment; use --fhir.search for search parameters")
+        raise InvalidValue(f"must not contain a query or fragment{instead_of_query}")
     return text.rstrip("/")
+
+
+def module_id(text: str) -> str:
+    """Parse the id of a module of Smile CDR. It becomes part of a path."""
+    if not re.fullmatch(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,100}", text):
+        raise InvalidValue("must be the id of a module: letters, digits, underscores, dots and hyphens")
+    return text
 
 
 def _split(text: str) -> SplitResult | None:

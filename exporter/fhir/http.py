@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Literal
@@ -32,7 +33,6 @@ from ..errors import (
     Truncated,
 )
 from ..metrics.telemetry import Telemetry
-from ..metrics.vocabulary import Operation
 from ..task.model import Instant
 from . import links
 from .auth import Anonymous, Auth
@@ -44,7 +44,6 @@ from .time_limit import TimeLimit
 from .tls import client_context
 
 HEADERS = {
-    "Accept": "application/fhir+json",
     "Accept-Encoding": "gzip",
     "Cache-Control": "no-cache",  # HAPI repeats an answer for a minute else; with no-store it drops pages
     "User-Agent": f"fhir-task-exporter/{version('fhir-task-exporter')}",
@@ -68,6 +67,20 @@ Transport = httpx.BaseTransport
 
 
 @dataclass(frozen=True, slots=True)
+class Api:
+    """What is asked: the option with its address, and what it answers with."""
+
+    option: str
+    accept: str
+    content: str
+
+
+FHIR = Api("--fhir.url", "application/fhir+json", "FHIR JSON")
+ADMIN = Api("--batch-jobs.url", "application/json", "JSON")
+"""Smile CDR's JSON Admin API."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """An answer that was read to its end. `date` is the header's; `cached` is X-Cache's word.
 
@@ -86,14 +99,17 @@ class _Question:
     """What is asked, and which statuses are no errors: those in `accept`, without a body, or with `any_status` all."""
 
     address: str
-    operation: Operation
+    operation: StrEnum
     accept: Collection[int] = ()
     method: Method = "GET"
     any_status: bool = False
 
 
 class Http:
-    """How to reach the FHIR server: address, credentials, TLS. `transport` replaces the network in tests."""
+    """How to reach a server: address, credentials, TLS. `transport` replaces the network in tests.
+
+    Each server has its own; only one of the FHIR server shows its requests by the `telemetry` of the exporter.
+    """
 
     def __init__(
         self,
@@ -102,9 +118,11 @@ class Http:
         telemetry: Telemetry | None = None,
         *,
         transport: Transport | None = None,
+        api: Api = FHIR,
     ) -> None:
         self.settings = settings
-        self.base = _canonical(settings.url)
+        self.api = api
+        self.base = _canonical(settings.url, api.option)
         home = links.parse_base_url(self.base)
         self.host_and_port = f"{home.host}:{home.port}"
         self.auth = auth or Anonymous()
@@ -125,7 +143,11 @@ class Http:
         with (
             TimeLimit(seconds, self.settings.timeout, connection.held) as limit,
             httpx.Client(
-                transport=wall, headers=HEADERS, timeout=timeout, trust_env=False, follow_redirects=False
+                transport=wall,
+                headers=HEADERS | {"Accept": self.api.accept},
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
             ) as client,
         ):
             session = Session(self, client, limit)
@@ -182,7 +204,7 @@ class Session:
         self.reusable = True
         self.log = RequestLog(http.telemetry)
 
-    def get(self, target: str, operation: Operation, accept: Collection[int] = ()) -> Reply:
+    def get(self, target: str, operation: StrEnum, accept: Collection[int] = ()) -> Reply:
         """Fetch `target`, an address at or below the base; raises a ServerError.
 
         Statuses other than 200 are errors, except those in `accept`: they are returned without a body. After a 401
@@ -196,7 +218,7 @@ class Session:
             raise AuthFailed(f"{self._http.host_and_port} answered {reply.status} to our {operation} request.")
         return self._send(question)
 
-    def ask(self, target: str, operation: Operation, method: Method = "GET") -> Reply:
+    def ask(self, target: str, operation: StrEnum, method: Method = "GET") -> Reply:
         """Ask for an answer of any status, with its headers and body; raises a ServerError where none comes whole."""
         question = _Question(links.resolve(self._http.base, target), operation, method=method, any_status=True)
         reply = self._send(question)
@@ -257,6 +279,7 @@ class _Exchange:
 
     def __init__(self, http: Http, question: _Question) -> None:
         self.host_and_port = http.host_and_port
+        self.api = http.api
         self.plain = http.base.startswith("http:")
         self.question = question
         self.operation = question.operation
@@ -277,9 +300,8 @@ class _Exchange:
             if error is not None:
                 raise self._asked_in_plain_http(response) or error
             if not is_json(headers):
-                raise NotFhir(
-                    f"{self.host_and_port} answered our {self.operation} request with something else than FHIR JSON."
-                )
+                said = f"{self.host_and_port} answered our {self.operation} request with something else than"
+                raise NotFhir(f"{said} {self.api.content}.")
             body = self._body(response)
         return Reply(self.status, body, http_date(headers.get("date", "")), is_cached(headers))
 
@@ -303,7 +325,7 @@ class _Exchange:
             return None
         with contextlib.suppress(httpx.HTTPError, OSError):
             if asks_for_tls(next(self._counted(response), b"")):
-                return TlsExpected(f"{self.host_and_port} expects TLS, but --fhir.url begins with http://.")
+                return TlsExpected(f"{self.host_and_port} expects TLS, but {self.api.option} begins with http://.")
         return None
 
     def _counted(self, response: httpx.Response) -> Iterator[bytes]:
@@ -334,10 +356,10 @@ def _safe_cause(error: Exception) -> Exception | None:
     return None if isinstance(error, httpx.ProtocolError) else error
 
 
-def _canonical(base: str) -> str:
+def _canonical(base: str, option: str) -> str:
     """Write the base as requests will carry it (case, default port, IDNA)."""
     try:
         home = links.parse_base_url(str(httpx.URL(base)))
     except (httpx.InvalidURL, LinkRefused):
-        raise ConfigurationError(("--fhir.url: must be scheme, host, port and path of a FHIR base.",)) from None
+        raise ConfigurationError((f"{option}: must be scheme, host, port and path of a base address.",)) from None
     return home.origin + home.path

@@ -18,7 +18,7 @@ from ..errors import ErrorReason
 from ..task.export_job import ExportState
 from ..task.export_manifest import UNKNOWN_TYPE
 from ..task.model import DURATION_BUCKETS, LASTING, OPEN, REASONS, TIMED, UNCLASSIFIED, Anomaly, Event, Status
-from .vocabulary import Comparison, Operation, Outcome, ScrapeAnswer
+from .vocabulary import BatchJobStatus, Comparison, Operation, Outcome, ScrapeAnswer
 
 
 class MetricType(StrEnum):
@@ -331,6 +331,58 @@ OWN: Mapping[str, Definition] = {
 """Metrics of the exporter itself, by the name that `telemetry` uses."""
 
 
+BATCH_JOB = Label(
+    "job",
+    (),
+    "name of the job definition, such as `BULK_EXPORT`; `other` beyond 50 names. Prometheus renames this label to "
+    "`exported_job`, since `job` is its own",
+    False,
+)
+BATCH_STATUS = Label(
+    "status", tuple(BatchJobStatus), "state of the batch job; `errored` is retried; `unknown` for any other word"
+)
+ENDED_BATCH_STATUS = Label(
+    "status",
+    (BatchJobStatus.COMPLETED, BatchJobStatus.FAILED, BatchJobStatus.CANCELLED),
+    "how the batch job ended",
+)
+LISTED = "as of the last read"
+
+
+def _batch_jobs(name: str, text: str, *labels: Label, unit: str = "") -> Definition:
+    return Definition(f"smilecdr_batch_jobs{name}", MetricType.GAUGE, text, labels, unit)
+
+
+BATCH_JOBS: Mapping[str, Definition] = {
+    "up": _batch_jobs("_up", "1 if the last read of the batch jobs from the Admin API succeeded, else 0."),
+    "jobs": _batch_jobs(
+        "",
+        f"Batch jobs that the Admin API lists in the status, {LISTED}; ended jobs are purged.",
+        BATCH_JOB,
+        BATCH_STATUS,
+    ),
+    "oldest_unfinished": _batch_jobs(
+        "_oldest_unfinished_timestamp_seconds",
+        f"When the oldest unfinished batch job was created, or started if no creation is given, {LISTED}; absent if "
+        "there is none.",
+        BATCH_JOB,
+        unit="seconds",
+    ),
+    "errors": _batch_jobs("_errors", f"Sum of the error counts of the listed batch jobs, {LISTED}.", BATCH_JOB),
+    "last_end": _batch_jobs(
+        "_last_end_timestamp_seconds",
+        f"When the last listed batch job with this outcome ended, {LISTED}; absent if there is none.",
+        BATCH_JOB,
+        ENDED_BATCH_STATUS,
+        unit="seconds",
+    ),
+    "truncated": _batch_jobs(
+        "_truncated", f"1 if there were more batch jobs than are read at once (10,000), {LISTED}, else 0."
+    ),
+}
+"""Gauges of batch jobs, only with `--batch-jobs.url`."""
+
+
 def _process(name: str, kind: MetricType, text: str, unit: str = "") -> Definition:
     return Definition(f"process_{name}", kind, text, (), unit)
 
@@ -412,5 +464,5 @@ PROBE: Mapping[str, Definition] = {
 """Metrics of one export job, which `/probe` alone serves, by the name that `metrics/probe` uses."""
 
 TASKS = (*GAUGES.values(), *EVENTS.values())
-CATALOGUE = (*TASKS, *OWN.values(), *PROCESS)
+CATALOGUE = (*TASKS, *OWN.values(), *BATCH_JOBS.values(), *PROCESS)
 """What `/metrics` serves."""

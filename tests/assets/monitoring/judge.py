@@ -13,6 +13,9 @@ from .shipped import RECORDED, Rule
 TARGET = frozenset({"job", "instance", "fhir_source", "pod"})
 """What Prometheus and the scrape configuration add to every series."""
 
+RENAMED = {"job": "exported_job"}
+"""Labels of ours that Prometheus' own take the name of."""
+
 RATES = {"rate", "increase", "irate", "resets"}
 
 
@@ -25,7 +28,7 @@ class Series(NamedTuple):
 
 
 def _exposed(definition: Definition) -> Iterator[tuple[str, Series]]:
-    labels = TARGET | set(definition.label_names)
+    labels = TARGET | {RENAMED.get(name, name) for name in definition.label_names}
     closed = {label.name: label.values for label in definition.labels if label.closed}
     if definition.kind is not MetricType.HISTOGRAM:
         yield definition.name, Series(labels, definition.kind is MetricType.COUNTER, closed)

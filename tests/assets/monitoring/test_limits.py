@@ -16,6 +16,7 @@ ALERTS = {
 }
 EXCHANGE, OBJECTIVE, EXPORTER = LIMITS["exchange"], LIMITS["slo"], LIMITS["exporter"]
 EXPORT = LIMITS["export"]
+BATCH_JOBS = LIMITS["batch_jobs"]
 AGES = [EXCHANGE["oldest_warning_seconds"], EXCHANGE["oldest_critical_seconds"]]
 
 # Alerts fire above a limit, Grafana colours from a step on: one more for a count.
@@ -35,6 +36,9 @@ STEPS: dict[str, list[float]] = {
     "Failure ratio over time (last 6 h)": [EXCHANGE["failure_ratio"]],
     "Failure ratio by payer (last 6 h)": [1],
     "Duration of completed exchanges (last 1 d)": [OBJECTIVE["slow_seconds"]],
+    "Admin API up": [1],
+    "Oldest unfinished batch job": [BATCH_JOBS["unfinished_seconds"]],
+    "Time since the last failed batch job": [BATCH_JOBS["failed_within_seconds"]],
     "Replicas up": [1],
     "FHIR server up": [1],
     "Pairs beyond --pairs.max": [EXPORTER["pairs_capped_count"] + 1],
