@@ -14,6 +14,7 @@ from typing import TypeVar
 from .. import documents
 from ..task.lifecycle import FUTURE_TOLERANCE_MS
 from ..task.model import UNCLASSIFIED, UNKNOWN_PAYER, Anomaly, Instant, Pair, Party, Status, Task
+from ..task.payer_table import PayerTable
 from ..task.payers import PEOPLE, clean
 from .findings import Finding, Mark, fail, info, ok, warn
 from .findings import tasks as count_tasks
@@ -137,7 +138,7 @@ def namings(tasks: Sequence[Task], named: Sequence[Pair]) -> list[Naming]:
     return sorted(found, key=lambda one: (-one.source - one.requesting, one.name, repr(one.party)))
 
 
-def payers(found: Sequence[Naming], configured: Mapping[str, str], *, refused: bool) -> Iterator[Finding]:
+def payers(found: Sequence[Naming], table: PayerTable, *, refused: bool) -> Iterator[Finding]:
     """Report each payer's name and where it comes from, and what to write for those without.
 
     `refused` tells that Organization may not be read.
@@ -148,7 +149,7 @@ def payers(found: Sequence[Naming], configured: Mapping[str, str], *, refused: b
         yield Finding(mark, f"payer {one.name} ({roles}): {_origin(one.party)}")
     if len(found) > MOST_SHOWN:
         yield ok(f"payers: {len(found) - MOST_SHOWN} more")
-    lines = snippet([one for one in found if _is_nameless(one, configured)])
+    lines = snippet([one for one in found if _is_nameless(one, table)])
     if lines:
         yield Finding(Mark.WARN, *(NAMELESS_AND_REFUSED if refused else NAMELESS), lines)
 
@@ -171,12 +172,12 @@ def _place(party: Party) -> str | None:
     return party.reference if party.reference and _PLACE.fullmatch(party.reference) else None
 
 
-def _is_nameless(one: Naming, configured: Mapping[str, str]) -> bool:
+def _is_nameless(one: Naming, table: PayerTable) -> bool:
     """Tell whether the label is `unknown` or a bare identifier that the operator has not named so."""
     if one.party is None or one.party.kind in PEOPLE:
         return False
     bare = clean((one.party.identifier or "").partition("|")[2])
-    return one.name == UNKNOWN_PAYER or (one.name == bare and one.name not in configured.values())
+    return one.name == UNKNOWN_PAYER or (one.name == bare and one.name not in table.labels)
 
 
 def snippet(nameless: Sequence[Naming]) -> tuple[str, ...]:
