@@ -261,7 +261,7 @@ def _auth(fhir: FhirSettings) -> Auth:
 
 def _ledger(settings: Settings, telemetry: Telemetry, server: FhirServer) -> Ledger:
     binding = Binding(settings.fhir.url, settings.fhir.selection)
-    rule = PairRule(settings.pairs_max, frozenset(settings.payers.values()))
+    rule = PairRule(settings.pairs_max, settings.payers.labels)
     rebind = partial(_read_tasks, server) if settings.ledger_rebind else None
     ledger, aside = open_ledger(settings.ledger, binding, rule, rebind)
     if aside is not None:
@@ -269,6 +269,9 @@ def _ledger(settings: Settings, telemetry: Telemetry, server: FhirServer) -> Led
         log_event(
             logger, logging.ERROR, "the ledger is damaged; it was set aside and a new one was created", kept=str(aside)
         )
+    renames = ledger.rename_payers(settings.payers.pair)
+    if renames.carried or renames.ended:
+        log_event(logger, logging.INFO, "payers were renamed", carried=renames.carried, ended=renames.ended)
     return ledger
 
 

@@ -39,6 +39,7 @@ from ..task.search import Bound, Search
 from . import findings, output, rights, samples, steps
 from .batch_jobs import list_jobs
 from .findings import Finding
+from .proposal import namings, propose
 from .samples import Sample
 from .steps import Step
 
@@ -297,8 +298,11 @@ class Check:
         tasks = samples.with_few_payers(self._ours) if self._named else []
         if tasks:
             yield samples.pairs(self._named, self._settings.pairs_max)
-        named = samples.namings(tasks, self._named)
-        yield from samples.payers(named, self._settings.payers, refused=self._organization_refused)
+        found, table = namings(tasks, self._named), self._settings.payers
+        yield from samples.payers(found)
+        proposal = propose(found, table)
+        count = proposal.count_pairs(tasks, self._named)
+        yield from samples.proposed(proposal, count, refused=self._organization_refused)
 
     def _since(self, seconds: int | None) -> Search:
         return Search() if seconds is None else Search(Bound("ge", self._now - seconds * 1000))

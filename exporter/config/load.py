@@ -23,7 +23,8 @@ from .options import (
     ReasonsSettings,
     Settings,
 )
-from .tables import TABLES, PayerTable
+from .payers import Payers
+from .tables import TABLES
 from .values import MEMORY, ConfigProblem, InvalidValue, RawValue, is_loopback, is_path, path_from
 from .yaml_file import YamlFile
 
@@ -129,8 +130,8 @@ def _fields(tables: Mapping[str, object]) -> dict[str, object]:
     """Return the tables by the fields of Settings that they fill."""
     found = dict(tables)
     payers = found.pop("payers", None)
-    if isinstance(payers, PayerTable):
-        found |= {"payers": payers.names, "payer_deadlines": payers.deadlines}
+    if isinstance(payers, Payers):
+        found |= {"payers": payers.table, "payer_deadlines": payers.deadlines}
     return found
 
 

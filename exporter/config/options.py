@@ -12,6 +12,7 @@ from datetime import tzinfo
 from types import MappingProxyType
 
 from ..task.model import Coding, Selection
+from ..task.payer_table import PayerTable
 from . import calendar, values
 from .calendar import ClosedDays
 from .fields import Option, clearable, credential, option, options_of, repeatable, required, switch
@@ -220,7 +221,7 @@ def _pairs_max() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything an operator configured. `payers` maps a reference or `system|value` to a name.
+    """Everything an operator configured.
 
     `payer_deadlines` has the names of source payers with a deadline of their own; `closed_days` are no business days.
     """
@@ -275,7 +276,7 @@ class Settings:
     batch_jobs: BatchJobsSettings = BatchJobsSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
-    payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    payers: PayerTable = PayerTable()
     payer_deadlines: Mapping[str, DeadlineLength] = field(default_factory=lambda: MappingProxyType({}))
     closed_days: ClosedDays = frozenset()
     reasons: Reasons = ()
@@ -304,7 +305,7 @@ class LedgerSettings:
     ledger: str = _ledger()
     pairs_max: int = _pairs_max()
     log: LogSettings = LogSettings()
-    payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    payers: PayerTable = PayerTable()
 
 
 CONFIG_FILE = Option(

@@ -21,6 +21,7 @@ from msgspec.json import Decoder
 from . import fhir_json
 from .fhir_json import cached, decode_or_none
 from .model import OTHER_PAIR, UNKNOWN_PAYER, Pair, Party
+from .payer_table import PayerTable, matching
 
 PEOPLE = frozenset(
     {
@@ -106,14 +107,13 @@ def _strip(text: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class PayerDirectory:
-    """The names that are known.
+    """The names that are known: the operator's, and the server's.
 
-    `configured` maps references and identifiers (`system|value`, or the value alone) to the operator's names.
     `base_url` is the server's, with or without a slash at its end. `organizations` maps relative references to the
     names that were read, None if there is none or we may not read it.
     """
 
-    configured: Mapping[str, str] = field(default_factory=dict)
+    configured: PayerTable = field(default_factory=PayerTable)
     base_url: str = ""
     organizations: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -131,7 +131,7 @@ def name_payer(party: Party | None, directory: PayerDirectory) -> str | NeedsOrg
     if party.kind in PEOPLE:
         return party.kind or UNKNOWN_PAYER
     relative = _relative_reference(party.reference, directory.base_url)
-    configured = _configured_name(party.reference, relative, directory)
+    configured = _configured_name(party, relative, directory)
     if configured is None and relative is not None and relative not in directory.organizations:
         return NeedsOrganization(relative)
     names = (
@@ -141,7 +141,8 @@ def name_payer(party: Party | None, directory: PayerDirectory) -> str | NeedsOrg
         *_identifier_names(party.identifier, directory.configured),
         party.display,
     )
-    return next((payer for name in names if name and (payer := _visible(name))), UNKNOWN_PAYER)
+    shown = (directory.configured.label(payer) for name in names if name and (payer := _visible(name)))
+    return next(shown, UNKNOWN_PAYER)
 
 
 def clean(text: str) -> str:
@@ -164,18 +165,31 @@ def _relative_reference(reference: str | None, base_url: str) -> str | None:
     return relative if _ORGANIZATION.fullmatch(relative) else None
 
 
-def _configured_name(reference: str | None, relative: str | None, directory: PayerDirectory) -> str | None:
-    """Look a reference up as it came, and in its relative and absolute forms if it is on our server."""
+def _configured_name(party: Party, relative: str | None, directory: PayerDirectory) -> str | None:
+    """Look a reference up as it came, and in its relative and absolute forms if it is on our server.
+
+    A pattern counts only where no key does, be it that of the identifier.
+    """
+    table = directory.configured
     absolute = f"{directory.base_url.rstrip('/')}/{relative}" if relative else None
-    forms = (reference, relative, absolute)
-    return next((directory.configured[form] for form in forms if form and form in directory.configured), None)
+    forms = dict.fromkeys((party.reference, relative, absolute))
+    by_key = table.of_key(*forms)
+    if by_key is not None:
+        return by_key
+    by_pattern = matching(table.references, forms)
+    return by_pattern and (table.of_key(*_identifier_forms(party.identifier)) or by_pattern)
 
 
-def _identifier_names(identifier: str | None, configured: Mapping[str, str]) -> Iterator[str | None]:
-    """Return what an identifier may be called, best first: by token, by value, the value itself."""
+def _identifier_names(identifier: str | None, table: PayerTable) -> Iterator[str | None]:
+    """Return what an identifier may be called, best first: by key, by pattern, the value itself."""
     if identifier is not None:
-        value = identifier.partition("|")[2]
-        yield from (configured.get(identifier), configured.get(value), value)
+        forms = _identifier_forms(identifier)
+        yield from (table.of_key(*forms), matching(table.identifiers, forms), forms[-1])
+
+
+def _identifier_forms(identifier: str | None) -> tuple[str, ...]:
+    """Return how an identifier can be written: as a token, and as its value."""
+    return () if identifier is None else (identifier, identifier.partition("|")[2])
 
 
 # Which pairs get series

@@ -24,6 +24,7 @@ from exporter.names import Namer
 from exporter.task.deadline import Deadlines, FixedTime
 from exporter.task.lifecycle import Changes, Observation
 from exporter.task.model import Event, Page, Selection, Snapshot, Status, Task
+from exporter.task.payer_table import PayerTable
 from exporter.task.payers import PairRule
 
 from ..support.fake import START, HandClock
@@ -77,7 +78,7 @@ class Exactness(RuleBasedStateMachine):
             ledger=self.ledger,
             clock=clock,
             telemetry=nothing,
-            namer=Namer({}, "", clock),
+            namer=Namer(PayerTable(), "", clock),
             hold=nothing,
             rules=rules,
             server_clock=nothing,

@@ -17,10 +17,12 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.vocabulary import ScrapeAnswer
 from exporter.probe import Probes
 from exporter.task.model import Selection
+from exporter.task.payer_table import PayerTable
 from exporter.worker import Worker
 
 from . import fake
 from .builders import CODE, TAG, Resource, task
+from .configuration import payer_table
 from .quirks import Quirk, played
 
 SELECTION = Selection(TAG, CODE)
@@ -38,6 +40,8 @@ class Rig:
     path: str = ":memory:"
     hold: float = 0
     payers: dict[str, str] = field(default_factory=dict)
+    payer_yaml: str = ""
+    """The table `payers:` as an operator writes it, instead of the names in `payers`."""
     pairs_max: int = 100
     deadline: str = "24h"
     payer_deadlines: dict[str, str] = field(default_factory=dict)
@@ -65,7 +69,7 @@ class Rig:
             poll=PollSettings(),
             reconcile=self.comparisons,
             hold=self.hold,
-            payers=self.payers,
+            payers=payer_table(self.payer_yaml) if self.payer_yaml else PayerTable(self.payers),
             pairs_max=self.pairs_max,
             deadline=deadline(self.deadline),
             payer_deadlines={name: deadline(text) for name, text in self.payer_deadlines.items()},

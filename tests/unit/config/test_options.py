@@ -43,7 +43,7 @@ def test_every_option_has_a_sentence_of_help() -> None:
 
 def test_settings_and_their_groups_are_frozen() -> None:
     found = settings("payers: [{name: A, references: [Organization/1]}]")
-    assert not hasattr(found.payers, "__setitem__")
+    assert not hasattr(found.payers.keys, "__setitem__")
     for value in (found, *(getattr(found, each.name) for each in fields(found))):
         if is_dataclass(value):
             with pytest.raises(AttributeError):
