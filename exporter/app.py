@@ -23,6 +23,7 @@ from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import Http, Transport
+from .history import HistoryReader
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, open_ledger
 from .logs import log_event
@@ -68,6 +69,7 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
         clock=clock,
         telemetry=telemetry,
         namer=Namer(settings.payers, server.http.base, clock, ledger.organizations(), right),
+        history=HistoryReader(server, clock, telemetry, wanted=settings.history),
         hold=SeriesHold(settings.hold, clock.monotonic()),
         rules=WalkRules(
             deadlines=_deadlines(settings),

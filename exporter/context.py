@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .clock import Clock
 from .fhir.client import FhirServer
+from .history import HistoryReader
 from .hold import SeriesHold
 from .ledger.ledger import Ledger
 from .ledger.state import StateKey
@@ -36,6 +37,7 @@ class WalkContext:
     clock: Clock
     telemetry: Telemetry
     namer: Namer
+    history: HistoryReader
     hold: SeriesHold
     rules: WalkRules
     server_clock: ServerClock

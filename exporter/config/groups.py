@@ -12,7 +12,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("fhir.ca-file", "fhir.client-"),
     ),
     "Ledger": ("ledger",),
-    "Polling": ("poll.", "reconcile."),
+    "Polling": ("poll.", "reconcile.", "history"),
     "Metrics": ("series.", "deadline", "timezone", "holidays", "stalled-after", "pairs."),
     "Web": ("web.",),
     "Logging": ("log.",),

@@ -190,6 +190,11 @@ class Settings:
     )
     poll: PollSettings = PollSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
+    history: bool = switch(
+        "history",
+        "Read the instance history of Tasks that changed more than once between two polls, so that each status counts.",
+        on=True,
+    )
     hold: float = option(
         "series.hold",
         values.duration,

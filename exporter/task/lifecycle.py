@@ -55,8 +55,8 @@ class Observation:
 class Changes:
     """What one page changes: rows to write, differences to add to gauges, events to count.
 
-    `seen_ids` lists every Task of the page. `durations` are in seconds. `earliest` is the smallest stamp among counted
-    versions, from which the lateness metric is observed.
+    `seen_ids` lists every Task of the page. `durations` are in seconds. `counted_stamps` has, by Task, the stamp of the
+    last version that was counted: those before it, from a history, are not late.
     """
 
     seen_ids: list[str] = field(default_factory=list)
@@ -66,7 +66,12 @@ class Changes:
     counts: Counter[Series] = field(default_factory=Counter)
     durations: list[tuple[PairStatus, float]] = field(default_factory=list)
     last_transition: dict[PairStatus, Instant] = field(default_factory=dict)
-    earliest: Instant | None = None
+    counted_stamps: dict[str, Instant] = field(default_factory=dict)
+
+    @property
+    def earliest(self) -> Instant | None:
+        """The smallest of them, from which the lateness metric is observed."""
+        return min(self.counted_stamps.values(), default=None)
 
 
 def compare(known: Mapping[str, Row], sightings: Iterable[tuple[Task, Pair]], observation: Observation) -> Changes:
@@ -240,8 +245,7 @@ def _ended_late(task: Task, first_seen: Instant, deadline: Deadline) -> bool:
 
 
 def _count_anomalies(task: Task, row: Row, changes: Changes) -> None:
-    if changes.earliest is None or task.updated < changes.earliest:
-        changes.earliest = task.updated
+    changes.counted_stamps[task.id] = task.updated
     for kind in unpack_anomalies(row.anomaly_bits):
         changes.counts[Series(Event.ANOMALY, None, kind)] += 1
 

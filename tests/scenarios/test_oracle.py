@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.absorb import absorb
 from exporter.context import WalkContext, WalkRules
+from exporter.history import HistoryReader
 from exporter.ledger import Binding, open_ledger
 from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
@@ -78,6 +79,7 @@ class Exactness(RuleBasedStateMachine):
             clock=clock,
             telemetry=nothing,
             namer=Namer({}, "", clock),
+            history=HistoryReader(nothing, clock, nothing, wanted=False),
             hold=nothing,
             rules=rules,
             server_clock=nothing,

@@ -44,6 +44,7 @@ class Rig:
     selection: Selection = SELECTION
     fhir: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the FHIR server, by the name of their field."""
+    history: bool = True
     real_network: bool = False
 
     def __post_init__(self) -> None:
@@ -61,6 +62,7 @@ class Rig:
             ledger=self.path,
             poll=PollSettings(),
             reconcile=self.comparisons,
+            history=self.history,
             hold=self.hold,
             payers=self.payers,
             pairs_max=self.pairs_max,
