@@ -108,12 +108,13 @@ class HistoryReader:
 
     def _read_all(self, gaps: Mapping[str, Gap]) -> dict[str, tuple[Task, ...]]:
         """Read in a window of its own: a request that times out ends its window, and the page needs its own."""
-        started_seconds, found = self._clock.monotonic(), dict[str, tuple[Task, ...]]()
+        found: dict[str, tuple[Task, ...]] = {}
         with self._server.window(most_seconds=self._seconds_left) as window:
             for identifier, gap in gaps.items():
                 if self._may_read:
+                    started_seconds = self._clock.monotonic()
                     found[identifier] = self._read(window, identifier, gap)
-        self._seconds_left -= self._clock.monotonic() - started_seconds
+                    self._seconds_left -= self._clock.monotonic() - started_seconds
         return found
 
     def _read(self, window: FhirWindow, identifier: str, gap: Gap) -> tuple[Task, ...]:
