@@ -43,6 +43,7 @@ def absorb(
         _save_names(context, tx)
         finish(tx)
     context.namer.saved()
+    context.exemplars.add(changes.exemplars)
     return changes
 
 

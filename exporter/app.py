@@ -20,6 +20,7 @@ from .clock import Clock, SystemClock
 from .config import DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
 from .context import WalkContext, WalkRules
 from .errors import ErrorReason
+from .exemplars import Exemplars
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import Http, Transport
@@ -71,6 +72,7 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
         namer=Namer(settings.payers, server.http.base, clock, ledger.organizations(), right),
         history=HistoryReader(server, clock, telemetry, wanted=settings.history),
         hold=SeriesHold(settings.hold, clock.monotonic()),
+        exemplars=Exemplars(clock, ledger.counters(), wanted=settings.exemplars),
         rules=WalkRules(
             deadlines=_deadlines(settings),
             overlap_ms=overlap_ms,
@@ -102,6 +104,8 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
     _log_address(*address, open_page=poll_on_view)
+    if settings.exemplars:
+        log_event(logger, logging.WARNING, "metrics carry Task ids as exemplars; Prometheus may store them")
     return _serve_until(stopped, exporter, worker, web)
 
 

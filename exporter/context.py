@@ -6,6 +6,7 @@ Rule: nothing here asks the server or writes the ledger. The parts keep their ow
 from dataclasses import dataclass
 
 from .clock import Clock
+from .exemplars import Exemplars
 from .fhir.client import FhirServer
 from .history import HistoryReader
 from .hold import SeriesHold
@@ -39,6 +40,7 @@ class WalkContext:
     namer: Namer
     history: HistoryReader
     hold: SeriesHold
+    exemplars: Exemplars
     rules: WalkRules
     server_clock: ServerClock
     watermark: Watermark

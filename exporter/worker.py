@@ -214,7 +214,8 @@ class Worker:
         if progress.kind is WalkKind.BASELINE and progress.fraction is not None:
             self._telemetry.set_baseline_progress(progress.fraction)
         if progress.snapshot is not None:
-            self._publication.publish(progress.snapshot, self._ledger.generation, progress.started_seconds)
+            snapshot = self._context.exemplars.attach(progress.snapshot)
+            self._publication.publish(snapshot, self._ledger.generation, progress.started_seconds)
             self.last_complete = self._ledger.state(StateKey.LAST_COMPLETE)
         self._telemetry.set_ledger_figures(self._ledger.figures)
 

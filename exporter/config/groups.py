@@ -13,7 +13,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Ledger": ("ledger",),
     "Polling": ("poll.", "reconcile.", "history"),
-    "Metrics": ("series.", "deadline", "timezone", "holidays", "stalled-after", "pairs."),
+    "Metrics": ("series.", "metrics.", "deadline", "timezone", "holidays", "stalled-after", "pairs."),
     "Web": ("web.",),
     "Logging": ("log.",),
     "Simulation": ("speed",),

@@ -202,6 +202,10 @@ class Settings:
         "How long a series keeps its old value, 0 if it is new, so that Prometheus scrapes it before its first event: "
         "at least twice the longest scrape interval; 0s turns this off.",
     )
+    exemplars: bool = switch(
+        "metrics.exemplars",
+        "Add Task ids as OpenMetrics exemplars to durations and failures; Prometheus may then store them.",
+    )
     deadline: DeadlineLength = option(
         "deadline",
         values.deadline,
@@ -257,7 +261,7 @@ CONFIG_FILE = Option(
     metavar="FILE",
 )
 OPTIONS = options_of(Settings)
-_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "web.")
+_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "metrics.", "web.")
 """What a command that polls once and serves nothing has no use for."""
 ONCE_OPTIONS = tuple(
     replace(each, default=values.MEMORY) if each.name == "ledger" else each

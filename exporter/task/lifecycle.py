@@ -20,6 +20,8 @@ from .model import (
     TIMED,
     Anomaly,
     Event,
+    Exemplar,
+    ExemplarKey,
     Instant,
     Pair,
     PairStatus,
@@ -65,6 +67,7 @@ class Changes:
     anomalous: Counter[Anomaly] = field(default_factory=Counter)
     counts: Counter[Series] = field(default_factory=Counter)
     durations: list[tuple[PairStatus, float]] = field(default_factory=list)
+    exemplars: dict[ExemplarKey, Exemplar] = field(default_factory=dict)
     last_transition: dict[PairStatus, Instant] = field(default_factory=dict)
     counted_stamps: dict[str, Instant] = field(default_factory=dict)
 
@@ -257,13 +260,17 @@ def _count_status_entered(before: Status | None, task: Task, pair: Pair, changes
     if before in TERMINAL and task.status in OPEN:
         counts[Series(Event.REOPENED, pair)] += 1
     if task.status is Status.FAILED:
-        counts[Series(Event.FAILURE, pair, task.reason)] += 1
+        failure = Series(Event.FAILURE, pair, task.reason)
+        counts[failure] += 1
+        changes.exemplars[ExemplarKey(failure)] = Exemplar(task.id, 1)
     if task.status is Status.COMPLETED:
         counts[Series(Event.ARCHIVED_DOCUMENT, pair)] += task.documents
         counts[Series(Event.COMPLETED_EMPTY, pair)] += task.outputs == 0
     seconds = _duration_seconds(task)
     if seconds is not None:
         changes.durations.append((PairStatus(pair, task.status), seconds))
+        bucket = ExemplarKey(Series(Event.DURATION, pair, task.status), bucket_index(seconds))
+        changes.exemplars[bucket] = Exemplar(task.id, seconds)
 
 
 def _duration_seconds(task: Task) -> float | None:

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.absorb import absorb
 from exporter.context import WalkContext, WalkRules
+from exporter.exemplars import Exemplars
 from exporter.history import HistoryReader
 from exporter.ledger import Binding, open_ledger
 from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
@@ -81,6 +82,7 @@ class Exactness(RuleBasedStateMachine):
             namer=Namer({}, "", clock),
             history=HistoryReader(nothing, clock, nothing, wanted=False),
             hold=nothing,
+            exemplars=Exemplars(clock, Snapshot(), wanted=False),
             rules=rules,
             server_clock=nothing,
             watermark=nothing,

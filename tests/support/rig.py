@@ -45,6 +45,7 @@ class Rig:
     fhir: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the FHIR server, by the name of their field."""
     history: bool = True
+    exemplars: bool = False
     real_network: bool = False
 
     def __post_init__(self) -> None:
@@ -63,6 +64,7 @@ class Rig:
             poll=PollSettings(),
             reconcile=self.comparisons,
             history=self.history,
+            exemplars=self.exemplars,
             hold=self.hold,
             payers=self.payers,
             pairs_max=self.pairs_max,
