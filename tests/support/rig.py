@@ -47,6 +47,7 @@ class Rig:
     history: bool = True
     exemplars: bool = False
     real_network: bool = False
+    rebind: bool = False
 
     def __post_init__(self) -> None:
         self.store = fake.store(self.clock)
@@ -61,6 +62,7 @@ class Rig:
         return Settings(
             fhir=replace(fhir, **self.fhir),
             ledger=self.path,
+            ledger_rebind=self.rebind,
             poll=PollSettings(),
             reconcile=self.comparisons,
             history=self.history,
