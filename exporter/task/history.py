@@ -23,15 +23,12 @@ class Gap(NamedTuple):
 
 
 def find_gaps(
-    known: Mapping[str, Row], tasks: Iterable[Task], observation: Observation, baseline_from: Instant
+    known: Mapping[str, Row], tasks: Sequence[Task], observation: Observation, baseline_from: Instant
 ) -> dict[str, Gap]:
     """Find the Tasks of a page whose version is not the next one, by id; of a Task that is there twice, the first."""
-    gaps: dict[str, Gap] = {}
-    for task in tasks if observation.counting else ():
-        gap = None if task.id in gaps else _gap(known.get(task.id), task, observation, baseline_from)
-        if gap is not None:
-            gaps[task.id] = gap
-    return gaps
+    first = {task.id: task for task in reversed(tasks)} if observation.counting else {}
+    gaps = {id_: _gap(known.get(id_), task, observation, baseline_from) for id_, task in first.items()}
+    return {id_: gap for id_, gap in gaps.items() if gap is not None}
 
 
 def _gap(row: Row | None, task: Task, observation: Observation, baseline_from: Instant) -> Gap | None:
