@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 READS = 50
 """Requests for histories in one poll, or in one comparison."""
 
+PAGES = 5
+"""Pages of one history. The first is asked to be large enough; a server may give smaller ones."""
+
 SECONDS = 5.0
 """What they may take together: a scrape waits for them, and a window has `--poll.timeout` for everything."""
 
@@ -119,7 +122,7 @@ class HistoryReader:
 
     def _read(self, window: FhirWindow, identifier: str, gap: Gap) -> tuple[Task, ...]:
         try:
-            history = window.history(identifier, gap)
+            history = window.history(identifier, gap, min(PAGES, self._reads_left))
         except Throttled:
             self.support.give_up("it asks to wait")
             raise

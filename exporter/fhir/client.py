@@ -52,8 +52,6 @@ _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _NO_HISTORY = _NAMELESS | {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.NOT_IMPLEMENTED}
 """Answers to an instance history that will not change soon."""
 
-HISTORY_PAGES = 5
-"""Pages read of one history. The first is asked to be large enough; a server may give smaller ones."""
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +179,7 @@ class FhirWindow:
         self._session.log.write()
         return reply.status
 
-    def history(self, id_: str, gap: Gap) -> InstanceHistory:
+    def history(self, id_: str, gap: Gap, most_pages: int) -> InstanceHistory:
         """Read the versions of one Task that no search has shown; raises a ServerError."""
         size = min(self._server.settings.page_size, gap.before - gap.after + 1)  # one more: it may have changed since
         address = f"{self._base}/Task/{quote(id_, safe='')}/_history?_count={size}&_elements={ELEMENTS}"
@@ -191,7 +189,7 @@ class FhirWindow:
             return InstanceHistory(reply.status)
         page, seen = self._history_page(reply), set[int]()
         versions, requests = list(page.tasks), 1
-        while page.next is not None and not reaches(gap, versions) and requests < HISTORY_PAGES:
+        while page.next is not None and not reaches(gap, versions) and requests < most_pages:
             page, requests = self._history_page(self._fetch(page.next, seen)), requests + 1
             versions += page.tasks
         return InstanceHistory(reply.status, unseen(gap, id_, versions), requests)

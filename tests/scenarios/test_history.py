@@ -9,19 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter import history
 from exporter.demo.server import JSON, Request, Response, outcome
-from exporter.fhir.client import ELEMENTS, HISTORY_PAGES
+from exporter.fhir.client import ELEMENTS
 from exporter.task.model import Event, Status
 
 from ..support import quirk_tasks, quirks
 from ..support.builders import TAG, at, completed, failed, meta, task
 from ..support.exposition import errors, is_up, observed, own_value, totals
-from ..support.fake import honest
+from ..support.fake import Answer, honest
 from ..support.rig import FULL_ONLY, Rig, settled
 
 REFUSED = "the FHIR server gives no instance history of Tasks"
@@ -55,6 +56,15 @@ def answering(status: int) -> quirks.Quirk:
     """Answer histories with this status."""
     response = Response(status, (("content-type", JSON),), outcome("no"))
     return quirks.when(is_history, quirks.always(response))
+
+
+def slow(_: Answer) -> Answer:
+    """Answer nothing in time."""
+
+    def late(_: Request) -> Response:
+        raise httpx.ReadTimeout("too late")
+
+    return late
 
 
 def test_a_failure_that_was_retried_between_two_scrapes_counts() -> None:
@@ -226,7 +236,7 @@ def test_a_history_without_end_ends() -> None:
     rig = settled(task("a"), quirks=[quirks.clamped(1)])
     write(rig, *(task("a", status) for status in ("in-progress", "on-hold") * 10))
     rig.scrape()
-    assert reads(rig) == HISTORY_PAGES
+    assert reads(rig) == history.PAGES
     assert totals(rig, Event.TRANSITION) == {"in-progress": 2, "on-hold": 3}
     assert is_up(rig)
 
@@ -243,6 +253,16 @@ def test_reads_of_one_poll_are_few_and_the_rest_counts_as_it_was_seen() -> None:
         write(rig, failed(name), completed(name), seconds=0.01)
     rig.scrape()
     assert reads(rig) == 2 * history.READS
+
+
+def test_further_pages_count_among_the_reads_of_a_poll() -> None:
+    names = [f"t-{n:03}" for n in range(history.READS)]
+    rig = settled(*map(task, names), quirks=[quirks.when(is_history, quirks.clamped(1))])
+    for name in names:
+        for status in ("in-progress", "on-hold", "ready", "in-progress", "failed"):
+            write(rig, task(name, status), seconds=0.01)
+    rig.scrape()
+    assert reads(rig) == history.READS
 
 
 def test_slow_histories_do_not_hold_a_poll_up() -> None:
@@ -327,6 +347,7 @@ def test_a_history_that_fails_costs_no_page_and_three_in_a_row_end_it(caplog: py
         (quirks.editing(lambda bundle, _: bundle.update(type="searchset")), "wrong_resource"),
         (quirks.editing(lambda bundle, _: bundle.update(entry="none")), "wrong_resource"),
         (quirks.next_at("http://elsewhere.example/fhir"), "link_refused"),
+        (slow, "timeout"),
         (quirks.redirected("http://elsewhere.example/fhir"), "redirect"),
     ],
 )
