@@ -26,6 +26,7 @@ from .exemplars import Exemplars
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import Http, Transport
+from .fhir.links import parse_base_url
 from .history import HistoryReader
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
@@ -101,7 +102,9 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until a signal stops it; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    source = Backend(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)
+    source = Backend(
+        exporter.worker, exporter.telemetry, worker, server=_server_address(exporter), poll_on_view=poll_on_view
+    )
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     address = web.start(settings.web.host, settings.web.port)
@@ -110,6 +113,11 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     if settings.exemplars:
         log_event(logger, logging.WARNING, "metrics carry Task ids as exemplars; Prometheus may store them")
     return _serve_until(stopped, exporter, worker, web)
+
+
+def _server_address(exporter: Exporter) -> str:
+    """Return the host and port of the FHIR server: path, query and user are nobody's business."""
+    return parse_base_url(exporter.context.server.http.base).address
 
 
 def _log_address(host: str, port: int, *, open_page: bool) -> None:
