@@ -168,7 +168,8 @@ def test_with_exemplars_the_ids_of_tasks_are_in_openmetrics_and_nothing_else_is(
     )
     assert hits(openmetrics, TASK)
     assert not hits(openmetrics, *SECRETS)
-    assert not hits(text + logs.text + repr(Backend(rig.worker, rig.telemetry, Thread()).landing()), *SECRETS, TASK)
+    backend = Backend(rig.worker, rig.telemetry, Thread(), server="fhir.example:80")
+    assert not hits(text + logs.text + repr(backend.landing()), *SECRETS, TASK)
 
 
 def test_nothing_of_a_history_is_shown_or_logged(logs: Logs) -> None:
