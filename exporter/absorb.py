@@ -2,7 +2,7 @@
 
 Rule: what a page changes is one transaction, together with what was read to name its payers.
 
-See docs/design.md#pages-and-commits, docs/decisions/0001-doubtful-versions-are-read-twice.md.
+See docs/design.md#pages-and-commits, docs/design.md#history, docs/decisions/0001-doubtful-versions-are-read-twice.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,6 +33,7 @@ def absorb(
     }
     if doubtful:
         tasks = _read_again(window, tasks, doubtful)
+    tasks = context.history.with_unseen(known, tasks, observation, context.baseline_from or 0)
     pairs = context.namer.pairs(tasks, window)
     with context.ledger.transaction() as tx:
         slots = tx.slots(pair for pair in pairs if pair != NO_PAIR)
@@ -42,6 +43,7 @@ def absorb(
         _save_names(context, tx)
         finish(tx, changes)
     context.namer.saved()
+    context.exemplars.add(changes.exemplars)
     return changes
 
 

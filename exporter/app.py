@@ -24,11 +24,13 @@ from .clock import Clock, SystemClock
 from .config import BatchJobsSettings, DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
 from .context import WalkContext, WalkRules
 from .errors import ErrorReason
+from .exemplars import Exemplars
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.export_status import ExportStatus
 from .fhir.http import ADMIN, Http, Transport
 from .fhir.links import parse_base_url
+from .history import HistoryReader
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
 from .logs import log_event
@@ -78,7 +80,9 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
         clock=clock,
         telemetry=telemetry,
         namer=Namer(settings.payers, server.http.base, clock, ledger.organizations(), right),
+        history=HistoryReader(server, clock, telemetry, wanted=settings.history),
         hold=SeriesHold(settings.hold, clock.monotonic()),
+        exemplars=Exemplars(clock, ledger.counters(), wanted=settings.exemplars),
         rules=WalkRules(
             deadlines=_deadlines(settings),
             overlap_ms=overlap_ms,
@@ -120,6 +124,8 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     if reader is not None:
         threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
     _log_address(*address, open_page=poll_on_view)
+    if settings.exemplars:
+        log_event(logger, logging.WARNING, "metrics carry Task ids as exemplars; Prometheus may store them")
     try:
         return _serve_until(stopped, exporter, worker, web)
     finally:

@@ -174,9 +174,13 @@ class Worker:
 
     def _start_walk(self, future: "Future[bool] | None") -> WalkJob:
         self._tried_seconds = self._now_seconds()
-        context = replace(self._context, timeout_factor=self._walk_timeout.factor)
+        context = self._context_for(self._walk_timeout)
         walk = Walk(context, next_plan(context), count_expected=self._count_expected)
         return WalkJob(walk.steps(), self._tried_seconds, future)
+
+    def _context_for(self, timeout: WindowTimeout) -> WalkContext:
+        """Return what the next walk or comparison is given: with its own time, and its own reads of histories."""
+        return replace(self._context, timeout_factor=timeout.factor, history=self._context.history.renewed())
 
     def _poll(self) -> None:
         """Poll at once; one that needs a second window goes on as a catch-up, in the background."""
@@ -220,7 +224,8 @@ class Worker:
         if progress.kind is WalkKind.BASELINE and progress.fraction is not None:
             self._telemetry.set_baseline_progress(progress.fraction)
         if progress.snapshot is not None:
-            self._publication.publish(progress.snapshot, self._ledger.generation, progress.started_seconds)
+            snapshot = self._context.exemplars.attach(progress.snapshot)
+            self._publication.publish(snapshot, self._ledger.generation, progress.started_seconds)
             self.last_complete = self._ledger.state(StateKey.LAST_COMPLETE)
         self._telemetry.set_ledger_figures(self._ledger.figures)
 
@@ -272,7 +277,7 @@ class Worker:
     def _start_comparison(self) -> ComparisonJob:
         """Start the comparison that is due."""
         kind = self._schedule.next_kind
-        context = replace(self._context, timeout_factor=self._comparison_timeout.factor)
+        context = self._context_for(self._comparison_timeout)
         if kind is Comparison.FULL:
             return ComparisonJob(kind, compare_everything(context))
         return ComparisonJob(kind, compare_open(context, self._lookback_ms))

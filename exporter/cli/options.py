@@ -37,8 +37,7 @@ def _click_option(option: Option) -> click.Option:
     """Return click no type, default or variable: it would stop at the first problem, and repeat the value."""
     help_text = f"{option.help} [{_note(option)}]"
     if option.switch:
-        flags = f"{option.flag}/--no-{option.name}"
-        return click.Option([flags, option.identifier], default=None, help=help_text)
+        return click.Option([f"{option.flag}/{option.off_flag}", option.identifier], default=None, help=help_text)
     return click.Option([option.flag, option.identifier], multiple=True, metavar=option.metavar, help=help_text)
 
 
@@ -52,7 +51,9 @@ def _default(option: Option) -> str:
         return "required"
     if option.repeatable:
         return "may be repeated"
-    return f"default: {'off' if option.switch else option.default}" if option.default else "default: none"
+    if option.switch:
+        return f"default: {'on' if option.on_by_default else 'off'}"
+    return f"default: {option.default}" if option.default else "default: none"
 
 
 def settings_from(

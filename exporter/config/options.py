@@ -235,12 +235,21 @@ class Settings:
     )
     poll: PollSettings = PollSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
+    history: bool = switch(
+        "history",
+        "Read the instance history of Tasks that changed more than once between two polls, so that each status counts.",
+        on=True,
+    )
     hold: float = option(
         "series.hold",
         values.duration,
         "2m",
         "How long a series keeps its old value, 0 if it is new, so that Prometheus scrapes it before its first event: "
         "at least twice the longest scrape interval; 0s turns this off.",
+    )
+    exemplars: bool = switch(
+        "metrics.exemplars",
+        "Add Task ids as OpenMetrics exemplars to durations and failures; Prometheus may then store them.",
     )
     deadline: DeadlineLength = option(
         "deadline",
@@ -316,7 +325,10 @@ CONFIG_FILE = Option(
     metavar="FILE",
 )
 OPTIONS = options_of(Settings)
-_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "probe.", "batch-jobs.", "web.")
+_NOT_ONCE = (
+    *("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "metrics."),
+    *("probe.", "batch-jobs.", "web."),
+)
 """What a command that polls once and serves nothing has no use for."""
 ONCE_OPTIONS = tuple(
     replace(each, default=values.MEMORY) if each.name == "ledger" else each

@@ -59,6 +59,9 @@ def _ordered(words: frozenset[Status] | frozenset[Anomaly]) -> tuple[str, ...]:
     return tuple(word.value for enum in (Status, Anomaly) for word in enum if word in words)
 
 
+EXEMPLAR_LABEL = "task_id"
+"""The only label of an exemplar, and the only place for the id of a Task."""
+
 CODES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 
 SOURCE = Label(

@@ -173,6 +173,18 @@ class BundleEntry(Element):
     search: EntrySearch | None = None
 
 
+class EntryRequest(Element):
+    """What an entry of a history was: POST, PUT, PATCH or DELETE."""
+
+    method: str | None = None
+
+
+class HistoryEntry(Element):
+    """An entry of a history, without its resource."""
+
+    request: EntryRequest | None = None
+
+
 class BundleLink(Element):
     relation: str | None = None
     url: str | None = None

@@ -17,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.absorb import absorb
 from exporter.context import WalkContext, WalkRules
+from exporter.exemplars import Exemplars
+from exporter.history import HistoryReader
 from exporter.ledger import Binding, open_ledger
 from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
@@ -79,7 +81,9 @@ class Exactness(RuleBasedStateMachine):
             clock=clock,
             telemetry=nothing,
             namer=Namer(PayerTable(), "", clock),
+            history=HistoryReader(nothing, clock, nothing, wanted=False),
             hold=nothing,
+            exemplars=Exemplars(clock, Snapshot(), wanted=False),
             rules=rules,
             server_clock=nothing,
             watermark=nothing,

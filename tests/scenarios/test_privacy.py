@@ -20,6 +20,7 @@ import pytest
 from exporter.demo.server import JSON, Response, outcome
 from exporter.errors import ServerError
 from exporter.logs import FORMS, LineFormatter
+from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.task.model import Event, Selection
 from exporter.task.search import Search
@@ -154,6 +155,31 @@ def test_nothing_of_a_task_is_shown_or_logged_and_only_ids_and_payers_rest(tmp_p
     assert set(files) == {"ledger.db", "ledger.db-wal"}
     assert not hits("".join(files.values()), *SECRETS)
     assert hits("".join(files.values()), TASK, "CanaryPayerName")
+
+
+def test_with_exemplars_the_ids_of_tasks_are_in_openmetrics_and_nothing_else_is(logs: Logs) -> None:
+    rig = settled(quirks=[quirks.elements_ignored], exemplars=True)
+    for resource in loaded():
+        rig.store.put(resource)
+    rig.scrape()
+    published = rig.worker.published
+    openmetrics, text = (
+        TaskText().render(published.snapshot, form).decode() for form in (Format.OPENMETRICS, Format.TEXT)
+    )
+    assert hits(openmetrics, TASK)
+    assert not hits(openmetrics, *SECRETS)
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions("fhir.example:80"))
+    assert not hits(text + logs.text + repr(backend.landing()), *SECRETS, TASK)
+
+
+def test_nothing_of_a_history_is_shown_or_logged(logs: Logs) -> None:
+    rig = settled(quirks=[quirks.elements_ignored])
+    for resource in loaded():
+        rig.store.put(resource)
+        rig.store.put(resource | {"description": f"{NOTE} again"})
+    rig.scrape()
+    assert any(url.partition("?")[0].endswith("/_history") for url in rig.transport.urls)
+    assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
 
 
 def _body(text: str) -> Quirk:

@@ -49,6 +49,8 @@ class Rig:
     selection: Selection = SELECTION
     fhir: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the FHIR server, by the name of their field."""
+    history: bool = True
+    exemplars: bool = False
     real_network: bool = False
     rebind: bool = False
 
@@ -68,6 +70,8 @@ class Rig:
             ledger_rebind=self.rebind,
             poll=PollSettings(),
             reconcile=self.comparisons,
+            history=self.history,
+            exemplars=self.exemplars,
             hold=self.hold,
             payers=payer_table(self.payer_yaml) if self.payer_yaml else PayerTable(self.payers),
             pairs_max=self.pairs_max,

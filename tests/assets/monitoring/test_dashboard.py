@@ -124,12 +124,27 @@ def test_no_axis_leaves_out_ticks(panel: dict[str, Any]) -> None:
 def test_stats_and_tables_ask_for_one_instant_and_graphs_for_the_range(panel: dict[str, Any]) -> None:
     now = panel["type"] in {"stat", "bargauge", "table"}
     for target in panel["targets"]:
-        assert (target["instant"], target["range"], target["exemplar"]) == (now, not now, False)
+        assert (target["instant"], target["range"]) == (now, not now)
+        assert isinstance(target["exemplar"], bool)
         assert target.get("format") == {"table": "table", "heatmap": "heatmap"}.get(panel["type"])
     if panel["type"] in {"stat", "bargauge"}:
         assert panel["options"]["reduceOptions"]["calcs"] == ["lastNotNull"]
     if panel["type"] == "timeseries":
         assert panel["options"]["legend"]["showLegend"] is True
+
+
+def test_graphs_of_series_with_exemplars_ask_for_them_once() -> None:
+    """An exemplar belongs to a bucket or to a failure. Grafana asks for it in each query over a range that says so."""
+    asking = [
+        (panel["title"], panel["type"], target)
+        for panel in shown()
+        for target in panel["targets"]
+        if target["exemplar"]
+    ]
+    assert len({title for title, _, _ in asking}) == len(asking) == 3
+    for _, kind, target in asking:
+        assert kind in {"timeseries", "heatmap"}
+        assert re.search(r"fhir_task_(duration_seconds_bucket|failures_total)\{", target["expr"])
 
 
 def test_tables_lead_into_the_payer_of_the_line() -> None:

@@ -71,6 +71,13 @@ def test_a_flag_turns_off_what_a_variable_turned_on() -> None:
     assert not load_with_file({"fhir.url": [URL], "fhir.rewrite-links": ["false"]}, variables).fhir.rewrite_links
 
 
+def test_what_is_on_by_default_is_turned_off_in_every_place() -> None:
+    assert load_with_file({"fhir.url": [URL]}, {}).history
+    assert not load_with_file({"fhir.url": [URL], "history": ["false"]}, {}).history
+    assert not load_with_file({"fhir.url": [URL]}, {PREFIX + "HISTORY": "no"}).history
+    assert not settings("history: false").history
+
+
 def test_the_demo_takes_its_own_options_only() -> None:
     assert load_demo_settings({"speed": ["2.5"]}, {PREFIX + "FHIR_URL": "nonsense"}).speed == 2.5
     assert problems(lambda: load_demo_settings({"speed": ["0"]}, {})) == (
