@@ -9,7 +9,9 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,7 +26,7 @@ from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.http import Http, Transport
 from .hold import SeriesHold
-from .ledger import Binding, Ledger, open_ledger
+from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
 from .logs import log_event
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
@@ -33,6 +35,7 @@ from .names import Namer, OrganizationRight, fingerprint
 from .progress import LogLines, Reporter, TerminalBar
 from .task.business_days import BusinessDays, Calendar
 from .task.deadline import Deadline, Deadlines, FixedTime
+from .task.model import Task
 from .task.payers import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
@@ -59,7 +62,7 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
     """Put an exporter together. `transport` replaces the network. Raises a LedgerError or ConfigurationError."""
     telemetry = Telemetry()
     server = fhir_server(settings, telemetry, transport)
-    ledger = _ledger(settings, telemetry)
+    ledger = _ledger(settings, telemetry, server)
     overlap_ms = _milliseconds(settings.poll.overlap)
     right = OrganizationRight(telemetry.count_error)
     context = WalkContext(
@@ -155,6 +158,13 @@ def check(settings: Settings) -> int:
     return examine(settings, fhir_server(settings, Telemetry()))
 
 
+def rebind(settings: Settings) -> Owner:
+    """Rebind the ledger to the FHIR server, if its Tasks are there; returns whose it was."""
+    server = fhir_server(settings, Telemetry())
+    binding = Binding(settings.fhir.url, settings.fhir.selection)
+    return rebind_ledger(settings.ledger, binding, partial(_read_tasks, server))
+
+
 def demo(settings: DemoSettings) -> int:
     """Serve a simulated network of payers; the hold is 0, so that what a person sees with curl is live."""
     from .demo.app import Demo, asgi, serve_on_loopback
@@ -182,10 +192,11 @@ def _auth(fhir: FhirSettings) -> Auth:
     return Anonymous()
 
 
-def _ledger(settings: Settings, telemetry: Telemetry) -> Ledger:
+def _ledger(settings: Settings, telemetry: Telemetry, server: FhirServer) -> Ledger:
     binding = Binding(settings.fhir.url, settings.fhir.selection)
     rule = PairRule(settings.pairs_max, frozenset(settings.payers.values()))
-    ledger, aside = open_ledger(settings.ledger, binding, rule)
+    rebind = partial(_read_tasks, server) if settings.ledger_rebind else None
+    ledger, aside = open_ledger(settings.ledger, binding, rule, rebind)
     if aside is not None:
         telemetry.count_error(ErrorReason.LEDGER)
         log_event(
@@ -204,6 +215,12 @@ def _deadline(length: DeadlineLength, calendar: Calendar) -> Deadline:
     if length.business_days:
         return BusinessDays(length.business_days, calendar)
     return FixedTime(_milliseconds(length.seconds))
+
+
+def _read_tasks(server: FhirServer, ids: Sequence[str]) -> Sequence[Task]:
+    """Read Tasks by id, in a window of their own."""
+    with server.window() as window:
+        return window.read(ids).tasks
 
 
 def _reporter(clock: Clock) -> Reporter:

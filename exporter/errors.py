@@ -32,7 +32,12 @@
     │   └── Cached              a cached first page, in spite of no-cache
     ├── LedgerError             the ledger cannot be used
     │   ├── LedgerInUse         another process has it open
-    │   ├── LedgerForeign       it belongs to another source, or is not a ledger
+    │   │   └── LedgerHeld      the same, for a command about the file
+    │   ├── LedgerForeign       it is not a ledger, or belongs to another source
+    │   │   └── LedgerOfAnotherSource   another FHIR server or selection of Tasks
+    │   ├── LedgerNotRebound    it was not shown that another server holds the same Tasks
+    │   ├── LedgerBackupFailed  a copy could not be made
+    │   ├── LedgerOutdated      a command cannot work on it before it is migrated
     │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
     │   ├── LedgerTooNew        written by a later version of the exporter
     │   └── LedgerFailed        I/O on the disk or the file failed at run time
@@ -300,10 +305,49 @@ class LedgerInUse(LedgerError):
     remedy = "Stop the other exporter, or set --ledger to another path."
 
 
-class LedgerForeign(LedgerError):
-    """The file is not a ledger, lost its tables, or was made for another server or selection of Tasks."""
+class LedgerHeld(LedgerInUse):
+    """The same, for a command about the file."""
 
-    remedy = "Set --ledger to another path for this source; or move the old file away to start with an empty ledger."
+    remedy = (
+        "Stop the exporter for this command; it catches up when it starts again. "
+        "Without stopping it, only a snapshot of the whole volume is a good backup."
+    )
+
+
+class LedgerForeign(LedgerError):
+    """The file is not a ledger, or lost its tables."""
+
+    remedy = "Set --ledger to another path; or move the file away to start with an empty ledger."
+
+
+class LedgerOfAnotherSource(LedgerForeign):
+    """The ledger was made for another FHIR server, or another selection of Tasks."""
+
+    remedy = (
+        "Correct --fhir.url and the selection, or set --ledger to another path for this source. "
+        "If the same server only changed its address, start with --ledger.rebind."
+    )
+
+
+class LedgerNotRebound(LedgerError):
+    """The ledger was left with the server it belongs to."""
+
+    remedy = (
+        "Nothing was changed. If it is the same server, start again when it answers and holds all of its Tasks; "
+        "for another one, set --ledger to another path."
+    )
+
+
+class LedgerBackupFailed(LedgerError):
+    """The copy could not be made."""
+
+    remedy = "Choose a new file in a folder that this user can write, with room for a copy of the ledger."
+
+
+class LedgerOutdated(LedgerError):
+    """The ledger has the schema of an earlier version."""
+
+    remedy = "Back it up, then start serve with this version: it migrates the ledger."
 
 
 class LedgerTooNew(LedgerError):

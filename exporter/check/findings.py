@@ -207,9 +207,14 @@ LEDGER = {
         "ledger: in memory only", "Give a path in --ledger, or counters start at 0 after each start."
     ),
     LedgerStatus.ABSENT: ok("ledger: none yet; serve will create it"),
+    LedgerStatus.EMPTY: ok("ledger: empty, made for another server or selection; serve will take it over"),
     LedgerStatus.BEGUN: ok("ledger: belongs to this server; its baseline is not complete"),
     LedgerStatus.COMPLETE: ok("ledger: belongs to this server; its baseline is complete"),
 }
+TO_REBIND = warn(
+    "ledger: made for another address or selection; serve will look for its Tasks here, as --ledger.rebind asks",
+    "Remove --ledger.rebind if the FHIR server is not the same one at a new address.",
+)
 IN_USE = info("ledger: in use by another process", "No action is needed if that is the running exporter.")
 
 

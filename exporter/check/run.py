@@ -18,6 +18,7 @@ from ..errors import (
     Forbidden,
     LedgerError,
     LedgerInUse,
+    LedgerOfAnotherSource,
     Redirected,
     ServerError,
     Throttled,
@@ -113,6 +114,8 @@ class Check:
             return findings.LEDGER[inspect_ledger(self._settings.ledger, binding)]
         except LedgerInUse:
             return findings.IN_USE
+        except LedgerOfAnotherSource as error:
+            return findings.TO_REBIND if self._settings.ledger_rebind else findings.failed("ledger", error)
         except LedgerError as error:
             return findings.failed("ledger", error)
 

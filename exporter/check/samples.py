@@ -87,7 +87,10 @@ def _reasons(ours: Sequence[Task]) -> Iterator[Finding]:
         return
     yield ok(f"failures: {_listed(reasons)}")
     if reasons[UNCLASSIFIED]:
-        remedy = "Read some of their notes on the server, and add patterns under `reasons:` in --config.file."
+        remedy = (
+            "Read some of their notes on the server, and add patterns under `reasons:` in --config.file; "
+            "`fhir-task-exporter reasons test` tries them."
+        )
         yield warn(f"failures: no reason matches {reasons[UNCLASSIFIED]} of {reasons.total()}", remedy)
 
 

@@ -52,12 +52,28 @@ def version_option() -> click.Option:
     )
 
 
+def no_such_option(ctx: click.Context, args: Sequence[str], name: str) -> str:
+    """Describe an unknown option. click names only the first letter of `-fhir.url`; the word itself has a match."""
+    word = name if name.startswith("--") else next((word for word in args if word.startswith(name)), name)
+    known = [flag for option in ctx.command.get_params(ctx) for flag in (*option.opts, *option.secondary_opts)]
+    close = get_close_matches(word.partition("=")[0], known, 1, _SIMILARITY)
+    shown = _NAME.match(word)
+    return f"No such option {shown[0] if shown else '-'}.{f' Did you mean {close[0]}?' if close else ''}"
+
+
 class Group(click.Group):
     """Commands, listed in the order in which they are defined."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """List the names."""
         return list(self.commands)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line; the message about an unknown option is ours."""
+        try:
+            return super().parse_args(ctx, list(args))
+        except click.NoSuchOption as error:
+            ctx.fail(no_such_option(ctx, args, error.option_name))
 
 
 class Command(click.Command):
@@ -96,18 +112,10 @@ class Command(click.Command):
         try:
             left = super().parse_args(ctx, list(args))
         except click.NoSuchOption as error:
-            ctx.fail(self._no_such_option(ctx, args, error.option_name))
+            ctx.fail(no_such_option(ctx, args, error.option_name))
         if left and not ctx.resilient_parsing:
             ctx.fail("Unexpected argument; a value must follow its option.")
         return left
-
-    def _no_such_option(self, ctx: click.Context, args: Sequence[str], name: str) -> str:
-        """Describe an unknown option. click names only the first letter of `-fhir.url`; the word itself has a match."""
-        word = name if name.startswith("--") else next((word for word in args if word.startswith(name)), name)
-        known = [flag for option in self.get_params(ctx) for flag in (*option.opts, *option.secondary_opts)]
-        close = get_close_matches(word.partition("=")[0], known, 1, _SIMILARITY)
-        shown = _NAME.match(word)
-        return f"No such option {shown[0] if shown else '-'}.{f' Did you mean {close[0]}?' if close else ''}"
 
     def invoke(self, ctx: click.Context) -> None:
         """Run the body and exit: 0 success, 1 it ran and found a problem, 2 wrong configuration."""

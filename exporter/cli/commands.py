@@ -4,7 +4,9 @@ import click
 
 from .. import bundle, config
 from .command import Command, Group, version_line, version_option
+from .ledger import ledger
 from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, settings_from
+from .reasons import reasons
 
 SERVER = "--fhir.url https://cdr.example.org/fhir --fhir.username exporter --fhir.password-file password.txt"
 
@@ -82,6 +84,9 @@ def demo(**given: Given) -> int:
     return app.demo(settings)
 
 
+main.add_command(ledger)
+
+
 @main.command(cls=Command, examples=("dashboard > dashboard.json",))
 def dashboard() -> int:
     """Print the bundled Grafana dashboard."""
@@ -108,6 +113,9 @@ def rules(job: str, runbook_url: str, grafana_url: str) -> int:
         if url == default:
             click.echo(f"{flag} is not set: links in the alerts lead to {default}, which does not exist.", err=True)
     return 0
+
+
+main.add_command(reasons)
 
 
 @main.command(cls=Command)

@@ -8,16 +8,18 @@ from typing import TypeVar
 import click
 
 from .. import config, logs
-from ..config import DemoSettings, Option, Settings
+from ..config import DemoSettings, LedgerSettings, Option, Settings
 
 logger = logging.getLogger(__name__)
 
 Given = bool | Sequence[str] | None
 """What click hands over for an option: texts, of a switch whether it is on, or None."""
-AnySettings = TypeVar("AnySettings", Settings, DemoSettings)
+AnySettings = TypeVar("AnySettings", Settings, DemoSettings, LedgerSettings)
 
 SETTINGS_OPTIONS = (config.CONFIG_FILE, *config.OPTIONS)
 ONCE_OPTIONS = (config.CONFIG_FILE, *config.ONCE_OPTIONS)
+LEDGER_OPTIONS = (config.CONFIG_FILE, *config.LEDGER_OPTIONS)
+REBIND_OPTIONS = (config.CONFIG_FILE, *config.REBIND_OPTIONS)
 
 
 HEADINGS: Mapping[str, str] = {

@@ -13,7 +13,16 @@ from urllib.parse import urlsplit
 from ..errors import ConfigurationError
 from . import yaml_file
 from .fields import VARIABLE_PREFIX, Option, build, options_of
-from .options import CONFIG_FILE, DEMO_OPTIONS, OPTIONS, DemoSettings, PollSettings, Settings
+from .options import (
+    CONFIG_FILE,
+    DEMO_OPTIONS,
+    OPTIONS,
+    DemoSettings,
+    LedgerSettings,
+    PollSettings,
+    ReasonsSettings,
+    Settings,
+)
 from .tables import TABLES, PayerTable
 from .values import MEMORY, ConfigProblem, InvalidValue, RawValue, is_loopback, is_path, path_from
 from .yaml_file import YamlFile
@@ -33,9 +42,19 @@ def load_once_settings(flags: Flags, environment: Mapping[str, str]) -> Settings
     return _resolve_or_fail(Settings, _with_file(flags, environment), {"ledger": MEMORY})
 
 
+def load_ledger_settings(flags: Flags, environment: Mapping[str, str]) -> LedgerSettings:
+    """Resolve the options of the commands that need the ledger alone."""
+    return _resolve_or_fail(LedgerSettings, _with_file(flags, environment))
+
+
 def load_demo_settings(flags: Flags, environment: Mapping[str, str]) -> DemoSettings:
     """Resolve the options of the demo, which reads no file; raises ConfigurationError with every problem."""
     return _resolve_or_fail(DemoSettings, _Sources(flags, environment))
+
+
+def load_reasons_settings(flags: Flags, environment: Mapping[str, str]) -> ReasonsSettings:
+    """Read the table of reasons; raises ConfigurationError with every problem that shows without parsing an option."""
+    return _resolve_or_fail(ReasonsSettings, _with_file(flags, environment))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:

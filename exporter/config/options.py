@@ -177,6 +177,22 @@ class LogSettings:
 Reasons = tuple[tuple[str, re.Pattern[str]], ...]
 
 
+def _ledger() -> str:
+    return option(
+        "ledger", values.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite database), or :memory:.", "PATH"
+    )
+
+
+def _pairs_max() -> int:
+    return option(
+        "pairs.max",
+        values.whole_number(1, 10000),
+        "100",
+        "Maximum number of payer pairs with their own labels; later pairs are labeled other.",
+        "COUNT",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything an operator configured. `payers` maps a reference or `system|value` to a name.
@@ -185,8 +201,11 @@ class Settings:
     """
 
     fhir: FhirSettings
-    ledger: str = option(
-        "ledger", values.ledger, "fhir-task-exporter.db", "Path of the ledger (SQLite database), or :memory:.", "PATH"
+    ledger: str = _ledger()
+    ledger_rebind: bool = switch(
+        "ledger.rebind",
+        "Take over the ledger of another --fhir.url if the Tasks in it are found on this server: for a server that "
+        "changed its address.",
     )
     poll: PollSettings = PollSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
@@ -220,18 +239,19 @@ class Settings:
         "4h",
         "Time without changes after which an open Task counts as stalled.",
     )
-    pairs_max: int = option(
-        "pairs.max",
-        values.whole_number(1, 10000),
-        "100",
-        "Maximum number of payer pairs with their own labels; later pairs are labeled other.",
-        "COUNT",
-    )
+    pairs_max: int = _pairs_max()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     payer_deadlines: Mapping[str, DeadlineLength] = field(default_factory=lambda: MappingProxyType({}))
     closed_days: ClosedDays = frozenset()
+    reasons: Reasons = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonsSettings:
+    """What `reasons test` reads of a file."""
+
     reasons: Reasons = ()
 
 
@@ -242,6 +262,16 @@ class DemoSettings:
     speed: float = option("speed", values.number(0.1, 100000), "60", "Simulated seconds per real second.", "FACTOR")
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """The options of the commands that need the ledger and no server; `payers` as in Settings."""
+
+    ledger: str = _ledger()
+    pairs_max: int = _pairs_max()
+    log: LogSettings = LogSettings()
+    payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 CONFIG_FILE = Option(
@@ -260,3 +290,8 @@ ONCE_OPTIONS = tuple(
     if not each.name.startswith(_NOT_ONCE)
 )
 DEMO_OPTIONS = options_of(DemoSettings)
+LEDGER_OPTIONS = options_of(LedgerSettings)
+REBIND_OPTIONS = tuple(
+    each for each in OPTIONS if each.name in {"ledger", "poll.timeout"} or each.name.startswith(("fhir.", "log."))
+)
+"""What `ledger rebind` needs to read Tasks."""

@@ -68,12 +68,17 @@ NOTES = {
     ),
     "kickoff": ("The $export kick-off was refused with status 400", "Export kick-off failed: status 503"),
     "export": ("The export job failed at the source payer", "Bulk export failed: its status answered 500"),
-    "download": ("Download of an NDJSON file failed: connection reset", "Could not download output file 3 of 7"),
+    "download": ("Download of an NDJSON file failed: HTTP 404", "Could not download output file 3 of 7"),
     "store": ("Could not store the received resources: transaction rolled back", "Storing failed: validation error"),
     "timeout": (
         "Timed out while waiting for the export job",
         "The source payer did not answer in time: read timed out",
     ),
+    "network": (
+        "Could not reach the source payer: java.net.UnknownHostException",
+        "Connection refused by the source payer",
+    ),
+    "tls": ("PKIX path building failed", "TLS handshake failed: the certificate of the source payer has expired"),
     "no_data": ("The source payer returned no data for the member", "No matching documents were found"),
     "unclassified": ("Unexpected error, see the log of the job instance",),
 }

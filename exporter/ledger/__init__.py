@@ -1,7 +1,8 @@
 """The ledger: what the exporter remembers, in one SQLite file. The only place with SQL."""
 
 from .ledger import Ledger
-from .open import open_ledger
-from .validate import Binding
+from .open import open_ledger, rebind_ledger
+from .source import Binding
+from .validate import Owner
 
-__all__ = ["Binding", "Ledger", "open_ledger"]
+__all__ = ["Binding", "Ledger", "Owner", "open_ledger", "rebind_ledger"]

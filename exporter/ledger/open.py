@@ -7,17 +7,33 @@ See docs/design.md#ledger-file.
 """
 
 import contextlib
+import logging
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import LedgerDamaged, LedgerError, LedgerFailed
+from ..errors import LedgerDamaged, LedgerError, LedgerFailed, LedgerHeld
+from ..logs import log_event
 from ..task.payers import PairRule
 from . import schema
 from .ledger import Ledger
+from .rebind import ReadTasks, check_same_server
+from .source import Binding
 from .state import StateKey, read_states, write_state
-from .validate import Binding, check_is_ledger, check_schema_version, check_source, check_undamaged, translate_errors
+from .validate import (
+    Owner,
+    another_source,
+    check_exists,
+    check_is_ledger,
+    check_schema_version,
+    check_undamaged,
+    owner,
+    translate_errors,
+)
+
+logger = logging.getLogger(__name__)
 
 MEMORY = ":memory:"
 
@@ -31,31 +47,56 @@ SETTINGS = """
 """A checkpoint each 32 MB. How much is cached depends on what is done: `tasks`."""
 
 
-def open_ledger(path: str, binding: Binding, rule: PairRule) -> tuple[Ledger, Path | None]:
+def open_ledger(
+    path: str, binding: Binding, rule: PairRule, rebind: ReadTasks | None = None
+) -> tuple[Ledger, Path | None]:
     """Open or create the ledger at `path` (or `:memory:`).
 
     A damaged file is set aside and a new one created, so that monitoring goes on: the name it now has is returned.
-    Raises LedgerInUse, LedgerForeign, LedgerTooNew, or LedgerFailed.
+    With `rebind`, which reads Tasks on the server asked for, the ledger of another address is taken over if its Tasks
+    are there. Raises LedgerInUse, LedgerForeign, LedgerTooNew, LedgerNotRebound, or LedgerFailed.
     """
     try:
-        return _open(path, binding, rule), None
+        return _open(path, binding, rule, rebind), None
     except LedgerDamaged:
         aside = _set_aside(Path(path))
         return _open(path, binding, rule), aside
 
 
-def _open(path: str, binding: Binding, rule: PairRule) -> Ledger:
+def _open(path: str, binding: Binding, rule: PairRule, rebind: ReadTasks | None = None) -> Ledger:
     with translate_errors(path):
         if path != MEMORY:
             _make_file(Path(path))
             _keep_spills_beside(Path(path))
         connection = sqlite3.connect(path, isolation_level=None, timeout=1, check_same_thread=False)
         try:
-            _prepare(connection, path, binding)
+            _prepare(connection, path, binding, rebind)
             return Ledger(connection, rule)
         except BaseException:
             connection.close()
             raise
+
+
+@contextlib.contextmanager
+def hold_ledger(path: str) -> Iterator[sqlite3.Connection]:
+    """Hold an existing ledger as a running exporter does, so that none can start; nothing is created or migrated.
+
+    Raises LedgerInUse, LedgerForeign, LedgerDamaged, or LedgerFailed.
+    """
+    check_exists(path)
+    with translate_errors(path, LedgerHeld):
+        _keep_spills_beside(Path(path))
+        uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1)) as connection:
+            _lock(connection, path)
+            yield connection
+
+
+def rebind_ledger(path: str, asked: Binding, read: ReadTasks) -> Owner:
+    """Rebind an existing ledger, as `open_ledger` does with `rebind`; returns whose it was. It is migrated."""
+    with hold_ledger(path) as connection:
+        migrate(connection, path)
+        return bind(connection, path, asked, read)
 
 
 def _make_file(path: Path) -> None:
@@ -71,7 +112,7 @@ def _make_file(path: Path) -> None:
         draft.unlink(missing_ok=True)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-            _migrate(connection, str(path))
+            migrate(connection, str(path))
         _place(draft, path)
     except OSError as error:
         raise LedgerFailed(_unwritable(path, error)) from error
@@ -102,7 +143,15 @@ def _unwritable(path: Path, error: OSError) -> str:
     return f"the ledger {path} cannot be made by user {os.geteuid()}: {error.strerror}"
 
 
-def _prepare(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
+def _prepare(connection: sqlite3.Connection, path: str, binding: Binding, rebind: ReadTasks | None = None) -> None:
+    _lock(connection, path)
+    migrate(connection, path)
+    bind(connection, path, binding, rebind)
+    connection.executescript(schema.TEMPORARY)
+
+
+def _lock(connection: sqlite3.Connection, path: str) -> None:
+    """Check that it is a ledger, take its lock, and check that it is undamaged."""
     if path != MEMORY:
         check_is_ledger(connection, path)
         with contextlib.suppress(OSError):  # the file of another user of our group: the next step fails
@@ -111,12 +160,9 @@ def _prepare(connection: sqlite3.Connection, path: str, binding: Binding) -> Non
     connection.execute("BEGIN EXCLUSIVE")  # takes the lock now, and for good
     connection.execute("COMMIT")
     check_undamaged(connection, path)
-    _migrate(connection, path)
-    _bind(connection, path, binding)
-    connection.executescript(schema.TEMPORARY)
 
 
-def _migrate(connection: sqlite3.Connection, path: str) -> None:
+def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the schema up to date, each step in a transaction of its own."""
     version = check_schema_version(connection, path)
     for step, script in enumerate(schema.MIGRATIONS[version:], start=version + 1):
@@ -126,11 +172,42 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _bind(connection: sqlite3.Connection, path: str, binding: Binding) -> None:
-    known = read_states(connection).get(StateKey.SOURCE)
-    check_source(known, path, binding)
-    if known is None:
-        write_state(connection, StateKey.SOURCE, binding.digest)
+def bind(connection: sqlite3.Connection, path: str, asked: Binding, rebind: ReadTasks | None = None) -> Owner:
+    """Make the ledger belong to the source asked for, or refuse; returns whose it was.
+
+    An empty one only changes hands: what it knows of the other server, such as a cursor, is deleted.
+    """
+    states = read_states(connection)
+    before = owner(connection, states, asked)
+    if before is Owner.ANOTHER:
+        if rebind is None:
+            raise another_source(path, states, asked)
+        check_same_server(connection, path, states, asked, rebind)
+    if before is not Owner.ASKED or StateKey.SOURCE_PARTS not in states:
+        _write_source(connection, asked, forget=before is Owner.ANOTHER_BUT_EMPTY)
+    if message := _BOUND.get(before):
+        log_event(logger, logging.INFO, message, server=asked.parts.server)
+    return before
+
+
+_BOUND = {
+    Owner.ANOTHER: "the ledger was rebound to another address of its server",
+    Owner.ANOTHER_BUT_EMPTY: "the empty ledger now belongs to another server or selection",
+}
+
+
+def _write_source(connection: sqlite3.Connection, asked: Binding, *, forget: bool) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if forget:
+            connection.execute("DELETE FROM state")
+            connection.execute("DELETE FROM organization")
+        write_state(connection, StateKey.SOURCE, asked.digest)
+        write_state(connection, StateKey.SOURCE_PARTS, asked.parts.to_json())
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def _set_aside(path: Path) -> Path:

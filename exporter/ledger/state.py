@@ -18,7 +18,7 @@ NO_GENERATION = -1
 
 
 class StateKey(StrEnum):
-    """The names in the table `state`; Instants, except the last four. They are in ledgers: never rename one."""
+    """The names in the table `state`; Instants, except the last five. They are in ledgers: never rename one."""
 
     WATERMARK = "watermark"
     """From where the next poll asks; present once the baseline is complete."""
@@ -38,6 +38,8 @@ class StateKey(StrEnum):
     """The WalkState of a background walk."""
     SOURCE = "source"
     """The digest of the server and selection that the ledger belongs to."""
+    SOURCE_PARTS = "source_parts"
+    """What messages may say of them (`source.SourceParts`); absent where only earlier versions have opened it."""
 
 
 def read_states(connection: sqlite3.Connection) -> dict[str, str]:

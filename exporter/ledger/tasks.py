@@ -87,6 +87,17 @@ class TaskTable:
             found = [row[:-1] for row in with_places]
         return {row[0]: self._row(row) for row in found}
 
+    def newest(self, limit: int) -> list[Row]:
+        """Read the present exchanges that changed last; reads every row."""
+        found = self._connection.execute(
+            """
+            SELECT id, version, updated, highest, status, pair, authored, seen, missed, kinds, gone, gone_at
+            FROM task WHERE gone IS NULL AND pair <> 0 ORDER BY updated DESC LIMIT :limit
+            """,
+            {"limit": limit},
+        )
+        return [self._row(row) for row in found]
+
     def _find_by_index(self, ids: Sequence[str]) -> list[StoredRow]:
         return self._connection.execute(
             """

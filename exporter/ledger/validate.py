@@ -6,39 +6,30 @@ See docs/design.md#ledger-file.
 """
 
 import contextlib
-import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from enum import Enum, auto
+from pathlib import Path
 
-from ..errors import LedgerDamaged, LedgerFailed, LedgerForeign, LedgerInUse, LedgerTooNew
-from ..task.model import Coding, Selection
+from ..errors import (
+    LedgerDamaged,
+    LedgerError,
+    LedgerFailed,
+    LedgerForeign,
+    LedgerInUse,
+    LedgerOfAnotherSource,
+    LedgerTooNew,
+)
 from . import schema
+from .source import Binding, SourceParts, differences
+from .state import StateKey
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """The source a ledger belongs to: numbers of two servers, or of two selections, must never mix."""
-
-    url: str
-    selection: Selection
-
-    @property
-    def digest(self) -> str:
-        """A fingerprint: a further search parameter could hold an identifier, so the text itself is not kept."""
-        return hashlib.sha256(self._text.encode()).hexdigest()
-
-    @property
-    def _text(self) -> str:
-        """Spell the source exactly as every released version did: ledgers hold the digest of this text."""
-        tag, code = _coding_text(self.selection.tag), _coding_text(self.selection.code)
-        search = tuple((name, value) for name, value in self.selection.search)
-        return f"({self.url.rstrip('/')!r}, Selection(tag={tag}, code={code}, search={search!r}))"
-
-
-def _coding_text(coding: Coding | None) -> str:
-    return "None" if coding is None else f"Coding(system={coding.system!r}, code={coding.code!r})"
+def check_exists(path: str) -> None:
+    """Refuse a path without a file: commands create none."""
+    if not Path(path).is_file():
+        raise LedgerFailed(f"there is no ledger at {path}")
 
 
 def check_is_ledger(connection: sqlite3.Connection, path: str) -> None:
@@ -61,25 +52,68 @@ def check_schema_version(connection: sqlite3.Connection, path: str) -> int:
     return version
 
 
-def check_source(known: str | None, path: str, binding: Binding) -> None:
-    """Refuse a ledger bound to another source; `known` is the digest in it, None before its first use."""
-    if known not in {None, binding.digest}:
-        raise LedgerForeign(f"the ledger {path} was made for another FHIR server or selection of Tasks")
+class Owner(Enum):
+    """Whose ledger it is."""
+
+    NOBODY = auto()
+    """It was never bound."""
+    ASKED = auto()
+    ANOTHER = auto()
+    ANOTHER_BUT_EMPTY = auto()
+
+
+def owner(connection: sqlite3.Connection, states: Mapping[str, str], asked: Binding) -> Owner:
+    """Judge whose ledger it is. `states` is what its table holds."""
+    known = states.get(StateKey.SOURCE)
+    if known is None:
+        return Owner.NOBODY
+    if known == asked.digest:
+        return Owner.ASKED
+    return Owner.ANOTHER_BUT_EMPTY if is_empty(connection) else Owner.ANOTHER
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether nothing was ever learned: no Task, and no counter, which every pair of payers has.
+
+    A baseline that found no Task, complete or not, leaves nothing to lose: no series was shown, and the next baseline
+    sets gauges only. Rows of Tasks that are gone stay for 30 days, and their counters for good.
+    """
+    found = connection.execute("SELECT EXISTS (SELECT 1 FROM task) OR EXISTS (SELECT 1 FROM counter)")
+    return not found.fetchone()[0]
+
+
+def stored_parts(states: Mapping[str, str]) -> SourceParts | None:
+    """Return what a ledger says of its source; None in one that only earlier versions have opened."""
+    text = states.get(StateKey.SOURCE_PARTS)
+    return None if text is None else SourceParts.from_json(text)
+
+
+def another_source(path: str, states: Mapping[str, str], asked: Binding) -> LedgerOfAnotherSource:
+    """Make the refusal of a ledger that belongs to another source."""
+    return LedgerOfAnotherSource(f"the ledger {path} is not used: {difference(states, asked)}")
+
+
+def difference(states: Mapping[str, str], asked: Binding) -> str:
+    """Say in what a ledger's source differs from the one asked for, as far as it is known."""
+    known = stored_parts(states)
+    if known is None:
+        return f"it was made for another FHIR server or selection of Tasks; --fhir.url names {asked.parts.server}"
+    return differences(known, states[StateKey.SOURCE], asked)
 
 
 @contextlib.contextmanager
-def translate_errors(path: str) -> Iterator[None]:
-    """Raise LedgerInUse, LedgerForeign, LedgerDamaged or LedgerFailed for what SQLite raises inside."""
+def translate_errors(path: str, in_use: type[LedgerInUse] = LedgerInUse) -> Iterator[None]:
+    """Raise `in_use`, LedgerForeign, LedgerDamaged or LedgerFailed for what SQLite raises inside."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise _translate(path, error) from error
+        raise _translate(path, error, in_use) from error
 
 
-def _translate(path: str, error: sqlite3.DatabaseError) -> LedgerInUse | LedgerForeign | LedgerDamaged | LedgerFailed:
+def _translate(path: str, error: sqlite3.DatabaseError, in_use: type[LedgerInUse]) -> LedgerError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code == sqlite3.SQLITE_BUSY:
-        return LedgerInUse(f"the ledger {path} is in use by another process")
+        return in_use(f"the ledger {path} is in use by another process")
     if code == sqlite3.SQLITE_NOTADB:
         return LedgerForeign(f"{path} is not a ledger")
     if code == sqlite3.SQLITE_CORRUPT or not isinstance(error, sqlite3.OperationalError):

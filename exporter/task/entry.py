@@ -19,14 +19,13 @@ from .fhir_json import DECODE_ERRORS, cached, decode_or_none
 from .lenient import PartialTask, decode_leniently, read_status, unparsable, valid_id
 from .model import TIMED, UNCLASSIFIED, Anomaly, Coding, Instant, Selection, Status, Task
 from .payers import read_party
-from .reasons import Classify
+from .reasons import LONGEST_TEXT, Classify
 
 _FOREIGN = frozenset({Anomaly.FOREIGN})
 _EMPTY = (b"", b"null", b'""', b"{}")
 
-_MAX_CHARACTERS = 4096
 _MAX_TEXTS = 50
-"""What is read of a failed Task's texts. Notes are appended, so the last ones are read."""
+"""How many of a failed Task's texts are read. Notes are appended, so the last ones are read."""
 
 _ENTRY = Decoder(fhir_json.BundleEntry)
 _CODINGS = Decoder(list[fhir_json.Coding] | None)
@@ -152,11 +151,11 @@ def _failure_texts(source: fhir_json.Task) -> Iterator[str]:
             yield from _concept_texts(concept)
     for note in (decode_or_none(source.note, _NOTES) or ())[-_MAX_TEXTS:]:
         if note is not None and note.text:
-            yield note.text[:_MAX_CHARACTERS]
+            yield note.text[:LONGEST_TEXT]
 
 
 def _concept_texts(concept: fhir_json.CodeableConcept) -> Iterator[str]:
     if concept.text:
-        yield concept.text[:_MAX_CHARACTERS]
+        yield concept.text[:LONGEST_TEXT]
     for coding in (concept.coding or ())[:_MAX_TEXTS]:
-        yield from (text[:_MAX_CHARACTERS] for text in (coding.display, coding.code) if text)
+        yield from (text[:LONGEST_TEXT] for text in (coding.display, coding.code) if text)

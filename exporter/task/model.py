@@ -77,6 +77,8 @@ REASONS = (
     "download",
     "store",
     "timeout",
+    "network",
+    "tls",
     "no_data",
 )
 UNCLASSIFIED = "unclassified"

@@ -71,6 +71,15 @@ def verdict(row: Row | None, task: Task) -> Verdict:
     return VERDICTS[_version_move(row.version, task.version), _move(row.updated, task.updated)]
 
 
+def continues(row: Row, task: Task) -> bool:
+    """Whether it is the Task of the row, as it was or newer: on another server an id may mean another Task.
+
+    There its stamp, the time it was authored, or its version number are others.
+    """
+    same = task.usable and task.authored == row.authored
+    return same and verdict(row, task) in {Verdict.KNOWN, Verdict.NEWER}
+
+
 def _version_move(before: str, after: str) -> Move:
     old, new = version_number(before), version_number(after)
     return Move.OTHER if old is None or new is None else _move(old, new)

@@ -45,6 +45,7 @@ class Rig:
     fhir: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the FHIR server, by the name of their field."""
     real_network: bool = False
+    rebind: bool = False
 
     def __post_init__(self) -> None:
         self.store = fake.store(self.clock)
@@ -59,6 +60,7 @@ class Rig:
         return Settings(
             fhir=replace(fhir, **self.fhir),
             ledger=self.path,
+            ledger_rebind=self.rebind,
             poll=PollSettings(),
             reconcile=self.comparisons,
             hold=self.hold,

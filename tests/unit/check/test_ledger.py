@@ -10,6 +10,7 @@ from exporter.task.payers import PairRule
 
 from ...support import quirks
 from ...support.fake import BASE
+from ..ledger.ledgers import version, write
 from .case import FHIR, SETTINGS, Case
 
 
@@ -30,11 +31,16 @@ def test_a_ledger_in_use_is_information(case: Case, tmp_path: Path, url: str, to
 
 def test_a_ledger_of_another_source_is_a_problem_beside_the_servers(case: Case, tmp_path: Path) -> None:
     path = str(tmp_path / "l.db")
-    open_ledger(path, Binding("http://elsewhere.example/fhir", FHIR.selection), PairRule(100))[0].close()
+    ledger, _ = open_ledger(path, Binding("http://elsewhere.example/fhir", FHIR.selection), PairRule(100))
+    write(ledger, version("a"))
+    ledger.close()
     code, told = case.run(quirks.down, settings=dataclasses.replace(SETTINGS, ledger=path))
     assert code == 1
-    assert f"FAIL  ledger: the ledger {path} was made for another FHIR server" in told
+    assert f"FAIL  ledger: the ledger {path} is not used: it was made for the FHIR server elsewhere.example:80" in told
     assert told.endswith("2 problems found. Fix them and run check again.\n")
+    code, told = case.run(settings=dataclasses.replace(SETTINGS, ledger=path, ledger_rebind=True))
+    assert code == 0
+    assert "WARN  ledger: made for another address or selection; serve will look for its Tasks here" in told
 
 
 def test_a_damaged_ledger_is_a_problem_that_says_what_serve_will_do(case: Case, tmp_path: Path) -> None:

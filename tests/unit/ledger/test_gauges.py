@@ -215,7 +215,7 @@ def test_a_ledger_of_the_first_release_is_migrated(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         connection = sqlite3.connect(path, isolation_level=None)
-        files._migrate(connection, str(path))
+        files.migrate(connection, str(path))
         row = "('{}', '1', 5, 1, 'requested', 1, 4, 4, 0, 0, NULL, 0, 1)"
         connection.execute("INSERT INTO pair VALUES (1, 'Old Payer', 'New Payer', 1)")
         connection.execute("INSERT INTO tally VALUES (1, 'requested', 2)")

@@ -14,12 +14,16 @@ from exporter.task.payers import PairRule
 from tests.support.fake import BASE, START
 from tests.support.rig import SELECTION
 
+from .ledgers import version, write
+
 BINDING = Binding(BASE, SELECTION)
 ELSEWHERE = Binding("http://elsewhere.example/fhir", SELECTION)
 
 
-def make(path: Path, watermark: int | None = None) -> str:
+def make(path: Path, watermark: int | None = None, *, empty: bool = True) -> str:
     ledger, _ = open_ledger(str(path), BINDING, PairRule(100))
+    if not empty:
+        write(ledger, version("a"))
     with ledger.transaction() as tx:
         tx.set_state(StateKey.WATERMARK, watermark)
     ledger.close()
@@ -62,8 +66,7 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
     child = os.fork()
     if child == 0:
         ledger, _ = open_ledger(path, BINDING, PairRule(100))
-        with ledger.transaction() as tx:
-            tx.set_state(StateKey.WATERMARK, START)
+        write(ledger, version("a"))
         os._exit(0)
     os.waitpid(child, 0)
     assert Path(path + "-wal").stat().st_size > 0
@@ -76,9 +79,17 @@ def test_what_a_killed_exporter_left_in_its_wal_is_seen_and_kept(tmp_path: Path)
 
 
 def test_a_ledger_of_another_source_is_refused(tmp_path: Path) -> None:
-    path = make(tmp_path / "l.db")
-    with pytest.raises(LedgerForeign, match="another FHIR server"):
+    path = make(tmp_path / "l.db", empty=False)
+    with pytest.raises(
+        LedgerForeign, match=r"FHIR server fhir\.example:80, and --fhir\.url names elsewhere\.example:80"
+    ):
         inspect_ledger(path, ELSEWHERE)
+
+
+def test_an_empty_ledger_of_another_source_is_one_that_serve_takes_over(tmp_path: Path) -> None:
+    path = make(tmp_path / "l.db")
+    assert inspect_ledger(path, ELSEWHERE) is LedgerStatus.EMPTY
+    assert inspect_ledger(path, BINDING) is LedgerStatus.BEGUN
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be taken for one: " * 20])

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.errors import LedgerFailed, LedgerForeign, LedgerInUse
-from exporter.ledger import Binding, open_ledger, schema
+from exporter.errors import LedgerFailed, LedgerForeign, LedgerInUse, LedgerOfAnotherSource
+from exporter.ledger import Binding, Ledger, open_ledger, schema
 from exporter.ledger.state import StateKey, WalkState
 from exporter.task.model import Coding, Selection, Status
 from exporter.task.payers import PairRule
@@ -116,22 +116,107 @@ def test_a_second_opening_in_the_same_process_is_refused_too(tmp_path: Path) -> 
         opened(tmp_path / "ledger.db")
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
+OTHERS = {
+    "another server": (
+        Binding("http://other.example/fhir", SOURCE.selection),
+        "it was made for the FHIR server fhir.example:80, and --fhir.url names other.example:80",
+    ),
+    "another port": (
+        Binding("https://fhir.example:8443/fhir", SOURCE.selection),
+        "it was made for the FHIR server fhir.example:80, and --fhir.url names fhir.example:8443",
+    ),
+    "another path": (
         Binding("http://fhir.example/other", SOURCE.selection),
+        "it was made for another path or scheme of --fhir.url on fhir.example:80",
+    ),
+    "another tag": (
         Binding(SOURCE.url, Selection(Coding("urn:tags", "theirs"))),
-        Binding(SOURCE.url, Selection(SOURCE.selection.tag, search=(("patient", "Patient/1"),))),
-    ],
-)
-def test_another_source_is_refused_in_a_sentence_without_its_address(tmp_path: Path, other: Binding) -> None:
+        "it was made for another selection of Tasks on fhir.example:80; different: --fhir.tag",
+    ),
+    "another server and code": (
+        Binding("http://b.example/fhir", Selection(SOURCE.selection.tag, Coding("urn:codes", "other"))),
+        "it was made for the FHIR server fhir.example:80, and --fhir.url names b.example:80; different: --fhir.code",
+    ),
+    "a search parameter": (
+        Binding(SOURCE.url, Selection(SOURCE.selection.tag, search=(("code", "canary"),))),
+        "it was made for another selection of Tasks on fhir.example:80; different: --fhir.search (then none, now code)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_source_is_refused_in_a_sentence_that_names_both(tmp_path: Path, name: str) -> None:
+    other, sentence = OTHERS[name]
     path = tmp_path / "ledger.db"
-    opened(path).close()
-    with pytest.raises(LedgerForeign, match="was made for another FHIR server or selection") as raised:
+    with ledger_at(path) as ledger:
+        write(ledger, version("a"), baseline=True)
+    with pytest.raises(LedgerOfAnotherSource) as raised:
         opened(path, other)
-    assert "fhir.example" not in str(raised.value)
-    with ledger_at(path):
-        pass
+    assert str(raised.value) == f"the ledger {path} is not used: {sentence}"
+    with ledger_at(path) as ledger:
+        assert ledger.known(["a"])
+
+
+def test_a_search_parameter_of_another_value_is_named_without_its_values(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    then, now = (Binding(SOURCE.url, Selection(search=(("patient", f"canary-{n}"),))) for n in (1, 2))
+    ledger = opened(path, then)
+    write(ledger, version("a"), baseline=True)
+    ledger.close()
+    with pytest.raises(LedgerOfAnotherSource, match=r"different: --fhir.search \(values of patient\)$") as raised:
+        opened(path, now)
+    assert "canary" not in str(raised.value)
+    assert b"canary" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("baseline_complete", [False, True])
+def test_an_empty_ledger_belongs_to_whoever_asks_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, baseline_complete: bool
+) -> None:
+    path = tmp_path / "ledger.db"
+    with ledger_at(path) as ledger, ledger.transaction() as tx:
+        tx.set_state(StateKey.BASELINE_BEGAN, START)
+        tx.save_walk(None if baseline_complete else WalkState("baseline", START, Bound("ge", START), 0, None))
+        tx.set_state(StateKey.WATERMARK, START if baseline_complete else None)
+        tx.save_organizations({"Organization/1": "Theirs"})
+    other = Binding("http://other.example/fhir", SOURCE.selection)
+    with caplog.at_level("INFO"):
+        ledger = opened(path, other)
+    assert "the empty ledger now belongs to another server or selection" in caplog.text
+    assert (ledger.walk_state, ledger.baseline_complete, ledger.state(StateKey.BASELINE_BEGAN)) == (None, False, None)
+    assert ledger.organizations() == {}
+    write(ledger, version("a"), baseline=True)
+    ledger.close()
+    with pytest.raises(LedgerOfAnotherSource, match=r"other\.example:80, and --fhir\.url names fhir\.example:80"):
+        opened(path)
+
+
+def note_nothing(ledger: Ledger) -> None:
+    """Learn nothing."""
+
+
+def one_page_of_a_baseline(ledger: Ledger) -> None:
+    write(ledger, version("a"), baseline=True, close=False)
+
+
+def nothing_but_counters(ledger: Ledger) -> None:
+    """Count a Task, and forget its row as 30 days after its removal."""
+    write(ledger, version("a"))
+    with ledger.transaction() as tx:
+        tx._begin()
+        tx._connection.execute("DELETE FROM task")
+
+
+@pytest.mark.parametrize(
+    ("learn", "empty"), [(note_nothing, True), (one_page_of_a_baseline, False), (nothing_but_counters, False)]
+)
+def test_what_makes_a_ledger_empty(tmp_path: Path, learn: Callable[[Ledger], None], empty: bool) -> None:
+    path = tmp_path / "ledger.db"
+    with ledger_at(path) as ledger:
+        learn(ledger)
+    other = Binding("http://other.example/fhir", SOURCE.selection)
+    with contextlib.nullcontext() if empty else pytest.raises(LedgerOfAnotherSource):
+        opened(path, other).close()
 
 
 def test_a_slash_at_the_end_of_the_address_is_no_other_source(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_an_error_of_our_own_shows_its_place_and_not_its_message() -> None:
     result = body(fail(KeyError(CANARY)))
     assert result.exit_code == 1
     assert "KeyError at " in result.stderr
-    assert "test_cli.py:" in result.stderr
+    assert "test_commands.py:" in result.stderr
     assert CANARY not in result.output
 
 
