@@ -24,6 +24,7 @@ from .context import WalkContext, WalkRules
 from .errors import ErrorReason
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
+from .fhir.export_status import ExportStatus
 from .fhir.http import Http, Transport
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
@@ -32,6 +33,7 @@ from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
 from .names import Namer, OrganizationRight, fingerprint
+from .probe import ProbeOptions, Probes
 from .progress import LogLines, Reporter, TerminalBar
 from .task.business_days import BusinessDays, Calendar
 from .task.deadline import Deadline, Deadlines, FixedTime
@@ -56,6 +58,7 @@ class Exporter:
     worker: Worker
     telemetry: Telemetry
     context: WalkContext
+    probes: Probes
 
 
 def assemble(settings: Settings, clock: Clock, transport: Transport | None = None) -> Exporter:
@@ -82,7 +85,8 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
         watermark=Watermark(ledger, clock, overlap_ms),
     )
     worker = Worker(context, settings.poll, settings.reconcile, _reporter(clock))
-    return Exporter(worker, telemetry, context)
+    probes = _probes(settings, server.http.base, clock, telemetry, transport)
+    return Exporter(worker, telemetry, context, probes)
 
 
 def _assemble_here(settings: Settings) -> Exporter:
@@ -97,7 +101,7 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until a signal stops it; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    source = Backend(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)
+    source = Backend(exporter.worker, exporter.probes, exporter.telemetry, worker, poll_on_view=poll_on_view)
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     address = web.start(settings.web.host, settings.web.port)
@@ -182,6 +186,17 @@ def fhir_server(settings: Settings, telemetry: Telemetry, transport: Transport |
     """Make the client of the FHIR server."""
     http = Http(settings.fhir, _auth(settings.fhir), telemetry, transport=transport)
     return FhirServer(http, settings.fhir, SearchOptions(classifier(settings.reasons), settings.poll.timeout))
+
+
+def export_status(settings: Settings, telemetry: Telemetry, transport: Transport | None = None) -> ExportStatus:
+    """Make a client that asks for the status of export jobs, with a connection and credentials of its own."""
+    http = Http(settings.fhir, _auth(settings.fhir), telemetry, transport=transport)
+    return ExportStatus(http, settings.probe_path)
+
+
+def _probes(settings: Settings, base: str, clock: Clock, telemetry: Telemetry, transport: Transport | None) -> Probes:
+    options = ProbeOptions(base, settings.probe_path, settings.fhir.timeout, settings.poll.min_interval)
+    return Probes(lambda: export_status(settings, telemetry, transport), options, clock, telemetry)
 
 
 def _auth(fhir: FhirSettings) -> Auth:

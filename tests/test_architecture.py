@@ -26,10 +26,11 @@ MAY_IMPORT = {
     "metrics": {"metrics", "task", "errors"},
     "fhir": {"fhir", "config", "task", "metrics", "errors", "logs"},
     "ledger": {"ledger", "task", "metrics", "errors", "logs"},
-    "web": {"web", "worker", "steps", "published", "metrics", "task", "errors", "logs"},
+    "web": {"web", "worker", "steps", "probe", "published", "metrics", "task", "errors", "logs"},
     "clock": {"task"},
     "config": {"config", "task", "errors"},
     "demo": {"demo", "task"},
+    "probe": {"clock", "fhir", "metrics", "task", "errors", "logs"},
     "published": {"clock", "metrics", "task"},
     "bundle": {"errors"},
     "hold": {"ledger"},
@@ -68,7 +69,7 @@ IO = {
 }
 PARTS = {
     *("WalkContext", "Watermark", "ServerClock", "SeriesHold"),
-    *("Http", "Backend", "WebServer", "Worker", "open_ledger"),
+    *("Http", "Backend", "WebServer", "Worker", "Probes", "ExportStatus", "open_ledger"),
 }
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
 

@@ -14,6 +14,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Ledger": ("ledger",),
     "Polling": ("poll.", "reconcile."),
     "Metrics": ("series.", "deadline", "timezone", "holidays", "stalled-after", "pairs."),
+    "Export jobs": ("probe.",),
     "Web": ("web.",),
     "Logging": ("log.",),
     "Simulation": ("speed",),

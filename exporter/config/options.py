@@ -240,6 +240,13 @@ class Settings:
         "Time without changes after which an open Task counts as stalled.",
     )
     pairs_max: int = _pairs_max()
+    probe_path: str = option(
+        "probe.path",
+        values.operation_path,
+        "$export-poll-status",
+        "How the path of an export job's status URL ends, below --fhir.url; /probe asks for no other address.",
+        "PATH",
+    )
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -282,7 +289,7 @@ CONFIG_FILE = Option(
     metavar="FILE",
 )
 OPTIONS = options_of(Settings)
-_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "web.")
+_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "probe.", "web.")
 """What a command that polls once and serves nothing has no use for."""
 ONCE_OPTIONS = tuple(
     replace(each, default=values.MEMORY) if each.name == "ledger" else each

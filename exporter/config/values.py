@@ -23,6 +23,7 @@ _DURATION = re.compile(
     r"(?:([0-9]{1,9})y)?(?:([0-9]{1,9})w)?(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?"
     r"(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?(?:([0-9]{1,9})ms)?"
 )
+_OPERATION_PATH = re.compile(r"(?!.*(?:^|/)\.+(?:/|\Z))[A-Za-z0-9._~$-]{1,64}(?:/[A-Za-z0-9._~$-]{1,64}){0,7}")
 _UNIT_SECONDS = (365 * 86400, 7 * 86400, 86400, 3600, 60, 1, 0.001)
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _HIGHEST_PORT = 65535
@@ -70,6 +71,13 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+
+def operation_path(text: str) -> str:
+    """Parse the end of a path: plain segments without escapes, dots alone or slashes around them."""
+    if not _OPERATION_PATH.fullmatch(text):
+        raise InvalidValue("must be a path below the base URL such as $export-poll-status, without a slash at its ends")
+    return text
 
 
 def user_name(text: str) -> str:

@@ -11,6 +11,7 @@ from ..metrics.families import TaskText
 from ..metrics.negotiation import Format, join
 from ..metrics.telemetry import Telemetry
 from ..metrics.vocabulary import ScrapeAnswer
+from ..probe import Probe, Probes
 from ..published import PublishedSnapshot, Scrape
 from ..steps import Progress, WalkKind
 from ..worker import Worker
@@ -24,8 +25,15 @@ class Backend:
     """
 
     def __init__(
-        self, worker: Worker, telemetry: Telemetry, worker_thread: threading.Thread, *, poll_on_view: bool = False
+        self,
+        worker: Worker,
+        probes: Probes,
+        telemetry: Telemetry,
+        worker_thread: threading.Thread,
+        *,
+        poll_on_view: bool = False,
     ) -> None:
+        self._probes = probes
         self._worker = worker
         self._telemetry = telemetry
         self._worker_thread = worker_thread
@@ -35,6 +43,10 @@ class Backend:
     def scrape(self) -> Scrape:
         """Start or join a poll, whoever asks."""
         return self._worker.scrape()
+
+    def probe(self, target: str) -> Probe:
+        """Start or join the probe of an export job. Raises TargetRefused or ProbesBusy."""
+        return self._probes.start(target)
 
     def published(self) -> PublishedSnapshot:
         """Return the newest snapshot."""

@@ -87,7 +87,7 @@ def logs() -> Iterator[Logs]:
 
 def shown(rig: Rig) -> str:
     """All that a scrape, a person and a probe are shown."""
-    backend = Backend(rig.worker, rig.telemetry, Thread())
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread())
     published = backend.published()
     pages = [backend.render(published, form).decode() for form in Format]
     landing = backend.landing()

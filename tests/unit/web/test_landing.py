@@ -45,7 +45,7 @@ def text_of(landing: Landing) -> str:
 
 def test_it_links_only_to_itself_and_runs_nothing() -> None:
     page = Reader(render(Landing("1.2.3", tasks={"failed": 1}), NOW))
-    assert page.addresses == ["/metrics", "/-/healthy", "/-/ready"]
+    assert page.addresses == ["/metrics", "/probe", "/-/healthy", "/-/ready"]
     assert not {"script", "img", "link", "iframe", "form"} & set(page.elements)
 
 
