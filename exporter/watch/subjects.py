@@ -1,0 +1,121 @@
+"""What can be followed, one class for each kind: it asks the server, and answers with an Observation.
+
+Nothing here changes anything on the server, and nothing is written to a ledger.
+
+See docs/watch.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+from ..clock import Clock
+from ..errors import ConfigurationError, ServerError, TargetRefused
+from ..fhir.client import FhirServer, FhirWindow
+from ..fhir.export_status import ExportStatus
+from ..names import Namer
+from ..task.deadline import Deadlines
+from ..task.export_history import JobHistory
+from ..task.model import NO_PAIR, Pair, Task
+from ..task.watched import decode_task
+from .export import observe_export
+from .model import Observation
+from .targets import Kind, Target
+from .task import absent, observe_task
+
+
+class Subject(Protocol):
+    """Something that is followed. `name` is the target that follows it again."""
+
+    name: str
+
+    def look(self) -> Observation:
+        """Ask once; raises a ServerError where the poll failed."""
+
+
+class ExportSubject:
+    """An export job of our own server."""
+
+    def __init__(self, exports: ExportStatus, target: str, seconds: float, clock: Clock) -> None:
+        """Check the target; raises TargetRefused. `seconds` is what a poll may take."""
+        self.name = exports.address(target)
+        self._exports = exports
+        self._seconds = seconds
+        self._clock = clock
+        self._history = JobHistory()
+
+    def look(self) -> Observation:
+        """Ask for the status."""
+        job, now = self._exports.read(self.name, self._seconds), self._clock.wall()
+        self._history = self._history.after(job, now)
+        return observe_export(job, self._history.seconds(job, now))
+
+
+@dataclass(frozen=True, slots=True)
+class PayerRules:
+    """How the payers of a Task are named, and what their deadlines are."""
+
+    namer: Namer
+    deadlines: Deadlines
+
+
+class TaskSubject:
+    """A Task, with its payers' names once they could be read."""
+
+    def __init__(self, server: FhirServer, id_: str, rules: PayerRules, clock: Clock) -> None:
+        self.name = f"Task/{id_}"
+        self._id = id_
+        self._server = server
+        self._rules = rules
+        self._clock = clock
+
+    def look(self) -> Observation:
+        """Read the Task."""
+        with self._server.window() as window:
+            reply = window.task(self._id)
+            if reply.status != HTTPStatus.OK:
+                return absent(deleted=reply.status == HTTPStatus.GONE)
+            at = reply.date or self._clock.wall()
+            found = decode_task(reply.body, self._server.options.classify, at)
+            pair = self._pair(found.task, window)
+        return observe_task(found, pair, self._rules.deadlines.of(pair.source), at)
+
+    def _pair(self, task: Task, window: FhirWindow) -> Pair:
+        """Name the payers; an Organization that cannot be read now costs the name, not the poll."""
+        try:
+            return self._rules.namer.pairs([task], window)[0]
+        except ServerError:
+            return NO_PAIR
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The clients that subjects are asked through."""
+
+    server: FhirServer
+    exports: ExportStatus
+    payers: PayerRules
+    clock: Clock
+
+
+def _export(sources: Sources, target: str) -> Subject:
+    return ExportSubject(sources.exports, target, sources.server.settings.timeout, sources.clock)
+
+
+def _task(sources: Sources, target: str) -> Subject:
+    return TaskSubject(sources.server, target, sources.payers, sources.clock)
+
+
+MAKERS: Mapping[Kind, Callable[[Sources, str], Subject]] = {Kind.EXPORT: _export, Kind.TASK: _task}
+
+
+def make_subject(sources: Sources, target: Target) -> Subject:
+    """Make the subject of a target; raises ConfigurationError for an address that must not be asked."""
+    maker = MAKERS.get(target.kind)
+    if maker is None:
+        raise ConfigurationError((f"TARGET: a {target.word} cannot be watched in this version",))
+    try:
+        return maker(sources, target.id)
+    except TargetRefused as error:
+        raise ConfigurationError((f"TARGET: {error} {error.remedy}",)) from None
