@@ -16,13 +16,14 @@ _LONGEST_NOTE = 500
 
 
 def span(seconds: float) -> str:
-    """Write a length of time as Prometheus does, without what is too small to matter: 1d2h, 3h5m, 4m10s."""
-    left, parts = max(0, int(seconds)), list[str]()
-    for unit, length in _UNITS:
+    """Write a length of time as Prometheus does, by its largest unit and the next one: 1d2h, 3h5m, 4m10s."""
+    whole = max(0, int(seconds))
+    first = next((number for number, (_, length) in enumerate(_UNITS) if whole >= length), len(_UNITS) - 1)
+    parts, left = [], whole
+    for unit, length in _UNITS[first : first + 2]:
         count, left = divmod(left, length)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts[:2]) or "0s"
+        parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts) or "0s"
 
 
 def line(seen: Observation) -> str:
