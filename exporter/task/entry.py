@@ -1,8 +1,8 @@
 """One entry of a Bundle to one Task.
 
 Rule 1: an odd Task is an anomaly, not an error: one bad entry must not cost the others of its page.
-Rule 2: no text of a member, a consent, a note or an output leaves this file; of a Task that is not selected, only its
-id, version, date and status do.
+Rule 2: no text of a member, a consent, a note or an output leaves this file, but for `watched`, to which notes go; of a
+Task that is not selected, only its id, version, date and status do.
 
 See docs/design.md#privacy, docs/fhir-quirks.md#task-fields.
 """
