@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import click
 
 from ..clock import Clock
-from ..errors import ServerError
 from ..task.dates import format_instant
 from . import texts
-from .model import EXIT_CODES, End, Json, Observation
+from .model import EXIT_CODES, LEFT_ALONE, End, Json, Observation, Problem
 
 _CLEAR = "\r\x1b[2K"
 _COLORS = {None: "cyan", End.COMPLETED: "green", End.FAILED: "red"}
@@ -53,19 +52,20 @@ class Lines:
             click.echo(f"  {note}")
         self._last, self._problem = seen, ""
 
-    def failed(self, error: ServerError, wait: float) -> None:
+    def failed(self, problem: Problem, wait: float | None) -> None:
         """Write a line for the first of the same problems in a row."""
-        if str(error) != self._problem:
-            self._line(f"poll failed: {error} {error.remedy} Next poll in {texts.span(wait)}.")
-        self._problem = str(error)
+        if wait is None:
+            click.echo(f"{problem.sentence}\n{problem.remedy}", err=True)
+        elif problem.sentence != self._problem:
+            self._line(f"poll failed: {problem.sentence} {problem.remedy} Next poll in {texts.span(wait)}.")
+        self._problem = problem.sentence
 
     def tick(self, _left: float) -> None:
         """Stay quiet."""
 
     def end(self, end: End) -> None:
         """Write the report, or what was left alone."""
-        report = self._last.report if self._last is not None and end in {End.COMPLETED, End.FAILED} else ()
-        for line in report:
+        for line in self._last.report if self._last is not None and end not in LEFT_ALONE else ():
             click.echo(line)
         for line in texts.farewell(end, self._following.word, self._following.resume):
             click.echo(line, err=True)
@@ -129,17 +129,16 @@ class JsonLines:
         """Write an answer."""
         self._write("status", texts.as_object(seen, wait))
 
-    def failed(self, error: ServerError, wait: float) -> None:
+    def failed(self, problem: Problem, wait: float | None) -> None:
         """Write a failed poll."""
-        problem = {"reason": error.reason.value, "error": str(error), "remedy": error.remedy}
-        self._write("poll_failed", {**problem, "next_poll_seconds": round(wait, 3)})
+        self._write("poll_failed", texts.problem_as_object(problem, wait))
 
     def tick(self, _left: float) -> None:
         """Stay quiet."""
 
     def end(self, end: End) -> None:
         """Write how it ended; `resume` where it goes on without us."""
-        left_alone = {} if end in {End.COMPLETED, End.FAILED} else {"resume": self._following.resume}
+        left_alone = {"resume": self._following.resume} if end in LEFT_ALONE else {}
         self._write("end", {"outcome": end.value, "exit_code": EXIT_CODES[end], **left_alone})
 
     def _write(self, event: str, keys: Mapping[str, Json]) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from ..clock import Clock
 from ..errors import ServerError, ServerFault, Throttled, TimedOut, TlsFailed, Truncated, Unreachable
-from .model import End, Observation
+from .model import End, Observation, Problem
 from .pace import Pace
 from .subjects import Subject
 
@@ -27,8 +27,8 @@ class Display(Protocol):
     def show(self, seen: Observation, wait: float | None, /) -> None:
         """Show an answer, and in how many seconds the next poll is."""
 
-    def failed(self, error: ServerError, wait: float) -> None:
-        """Show that a poll failed."""
+    def failed(self, problem: Problem, wait: float | None) -> None:
+        """Show that a poll failed; `wait` is None if there will be no other."""
 
     def tick(self, left: float, /) -> None:
         """Show that so many seconds are left until the next poll."""
@@ -52,7 +52,7 @@ class Watcher:
         self._without_news = self._failures = 0
 
     def run(self, timeout: float | None = None) -> End:
-        """Follow to the end, or for `timeout` seconds; raises a ServerError that will not pass."""
+        """Follow to the end, or for `timeout` seconds."""
         try:
             end = self._follow(None if timeout is None else self._clock.monotonic() + timeout)
         except KeyboardInterrupt:
@@ -63,18 +63,18 @@ class Watcher:
     def _follow(self, until: float | None) -> End:
         while True:
             wait = self._poll()
+            if wait is None:
+                return End.REFUSED
             if self._last is not None and self._last.end is not None:
                 return self._last.end
             if not self._wait(wait, until):
                 return End.TIMED_OUT
 
-    def _poll(self) -> float:
-        """Ask, show, and return how long to wait."""
+    def _poll(self) -> float | None:
+        """Ask, show, and return how long to wait; None if there is nothing to wait for."""
         try:
             seen = self._subject.look()
         except ServerError as error:
-            if self._last is None and not isinstance(error, PASSING):
-                raise
             return self._failed(error)
         self._failures = 0
         self._without_news = self._without_news + 1 if self._last is not None and self._last.news == seen.news else 0
@@ -83,11 +83,13 @@ class Watcher:
         self._display.show(seen, None if seen.end else wait)
         return wait
 
-    def _failed(self, error: ServerError) -> float:
+    def _failed(self, error: ServerError) -> float | None:
         self._failures += 1
-        asked = error.wait if isinstance(error, Throttled) else None
-        wait = self._pace.after_failure(asked, self._failures)
-        self._display.failed(error, wait)
+        wait = None
+        if self._last is not None or isinstance(error, PASSING):
+            asked = error.wait if isinstance(error, Throttled) else None
+            wait = self._pace.after_failure(asked, self._failures)
+        self._display.failed(Problem(error.reason.value, str(error), self._subject.remedy(error)), wait)
         return wait
 
     def _wait(self, seconds: float, until: float | None) -> bool:

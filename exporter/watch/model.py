@@ -17,14 +17,32 @@ class End(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     """It failed, was cancelled or rejected, or is gone."""
+    REFUSED = "refused"
+    """The first poll failed in a way that does not pass: nothing is known about what was to be followed."""
     TIMED_OUT = "timed_out"
     """We gave up; what was followed goes on."""
     INTERRUPTED = "interrupted"
     """The person stopped us; what was followed goes on."""
 
 
-EXIT_CODES: Mapping[End, int] = {End.COMPLETED: 0, End.FAILED: 1, End.TIMED_OUT: 1, End.INTERRUPTED: 130}
+LEFT_ALONE = frozenset({End.TIMED_OUT, End.INTERRUPTED})
+EXIT_CODES: Mapping[End, int] = {
+    End.COMPLETED: 0,
+    End.FAILED: 1,
+    End.REFUSED: 1,
+    End.TIMED_OUT: 1,
+    End.INTERRUPTED: 130,
+}
 """130 is 128 and the number of SIGINT, as shells have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A failed poll: the reason is that of the error's class, the others are sentences."""
+
+    reason: str
+    sentence: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

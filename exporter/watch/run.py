@@ -39,7 +39,7 @@ class WatchRequest:
 
 
 def watch(request: WatchRequest, sources: Sources, pause: Callable[[float], None]) -> int:
-    """Do it; returns the exit code. Raises ConfigurationError, or a ServerError that will not pass."""
+    """Do it; returns the exit code. Raises ConfigurationError; for `--cancel` a ServerError, too."""
     target = read_target(request.target, sources.server.http.base)
     terminal = sys.stdout.isatty() and request.output == "text"
     _check(request, target, terminal)

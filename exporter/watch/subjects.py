@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from ..clock import Clock
-from ..errors import ConfigurationError, ServerError, TargetRefused
+from ..errors import ConfigurationError, Forbidden, ServerError, TargetRefused
 from ..fhir.client import FhirServer, FhirWindow
 from ..fhir.export_status import ExportStatus
 from ..names import Namer
@@ -24,6 +24,11 @@ from .model import Observation
 from .targets import Kind, Target
 from .task import absent, observe_task
 
+EXPORT_RIGHT = (
+    "Grant these credentials the right to ask for the status of exports; some servers give it only to the client that "
+    "started the export."
+)
+
 
 class Subject(Protocol):
     """Something that is followed. `name` is the target that follows it again."""
@@ -32,6 +37,9 @@ class Subject(Protocol):
 
     def look(self) -> Observation:
         """Ask once; raises a ServerError where the poll failed."""
+
+    def remedy(self, error: ServerError) -> str:
+        """Return what the operator should do about a failed poll."""
 
 
 class ExportSubject:
@@ -50,6 +58,10 @@ class ExportSubject:
         job, now = self._exports.read(self.name, self._seconds), self._clock.wall()
         self._history = self._history.after(job, now)
         return observe_export(job, self._history.seconds(job, now))
+
+    def remedy(self, error: ServerError) -> str:
+        """Return the error's own, but for a missing right, which is not one to read Tasks."""
+        return EXPORT_RIGHT if isinstance(error, Forbidden) else error.remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,10 @@ class TaskSubject:
             found = decode_task(reply.body, self._server.options.classify, at)
             pair = self._pair(found.task, window)
         return observe_task(found, pair, self._rules.deadlines.of(pair.source), at)
+
+    def remedy(self, error: ServerError) -> str:
+        """Return the error's own."""
+        return error.remedy
 
     def _pair(self, task: Task, window: FhirWindow) -> Pair:
         """Name the payers; an Organization that cannot be read now costs the name, not the poll."""

@@ -5,7 +5,7 @@ See docs/watch.md.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .model import End, Json, Observation
+from .model import LEFT_ALONE, End, Json, Observation, Problem
 
 BAR_WIDTH = 20
 SPINNER = "|/-\\"
@@ -71,6 +71,12 @@ def as_object(seen: Observation, wait: float | None) -> Mapping[str, Json]:
     return {name: value for name, value in known.items() if value is not None}
 
 
+def problem_as_object(problem: Problem, wait: float | None) -> Mapping[str, Json]:
+    """Return the keys of a failed poll in `--output json`."""
+    known = {"reason": problem.reason, "error": problem.sentence, "remedy": problem.remedy}
+    return known if wait is None else {**known, "next_poll_seconds": _rounded(wait)}
+
+
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
@@ -95,7 +101,7 @@ def readable(text: str) -> str:
 
 def farewell(end: End, what: str, resume: str) -> tuple[str, ...]:
     """Say that we stopped and what we left alone, and how to go on; nothing where it has ended by itself."""
-    if end in {End.COMPLETED, End.FAILED}:
+    if end not in LEFT_ALONE:
         return ()
     why = "The time of --timeout is over" if end is End.TIMED_OUT else "Stopped"
     return (f"{why}: the {what} was left alone and may still be running. To go on watching:", f"  {resume}")

@@ -7,7 +7,8 @@ import pytest
 
 from exporter.config import FhirSettings, Settings
 from exporter.demo.server import Request, Response
-from exporter.errors import AuthFailed, ConfigurationError, NotFhir
+from exporter.errors import ConfigurationError
+from exporter.watch.subjects import EXPORT_RIGHT
 from tests.support.canaries import hits
 from tests.support.export_jobs import ANSWERS, AT, DATE, JSON, SECRET, manifest, outcome, running
 from tests.support.fake import BASE, HandClock
@@ -155,16 +156,30 @@ def test_failed_polls_are_repeated_ever_less_often(capsys: Any) -> None:
     assert watch.pauses == [10, 20, 40, 80, 160, 300, 300, 7]
 
 
-def test_wrong_credentials_end_it_at_once_but_not_later(capsys: Any) -> None:
-    with pytest.raises(AuthFailed):
-        watching(capsys, ANSWERS["unauthorized"], ANSWERS["completed"])()
-    watch = watching(capsys, ANSWERS["in-progress"], ANSWERS["unauthorized"], ANSWERS["completed"])
+@pytest.mark.parametrize("name", ["unauthorized", "forbidden", "login-page"])
+def test_a_first_poll_that_is_refused_for_good_ends_it(capsys: Any, name: str) -> None:
+    answers = {"forbidden": Response(403, (), outcome("forbidden")), **ANSWERS}
+    watch = watching(capsys, answers[name], ANSWERS["completed"])
+    assert watch() == 1
+    lines, (sentence, remedy) = watch.printed()
+    assert lines == []
+    assert sentence.startswith("fhir.example:80 answered")
+    assert (remedy == EXPORT_RIGHT) == (name == "forbidden")
+    assert hits(sentence + remedy, SECRET) == []
+    assert watch(output="json") == 0  # the next answer
+    watch = watching(capsys, answers[name])
+    watch.printed()
+    assert watch(output="json") == 1
+    failed, end = watch.objects()
+    assert (failed["event"], end["outcome"], end["exit_code"]) == ("poll_failed", "refused", 1)
+    assert "resume" not in end
+
+
+@pytest.mark.parametrize("name", ["unauthorized", "login-page"])
+def test_a_later_one_is_only_a_failed_poll(capsys: Any, name: str) -> None:
+    watch = watching(capsys, ANSWERS["in-progress"], ANSWERS[name], ANSWERS["completed"])
     assert watch() == 0
-
-
-def test_a_login_page_is_no_job(capsys: Any) -> None:
-    with pytest.raises(NotFhir):
-        watching(capsys, ANSWERS["login-page"])()
+    assert states(watch.printed()[0]) == ["in_progress", "poll", "completed"]
 
 
 def test_after_the_timeout_the_job_is_left_alone(capsys: Any) -> None:

@@ -10,7 +10,6 @@ import pytest
 from exporter.config import DeadlineLength, FhirSettings, Settings
 from exporter.demo.server import Request, Response
 from exporter.demo.store import Store
-from exporter.errors import Forbidden, NotFhir, WrongResource
 from exporter.watch.run import NOTES_WARNING
 from tests.support.builders import completed, failed, meta, note, organization, task
 from tests.support.canaries import hits
@@ -219,17 +218,18 @@ def test_an_organization_that_cannot_be_read_costs_its_name_only(capsys: Any) ->
 
 
 @pytest.mark.parametrize(
-    ("body", "error"), [(b"[]", NotFhir), (b"{", NotFhir), (b'{"resourceType":"Patient","id":"1"}', WrongResource)]
+    ("status", "body", "reason"),
+    [
+        (200, b"[]", "not_fhir"),
+        (200, b"{", "not_fhir"),
+        (200, b'{"resourceType":"Patient","id":"1"}', "wrong_resource"),
+        (403, b"", "auth"),
+    ],
 )
-def test_another_answer_is_no_task(capsys: Any, body: bytes, error: type[Exception]) -> None:
-    answer = Response(200, (("content-type", "application/json"),), body)
-    with pytest.raises(error):
-        Watching(in_turn(answer), HandClock(), capsys)(TARGET)
-
-
-def test_a_missing_right_ends_it(capsys: Any) -> None:
-    with pytest.raises(Forbidden):
-        Watching(in_turn(Response(403, (), b"")), HandClock(), capsys)(TARGET)
+def test_another_answer_is_no_task(capsys: Any, status: int, body: bytes, reason: str) -> None:
+    watch = Watching(in_turn(Response(status, (("content-type", "application/json"),), body)), HandClock(), capsys)
+    assert watch(TARGET, output="json") == 1
+    assert watch.objects()[0]["reason"] == reason
 
 
 def test_a_batch_job_waits_for_its_client(capsys: Any) -> None:
