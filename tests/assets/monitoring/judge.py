@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exporter.metrics.catalogue import CATALOGUE, Definition, MetricType
+from exporter.metrics.catalogue import CATALOGUE, PROBE, Definition, MetricType
 
 from .promql import Matcher, Selector, groupings, selectors
 from .shipped import RECORDED, Rule
@@ -45,7 +45,7 @@ def _recorded(rule: Rule) -> Series:
 KNOWN: dict[str, Series] = {
     "up": Series(TARGET),
     "ALERTS": Series(TARGET | {"alertname", "alertstate", "severity", "component"}),
-    **dict(pair for definition in CATALOGUE for pair in _exposed(definition)),
+    **dict(pair for definition in (*CATALOGUE, *PROBE.values()) for pair in _exposed(definition)),
     **{rule.name: _recorded(rule) for rule in RECORDED},
 }
 

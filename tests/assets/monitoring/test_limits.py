@@ -15,6 +15,7 @@ ALERTS = {
     for rule in group["rules"]
 }
 EXCHANGE, OBJECTIVE, EXPORTER = LIMITS["exchange"], LIMITS["slo"], LIMITS["exporter"]
+EXPORT = LIMITS["export"]
 AGES = [EXCHANGE["oldest_warning_seconds"], EXCHANGE["oldest_critical_seconds"]]
 
 # Alerts fire above a limit, Grafana colours from a step on: one more for a count.
@@ -39,6 +40,9 @@ STEPS: dict[str, list[float]] = {
     "Pairs beyond --pairs.max": [EXPORTER["pairs_capped_count"] + 1],
     "Age of the data by replica": [EXPORTER["stale_seconds"]],
     "Polls not complete (last 30 min)": [EXPORTER["poll_error_ratio"]],
+    "Export jobs failed": [EXPORT["job_failed_count"] + 1],
+    "Export jobs not readable": [EXPORT["job_unreadable_count"] + 1],
+    "Duration of export jobs": [EXPORT["job_slow_seconds"]],
     "Clock skew": [EXPORTER["clock_skew_seconds"]],
     "Payers (counts and p95 over the range): Overdue": [EXCHANGE["overdue_count"] + 1],
     "Payers (counts and p95 over the range): Oldest": AGES,

@@ -13,6 +13,8 @@ from .promql import groupings, numbers, selectors, tokens
 from .shipped import ALERT_NAMES, ALERTS, ALL, RECORDED, RULES, THRESHOLDS, Rule, parse, program, run
 
 JOB = "fhir-task-exporter"
+EXPORT_JOBS = "fhir-export-jobs"
+"""The scrape job of probes, in grafana/prometheus-export-jobs.yaml."""
 LIMITS = {
     "P2PExchangeDueSoon": "due_soon_seconds",
     "P2PExchangeOverdue": "overdue_count",
@@ -29,6 +31,9 @@ LIMITS = {
     "P2PPollErrors": "poll_error_ratio",
     "P2PPairsCapped": "pairs_capped_count",
     "P2PClockSkew": "clock_skew_seconds",
+    "P2PExportJobFailed": "job_failed_count",
+    "P2PExportJobSlow": "job_slow_seconds",
+    "P2PExportJobUnreadable": "job_unreadable_count",
 }
 BURN = {"critical": "slow_ratio_fast slow_floor", "warning": "slow_ratio_slow slow_floor"}
 ON_VANISHING_GAUGES = {"P2PExchangeDueSoon", "P2PExchangeOverdue", "P2PExchangeNotStarted", "P2PExchangeStalled"}
@@ -81,8 +86,9 @@ def test_a_rule_about_what_does_not_exist_is_named_with_its_file(expression: str
 
 @every_rule
 def test_every_selector_names_the_job(rule: Rule) -> None:
+    job = EXPORT_JOBS if rule.name.startswith("P2PExportJob") else JOB
     for selector in selectors(rule.expression):
-        assert ("job", "=", JOB) in selector.matchers, selector.metric
+        assert ("job", "=", job) in selector.matchers, selector.metric
 
 
 @every_rule
