@@ -19,6 +19,7 @@ from ..task.deadline import Deadlines
 from ..task.export_history import JobHistory
 from ..task.model import NO_PAIR, Pair, Task
 from ..task.watched import decode_task
+from .batch import BatchJobFacts, observe_batch
 from .export import observe_export
 from .model import Observation
 from .targets import Kind, Target
@@ -106,13 +107,40 @@ class TaskSubject:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchSource:
+    """Where batch jobs are asked for: one by its id, None if it is not listed; and the remedies of the Admin API."""
+
+    job: Callable[[str], BatchJobFacts | None]
+    remedy: Callable[[ServerError], str]
+
+
+class BatchSubject:
+    """A batch job of the Admin API."""
+
+    def __init__(self, source: BatchSource, id_: str, clock: Clock) -> None:
+        self.name = f"job/{id_}"
+        self._source = source
+        self._id = id_
+        self._clock = clock
+
+    def look(self) -> Observation:
+        """Look for the job in the list."""
+        return observe_batch(self._source.job(self._id), self._clock.wall())
+
+    def remedy(self, error: ServerError) -> str:
+        """Return what to do about the Admin API."""
+        return self._source.remedy(error)
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
-    """The clients that subjects are asked through."""
+    """The clients that subjects are asked through. `batch_jobs` is None where the Admin API is not configured."""
 
     server: FhirServer
     exports: ExportStatus
     payers: PayerRules
     clock: Clock
+    batch_jobs: BatchSource | None = None
 
 
 def _export(sources: Sources, target: str) -> Subject:
@@ -123,15 +151,22 @@ def _task(sources: Sources, target: str) -> Subject:
     return TaskSubject(sources.server, target, sources.payers, sources.clock)
 
 
-MAKERS: Mapping[Kind, Callable[[Sources, str], Subject]] = {Kind.EXPORT: _export, Kind.TASK: _task}
+def _batch_job(sources: Sources, target: str) -> Subject:
+    if sources.batch_jobs is None:
+        raise ConfigurationError(("TARGET: the Admin API is not configured, so that no batch job can be watched",))
+    return BatchSubject(sources.batch_jobs, target, sources.clock)
+
+
+MAKERS: Mapping[Kind, Callable[[Sources, str], Subject]] = {
+    Kind.EXPORT: _export,
+    Kind.TASK: _task,
+    Kind.BATCH_JOB: _batch_job,
+}
 
 
 def make_subject(sources: Sources, target: Target) -> Subject:
     """Make the subject of a target; raises ConfigurationError for an address that must not be asked."""
-    maker = MAKERS.get(target.kind)
-    if maker is None:
-        raise ConfigurationError((f"TARGET: a {target.word} cannot be watched in this version",))
     try:
-        return maker(sources, target.id)
+        return MAKERS[target.kind](sources, target.id)
     except TargetRefused as error:
         raise ConfigurationError((f"TARGET: {error} {error.remedy}",)) from None

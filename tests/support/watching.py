@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from exporter import app
 from exporter.config import FhirSettings, Settings
 from exporter.demo.server import Request, Response
 from exporter.watch.run import WatchRequest, watch
+from exporter.watch.subjects import BatchSource
 
 from .fake import BASE, HandClock, RecordingTransport
 
@@ -24,6 +26,7 @@ class Watching:
         self.clock = clock
         self.transport = RecordingTransport(answer)
         self.pauses: list[float] = []
+        self.batch_jobs: BatchSource | None = None
         self.interrupt_after: int | None = None
         """Ctrl-C at this wait."""
         self.meanwhile: Callable[[int], None] = lambda _: None
@@ -32,6 +35,7 @@ class Watching:
 
     def __call__(self, target: str = STATUS_URL, settings: Settings | None = None, **request: Any) -> int:
         sources = app.watch_sources(settings or Settings(fhir=FhirSettings(url=BASE)), self.clock, self.transport)
+        sources = replace(sources, batch_jobs=self.batch_jobs)
         return watch(WatchRequest(target=target, **request), sources, self.pause)
 
     def pause(self, seconds: float) -> None:

@@ -230,8 +230,3 @@ def test_another_answer_is_no_task(capsys: Any, status: int, body: bytes, reason
     watch = Watching(in_turn(Response(status, (("content-type", "application/json"),), body)), HandClock(), capsys)
     assert watch(TARGET, output="json") == 1
     assert watch.objects()[0]["reason"] == reason
-
-
-def test_a_batch_job_waits_for_its_client(capsys: Any) -> None:
-    with pytest.raises(Exception, match="a batch job cannot be watched in this version"):
-        Watching(in_turn(), HandClock(), capsys)("job/1")
