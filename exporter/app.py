@@ -9,12 +9,14 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import ProcessCollector
 
@@ -50,6 +52,10 @@ from .watermark import ServerClock, Watermark
 from .web.backend import Backend, PageOptions
 from .web.server import WebServer
 from .worker import Worker
+
+if TYPE_CHECKING:
+    from .watch.run import WatchRequest
+    from .watch.subjects import Sources
 
 logger = logging.getLogger(__name__)
 
@@ -195,6 +201,23 @@ def rebind(settings: Settings) -> Owner:
     server = fhir_server(settings, Telemetry())
     binding = Binding(settings.fhir.url, settings.fhir.selection)
     return rebind_ledger(settings.ledger, binding, partial(_read_tasks, server))
+
+
+def watch(settings: Settings, request: "WatchRequest") -> int:
+    """Follow one thing on the server, and show it. No ledger is opened."""
+    from .watch.run import watch as follow
+
+    return follow(request, watch_sources(settings, SystemClock()), time.sleep)
+
+
+def watch_sources(settings: Settings, clock: Clock, transport: Transport | None = None) -> "Sources":
+    """Make the clients that `watch` asks through."""
+    from .watch.subjects import PayerRules, Sources
+
+    telemetry = Telemetry()
+    server = fhir_server(settings, telemetry, transport)
+    payers = PayerRules(Namer(settings.payers, server.http.base, clock), _deadlines(settings))
+    return Sources(server, export_status(settings, telemetry, transport), payers, clock)
 
 
 def demo(settings: DemoSettings) -> int:

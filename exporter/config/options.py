@@ -341,3 +341,9 @@ REBIND_OPTIONS = tuple(
     each for each in OPTIONS if each.name in {"ledger", "poll.timeout"} or each.name.startswith(("fhir.", "log."))
 )
 """What `ledger rebind` needs to read Tasks."""
+_WATCHED = ("fhir.", "deadline", "timezone", "holidays", "probe.", "batch-jobs.", "log.")
+_NOT_WATCHED = ("fhir.tag", "fhir.code", "fhir.search", "fhir.page-size", "fhir.rewrite-links")
+WATCH_OPTIONS = tuple(
+    each for each in OPTIONS if each.name.startswith(_WATCHED) and not each.name.startswith(_NOT_WATCHED)
+)
+"""What `watch` needs: it reads one thing by its address, and searches for nothing."""
