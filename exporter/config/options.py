@@ -133,6 +133,31 @@ class ReconcileSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJobsSettings:
+    """Where the batch jobs are: Smile CDR's JSON Admin API. TLS and the time limit are those of FhirSettings."""
+
+    url: str | None = option(
+        "batch-jobs.url",
+        values.admin_url,
+        None,
+        "Base URL of Smile CDR's JSON Admin API, to watch its batch jobs.",
+        "URL",
+    )
+    module: str | None = option(
+        "batch-jobs.module", values.module_id, None, "Id of the FHIR Storage module whose batch jobs to watch.", "ID"
+    )
+    username: str | None = credential(
+        "batch-jobs.username", values.user_name, "User name for basic authentication at the Admin API.", "NAME"
+    )
+    password_file: str | None = credential(
+        "batch-jobs.password-file",
+        values.secret_file,
+        "File with the password for --batch-jobs.username; read again when it changes.",
+        "FILE",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
     """Where and how to answer scrapes."""
 
@@ -241,6 +266,14 @@ class Settings:
         "Time without changes after which an open Task counts as stalled.",
     )
     pairs_max: int = _pairs_max()
+    probe_path: str = option(
+        "probe.path",
+        values.operation_path,
+        "$export-poll-status",
+        "How the path of an export job's status URL ends, below --fhir.url; /probe asks for no other address.",
+        "PATH",
+    )
+    batch_jobs: BatchJobsSettings = BatchJobsSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     payers: PayerTable = PayerTable()
@@ -283,7 +316,7 @@ CONFIG_FILE = Option(
     metavar="FILE",
 )
 OPTIONS = options_of(Settings)
-_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "web.")
+_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "probe.", "batch-jobs.", "web.")
 """What a command that polls once and serves nothing has no use for."""
 ONCE_OPTIONS = tuple(
     replace(each, default=values.MEMORY) if each.name == "ledger" else each

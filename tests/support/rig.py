@@ -15,6 +15,7 @@ from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.vocabulary import ScrapeAnswer
+from exporter.probe import Probes
 from exporter.task.model import Selection
 from exporter.task.payer_table import PayerTable
 from exporter.worker import Worker
@@ -77,6 +78,10 @@ class Rig:
     @property
     def worker(self) -> Worker:
         return self._started.worker
+
+    @property
+    def probes(self) -> Probes:
+        return self._started.probes
 
     @property
     def context(self) -> WalkContext:
