@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from ..task.labels import PEOPLE, clean
 from ..task.model import OTHER_PAYER, UNKNOWN_PAYER, Pair, Party, Task
 from ..task.payer_table import PayerTable
-from ..task.payers import PEOPLE, clean
 from .spelling import insurer, spelling
 
 MOST_ENTRIES = 50

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .. import documents
+from ..task.labels import PEOPLE
 from ..task.lifecycle import FUTURE_TOLERANCE_MS
 from ..task.model import UNCLASSIFIED, UNKNOWN_PAYER, Anomaly, Instant, Pair, Party, Status, Task
-from ..task.payers import PEOPLE
 from .findings import Finding, Mark, fail, info, ok, warn
 from .findings import tasks as count_tasks
 from .proposal import Naming, Proposal, place_of

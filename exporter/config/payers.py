@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from yaml import Node
 
+from ..task.labels import PEOPLE, clean
 from ..task.model import OTHER_PAYER, UNKNOWN_PAYER
 from ..task.payer_table import Patterns, PayerTable
-from ..task.payers import PEOPLE, clean
 from .patterns import quick
 from .values import DeadlineLength, InvalidValue, deadline
 from .yaml_file import LONGEST_NAME, NodeReader

@@ -10,7 +10,6 @@ See docs/fhir-quirks.md#owner-resolution, docs/design.md#bounded-labels.
 """
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,16 +19,9 @@ from msgspec.json import Decoder
 
 from . import fhir_json
 from .fhir_json import cached, decode_or_none
+from .labels import PEOPLE, visible
 from .model import OTHER_PAIR, UNKNOWN_PAYER, Pair, Party
 from .payer_table import PayerTable, matching
-
-PEOPLE = frozenset(
-    {
-        *("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person"),
-        *("CareTeam", "Group", "Device"),
-    }
-)
-"""Types whose texts may name a person: a care team, a group or a device is often called after its patient."""
 
 _KINDS = (*sorted(PEOPLE), "Organization", "HealthcareService")
 """Types that are recognized, the first one that fits: a person's come first."""
@@ -38,10 +30,6 @@ _ORGANIZATION = re.compile(r"Organization/(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
 
 _MAX_TEXT = 512
 """Characters kept of a text in a Party. A label takes 80; a URL rarely has 200."""
-_MAX_LABEL = 80
-"""Characters of a label: what the documentation says to allow for (label_value_length_limit)."""
-_MAX_CLEANED = 1024
-"""Characters of a name that are cleaned before it is cut: some of them may be invisible."""
 
 _REFERENCE = Decoder(fhir_json.Reference | None)
 _CONTAINED = Decoder(list[fhir_json.ContainedResource])
@@ -141,20 +129,8 @@ def name_payer(party: Party | None, directory: PayerDirectory) -> str | NeedsOrg
         *_identifier_names(party.identifier, directory.configured),
         party.display,
     )
-    shown = (directory.configured.label(payer) for name in names if name and (payer := _visible(name)))
+    shown = (directory.configured.label(payer) for name in names if name and (payer := visible(name)))
     return next(shown, UNKNOWN_PAYER)
-
-
-def clean(text: str) -> str:
-    """Make a label value: printable NFC on one line, at most 80 characters; `unknown` if nothing is left."""
-    return _visible(text) or UNKNOWN_PAYER
-
-
-def _visible(text: str) -> str:
-    """Keep what `str.isprintable` allows: no controls, bidirectional marks or surrogates."""
-    spaced = (" " if character.isspace() else character for character in text[:_MAX_CLEANED])
-    printable = "".join(character for character in spaced if character.isprintable())
-    return " ".join(unicodedata.normalize("NFC", printable).split())[:_MAX_LABEL].rstrip()
 
 
 def _relative_reference(reference: str | None, base_url: str) -> str | None:

@@ -11,9 +11,10 @@ from exporter.check.proposal import MOST_ENTRIES, MOST_KEYS, Naming, namings, pr
 from exporter.config.payers import Payers
 from exporter.config.tables import TABLES
 from exporter.config.yaml_file import read as read_yaml
+from exporter.task.labels import clean
 from exporter.task.model import Pair, Party, Status, Task
 from exporter.task.payer_table import PayerTable
-from exporter.task.payers import PayerDirectory, clean, name_payer
+from exporter.task.payers import PayerDirectory, name_payer
 
 from ...support.builders import Resource, by_identifier, organization, reference, task
 from ...support.configuration import payer_table

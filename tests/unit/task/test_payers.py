@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.task.labels import PEOPLE, clean
 from exporter.task.model import Anomaly, Party
 from exporter.task.payer_table import PayerTable
-from exporter.task.payers import PEOPLE, NeedsOrganization, PayerDirectory, clean, name_payer
+from exporter.task.payers import NeedsOrganization, PayerDirectory, name_payer
 from tests.support import builders as make
 from tests.support.configuration import payer_table
 
