@@ -60,6 +60,10 @@ class ExportStatus:
             return Cancellation.REFUSED
         raise self._error(reply)
 
+    def close(self) -> None:
+        """End the connection that is kept, if one is."""
+        self._http.close()
+
     def _error(self, reply: StatusReply) -> ServerError:
         """Choose the error of an answer that is not about the job."""
         status, wait = reply.effective_status, reply.retry_after_seconds
