@@ -24,7 +24,7 @@ def absorb(
     window: FhirWindow,
     tasks: Sequence[Task],
     observation: Observation,
-    finish: Callable[[Transaction], None] = lambda _: None,
+    finish: Callable[[Transaction, Changes], None] = lambda _, __: None,
 ) -> Changes:
     """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
     known = context.ledger.known([task.id for task in tasks])
@@ -40,7 +40,7 @@ def absorb(
         changes = compare(known, placed, observation)
         tx.apply(changes)
         _save_names(context, tx)
-        finish(tx)
+        finish(tx, changes)
     context.namer.saved()
     return changes
 

@@ -26,6 +26,7 @@ from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.export_status import ExportStatus
 from .fhir.http import Http, Transport
+from .fhir.links import parse_base_url
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
 from .logs import log_event
@@ -41,7 +42,7 @@ from .task.model import Task
 from .task.payers import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
-from .web.backend import Backend
+from .web.backend import Backend, PageOptions
 from .web.server import WebServer
 from .worker import Worker
 
@@ -101,13 +102,24 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until a signal stops it; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    source = Backend(exporter.worker, exporter.probes, exporter.telemetry, worker, poll_on_view=poll_on_view)
+    source = Backend(
+        exporter.worker,
+        exporter.probes,
+        exporter.telemetry,
+        worker,
+        PageOptions(_server_address(exporter), poll_on_view),
+    )
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
     _log_address(*address, open_page=poll_on_view)
     return _serve_until(stopped, exporter, worker, web)
+
+
+def _server_address(exporter: Exporter) -> str:
+    """Return the host and port of the FHIR server: path, query and user are nobody's business."""
+    return parse_base_url(exporter.context.server.http.base).address
 
 
 def _log_address(host: str, port: int, *, open_page: bool) -> None:

@@ -140,14 +140,19 @@ class Ledger:
         return dict(self._read("SELECT reference, name FROM organization ORDER BY place"))
 
     @property
-    def figures(self) -> LedgerFigures:
-        """The ledger's figures for the metrics about the exporter."""
+    def tracked(self) -> int:
+        """How many Tasks it holds, those that cannot be used included: what the server counts."""
         with self._reading():
             stored = self._tables.gauges.stored()
         unusable = sum(stored.anomalous.get(kind, 0) for kind in (Anomaly.FOREIGN, Anomaly.UNPARSABLE))
+        return sum(stored.tasks.values()) + unusable
+
+    @property
+    def figures(self) -> LedgerFigures:
+        """The ledger's figures for the metrics about the exporter."""
         pages, page_size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
         return LedgerFigures(
-            tracked=sum(stored.tasks.values()) + unusable,
+            tracked=self.tracked,
             pairs=self._tables.pairs.with_series,
             pairs_capped=self.state(StateKey.PAIRS_CAPPED) or 0,
             bytes=pages * page_size,

@@ -231,7 +231,7 @@ POLL_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 18
 UP = Definition(
     "fhir_task_up",
     MetricType.GAUGE,
-    "1 if the last page of a poll, baseline or catch-up was read from the FHIR server and committed, else 0.",
+    "1 if the last page of a poll or of the baseline was read from the FHIR server and committed, else 0.",
 )
 
 
@@ -251,7 +251,7 @@ OWN: Mapping[str, Definition] = {
     "polls": _own(
         "polls_total",
         MetricType.COUNTER,
-        "Polls of the FHIR server; a baseline or a catch-up counts as one poll.",
+        "Polls of the FHIR server; the baseline counts as one poll.",
         OUTCOME,
     ),
     "poll_duration": _own(

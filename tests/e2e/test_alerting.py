@@ -149,7 +149,7 @@ def test_the_first_failure_of_a_payer_reaches_the_desk_with_all_that_it_says(wat
     assert notice.annotations.keys() == rule.said["annotations"].keys()
     assert notice.annotations["summary"] == rule.said["annotations"]["summary"]
     assert notice.annotations["description"].startswith(
-        f"1 requests of {OUR_PLAN} to {payer} failed in the last hour with the reason {REASON}."
+        f"Requests of {OUR_PLAN} to {payer} that failed in the last hour with the reason {REASON}: 1."
     )
     assert notice.annotations["dashboard_url"].endswith(
         "/d/p2p-exchanges?var-job=fhir-task-exporter&var-fhir_source=south"

@@ -22,7 +22,7 @@ from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
 from exporter.names import Namer
 from exporter.task.deadline import Deadlines, FixedTime
-from exporter.task.lifecycle import Observation
+from exporter.task.lifecycle import Changes, Observation
 from exporter.task.model import Event, Page, Selection, Snapshot, Status, Task
 from exporter.task.payers import PairRule
 
@@ -93,7 +93,7 @@ class Exactness(RuleBasedStateMachine):
         versions.append(Task(id_, str(len(versions) + 1), stamp, status))
 
     def deliver(self, page: list[Task], crash: bool) -> None:
-        def finish(tx: Transaction) -> None:
+        def finish(tx: Transaction, _: Changes) -> None:
             if crash:
                 raise Crash
             tx.set_state(StateKey.WATERMARK, self.at)

@@ -23,7 +23,7 @@ from exporter.logs import FORMS, LineFormatter
 from exporter.metrics.negotiation import Format
 from exporter.task.model import Event, Selection
 from exporter.task.search import Search
-from exporter.web.backend import Backend
+from exporter.web.backend import Backend, PageOptions
 from exporter.web.landing import render
 
 from ..support import fake, quirks
@@ -87,7 +87,7 @@ def logs() -> Iterator[Logs]:
 
 def shown(rig: Rig) -> str:
     """All that a scrape, a person and a probe are shown."""
-    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread())
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions("fhir.example:80"))
     published = backend.published()
     pages = [backend.render(published, form).decode() for form in Format]
     landing = backend.landing()

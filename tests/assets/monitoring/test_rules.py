@@ -18,6 +18,7 @@ EXPORT_JOBS = "fhir-export-jobs"
 LIMITS = {
     "P2PExchangeDueSoon": "due_soon_seconds",
     "P2PExchangeOverdue": "overdue_count",
+    "P2PExchangeLongOverdue": "overdue_count",
     "P2PExchangeNotStarted": "not_started_seconds",
     "P2PExchangeStalled": "stalled_count",
     "P2PExchangeFailed": "failed_count",
@@ -36,7 +37,10 @@ LIMITS = {
     "P2PExportJobUnreadable": "job_unreadable_count",
 }
 BURN = {"critical": "slow_ratio_fast slow_floor", "warning": "slow_ratio_slow slow_floor"}
-ON_VANISHING_GAUGES = {"P2PExchangeDueSoon", "P2PExchangeOverdue", "P2PExchangeNotStarted", "P2PExchangeStalled"}
+ON_VANISHING_GAUGES = {
+    *("P2PExchangeDueSoon", "P2PExchangeOverdue", "P2PExchangeLongOverdue"),
+    *("P2PExchangeNotStarted", "P2PExchangeStalled"),
+}
 MAX_STALENESS, SCRAPE_INTERVAL = 300, 60
 TEST_FILES = sorted(RULES.glob("*_test.yaml"))
 
@@ -170,6 +174,7 @@ def test_a_recorded_name_says_labels_metric_and_operation(record: Rule) -> None:
     assert set(outermost) - {"fhir_source"} == {
         "job",
         *({"source_payer"} if "source_payer" in level else set()),
+        *({"requesting_payer"} if "requesting_payer" in level else set()),
         *({"status"} if "status" in level else set()),
     }
     assert ("_per_" in metric) == operation.startswith("ratio_") == ("/" in record.expression)
@@ -216,7 +221,9 @@ def _level(metric: str) -> set[str]:
     if ":" not in metric:
         return set()
     level = metric.split(":", maxsplit=1)[0]
-    return {"job", "fhir_source"} | {label for label in ("source_payer", "status") if label in level}
+    return {"job", "fhir_source"} | {
+        label for label in ("source_payer", "requesting_payer", "status") if label in level
+    }
 
 
 @every_alert

@@ -68,7 +68,7 @@ class FakeBackend(Backend):
     def landing(self) -> Landing:
         if self.broken:
             raise KeyError(self)
-        return Landing(version="1.2.3")
+        return Landing(version="1.2.3", server="cdr.example:443")
 
     def finish(self, poll: "Future[bool]", generation: int) -> None:
         """Once a scrape waits, publish a snapshot and end its poll."""
