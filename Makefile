@@ -9,7 +9,7 @@ setup: .venv/.setup                ## and what tests and linters need
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[holidays]'
 	@touch $@
 
 .venv/.setup: .venv/.installed

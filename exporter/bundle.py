@@ -5,6 +5,7 @@ Rule 2: a job or URL is validated before it is put into a rule: it cannot end a 
 """
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -14,7 +15,8 @@ from .errors import ConfigurationError
 JOB = "fhir-task-exporter"
 RUNBOOKS = "https://fhir-task-exporter.example/runbooks"
 GRAFANA = "https://grafana.example"
-"""What the bundled rules contain; `.example` is a reserved domain (RFC 2606), so a forgotten one is obvious."""
+CDR = "https://smile-cdr.example"
+"""What the bundled files contain; `.example` is a reserved domain (RFC 2606), so a forgotten one is obvious."""
 
 _DASHBOARD = "dashboards/p2p-exchanges.json"
 _RULES = ("rules/recording.yaml", "rules/alerts.yaml")
@@ -31,25 +33,36 @@ def rules(job: str = JOB, runbook_url: str = RUNBOOKS, grafana_url: str = GRAFAN
 
     Raises ConfigurationError with every problem; it does not repeat the values.
     """
-    _validate(job, {"--runbook-url": runbook_url, "--grafana-url": grafana_url})
+    wrong_job = [] if _JOB.fullmatch(job) else ["--job: must be 1 to 128 letters, digits and any of _ . : / -"]
+    _raise([*wrong_job, *_wrong_urls({"--runbook-url": runbook_url, "--grafana-url": grafana_url})])
     comments, groups = zip(*(_read(name).split(_GROUPS) for name in _RULES), strict=True)
     text = "\n#\n".join(comments) + _GROUPS + "\n".join(groups)
     replacements = {f'job="{JOB}"': f'job="{job}"', RUNBOOKS: runbook_url.rstrip("/"), GRAFANA: grafana_url.rstrip("/")}
+    return _replace(text, replacements)
+
+
+def dashboard(runbook_url: str = RUNBOOKS, cdr_url: str = CDR) -> str:
+    """Return the dashboard as JSON, for import or provisioning, with links to these URLs.
+
+    Raises ConfigurationError with every problem; it does not repeat the values.
+    """
+    _raise(_wrong_urls({"--runbook-url": runbook_url, "--cdr-url": cdr_url}))
+    return _replace(_read(_DASHBOARD), {RUNBOOKS: runbook_url.rstrip("/"), CDR: cdr_url.rstrip("/")})
+
+
+def _replace(text: str, replacements: Mapping[str, str]) -> str:
     return re.sub("|".join(map(re.escape, replacements)), lambda found: replacements[found[0]], text)
 
 
-def dashboard() -> str:
-    """Return the dashboard as JSON, for import or provisioning."""
-    return _read(_DASHBOARD)
-
-
-def _validate(job: str, urls: dict[str, str]) -> None:
-    problems = [] if _JOB.fullmatch(job) else ["--job: must be 1 to 128 letters, digits and any of _ . : / -"]
-    problems += [
+def _wrong_urls(urls: Mapping[str, str]) -> list[str]:
+    return [
         f"{flag}: must be http:// or https:// and then letters, digits and any of . _ ~ : / [ ] % -"
         for flag, url in urls.items()
         if not _URL.fullmatch(url)
     ]
+
+
+def _raise(problems: list[str]) -> None:
     if problems:
         raise ConfigurationError(tuple(problems))
 

@@ -20,6 +20,7 @@
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
     │   │   └── CountThrottled  an optional count, for showing progress, was throttled
     │   ├── ClientFault         another 4xx: the server rejects the request
+    │   │   └── NotFound        404: nothing is at this path
     │   ├── ServerFault         5xx
     │   ├── Redirected          3xx, which is never followed
     │   ├── NotFhir             the response is not FHIR JSON
@@ -218,11 +219,17 @@ class ClientFault(ServerError):
     """A 4xx that is neither authentication nor throttling; `status` is the HTTP status."""
 
     reason = ErrorReason.CLIENT_ERROR
-    remedy = "Check that --fhir.url is the FHIR base, and --fhir.search for parameters it does not know."
+    remedy = "Check --fhir.search for a parameter that the server does not know, and that --fhir.url is the FHIR base."
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class NotFound(ClientFault):
+    """A 404 to what every FHIR server has."""
+
+    remedy = "There is no FHIR API at this path; most end in /fhir. Check the path of --fhir.url."
 
 
 class ServerFault(ServerError):
@@ -334,7 +341,7 @@ class LedgerOfAnotherSource(LedgerForeign):
     """The ledger was made for another FHIR server, or another selection of Tasks."""
 
     remedy = (
-        "Correct --fhir.url and the selection, or set --ledger to another path for this source. "
+        "Correct --fhir.url and the selection, or set --ledger to another path for this server. "
         "If the same server only changed its address, start with --ledger.rebind."
     )
 
@@ -389,4 +396,7 @@ class TargetRefused(ExporterError):
 class AddressUnusable(ExporterError):
     """The web server cannot listen on the configured address."""
 
-    remedy = "Stop the process that already listens there, or set --web.listen-address to an address of this machine."
+    remedy = (
+        "Stop the process that already listens there, or set --web.listen-address to another port or address of this "
+        "machine, such as 127.0.0.1:9843."
+    )

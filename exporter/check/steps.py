@@ -126,7 +126,7 @@ def _authorities(fhir: FhirSettings) -> str:
 def _authenticated(fhir: FhirSettings) -> Finding:
     credentials = _credentials(fhir)
     return ok(
-        f"authentication: {credentials} accepted" if credentials else "authentication: none is configured or needed"
+        f"authentication: {credentials} not refused" if credentials else "authentication: none is configured or needed"
     )
 
 

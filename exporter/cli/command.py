@@ -122,7 +122,8 @@ class Command(click.Command):
         try:
             code = super().invoke(ctx)
         except ConfigurationError as error:
-            _complain("Invalid configuration:", *(f"  {fault}" for fault in error.problems), error.remedy)
+            click.echo("\n".join(("Invalid configuration:", *(f"  {each}" for each in error.problems))), err=True)
+            _complain(error.remedy)
             _complain(f"Every option is described at {documents.url('configuration.md')}")
             code = WRONG_USAGE
         except ExporterError as error:

@@ -1,5 +1,7 @@
 """The commands. What each does, once its configuration is known to be valid, is in `app`."""
 
+from collections.abc import Mapping
+
 import click
 
 from .. import bundle, config
@@ -66,7 +68,8 @@ def once(**given: Given) -> int:
     """Read all Tasks once and write the metrics to stdout.
 
     For a look at the numbers, or a cron job with the textfile collector of node_exporter. Without --ledger nothing is
-    kept: gauges are right, counters are 0.
+    kept: gauges are right, counters are 0. If not every Task could be read, it exits with 1 and writes fhir_task_up 0
+    and no Task metric.
     """
     settings = settings_from(given, config.load_once_settings)
     from .. import app
@@ -89,11 +92,25 @@ main.add_command(watch)
 main.add_command(ledger)
 
 
-@main.command(cls=Command, examples=("dashboard > dashboard.json",))
-def dashboard() -> int:
+@main.command(
+    cls=Command,
+    examples=(
+        "dashboard --runbook-url https://wiki.example.org/runbooks --cdr-url https://cdr.example.org > dashboard.json",
+    ),
+)
+@click.option("--runbook-url", default=bundle.RUNBOOKS, help="Base URL of your runbooks. [default: leads nowhere]")
+@click.option("--cdr-url", default=bundle.CDR, help="Base URL of your Smile CDR. [default: leads nowhere]")
+def dashboard(runbook_url: str, cdr_url: str) -> int:
     """Print the bundled Grafana dashboard."""
-    click.echo(bundle.dashboard(), nl=False)
+    click.echo(bundle.dashboard(runbook_url, cdr_url), nl=False)
+    _warn_of_defaults("dashboard", {"--runbook-url": runbook_url, "--cdr-url": cdr_url})
     return 0
+
+
+def _warn_of_defaults(where: str, urls: Mapping[str, str]) -> None:
+    for flag, url in urls.items():
+        if url in {bundle.RUNBOOKS, bundle.GRAFANA, bundle.CDR}:
+            click.echo(f"{flag} is not set: links in the {where} lead to {url}, which does not exist.", err=True)
 
 
 @main.command(
@@ -103,17 +120,12 @@ def dashboard() -> int:
     ),
 )
 @click.option("--job", default=bundle.JOB, show_default=True, help="Name of the scrape job in Prometheus.")
-@click.option("--runbook-url", default=bundle.RUNBOOKS, show_default=True, help="Base URL of your runbooks.")
-@click.option("--grafana-url", default=bundle.GRAFANA, show_default=True, help="Base URL of your Grafana.")
+@click.option("--runbook-url", default=bundle.RUNBOOKS, help="Base URL of your runbooks. [default: leads nowhere]")
+@click.option("--grafana-url", default=bundle.GRAFANA, help="Base URL of your Grafana. [default: leads nowhere]")
 def rules(job: str, runbook_url: str, grafana_url: str) -> int:
     """Print the bundled Prometheus rules as one file."""
     click.echo(bundle.rules(job, runbook_url, grafana_url), nl=False)
-    for flag, url, default in (
-        ("--runbook-url", runbook_url, bundle.RUNBOOKS),
-        ("--grafana-url", grafana_url, bundle.GRAFANA),
-    ):
-        if url == default:
-            click.echo(f"{flag} is not set: links in the alerts lead to {default}, which does not exist.", err=True)
+    _warn_of_defaults("alerts", {"--runbook-url": runbook_url, "--grafana-url": grafana_url})
     return 0
 
 

@@ -9,6 +9,7 @@ import click
 
 from .. import config, logs
 from ..config import DemoSettings, LedgerSettings, Option, Settings
+from ..errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +64,14 @@ def settings_from(
     given: Mapping[str, Given], load: Callable[[config.Flags, Mapping[str, str]], AnySettings]
 ) -> AnySettings:
     """Resolve the settings of a command and start the log; raises ConfigurationError with every problem."""
-    settings = load(flags_of(given), os.environ)
+    unknown = config.unknown_variables(os.environ)
+    try:
+        settings = load(flags_of(given), os.environ)
+    except ConfigurationError as error:  # a misspelled variable may be why something is missing
+        misspelled = tuple(f"{name}: unknown variable" for name in unknown)
+        raise ConfigurationError(error.problems + misspelled) from None
     logs.configure(settings.log.level, settings.log.format)
-    for name in config.unknown_variables(os.environ):
+    for name in unknown:
         logs.log_event(logger, logging.WARNING, "ignoring unknown environment variable", variable=name)
     return settings
 

@@ -15,7 +15,7 @@ from .values import InvalidValue
 
 _PLACE = re.compile(r"([A-Z]{2})(?:-([A-Z0-9]{1,4}))?")
 _EVERY_YEAR = re.compile(r"[0-9]{2}-[0-9]{2}")
-_INSTALL = "needs the library holidays; install fhir-task-exporter[holidays]"
+_INSTALL = "needs the library holidays: pip install '.[holidays]' in a clone, or fhir-task-exporter[holidays]"
 
 
 ClosedDay = date | tuple[int, int]

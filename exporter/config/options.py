@@ -265,7 +265,7 @@ class Settings:
         "holidays",
         calendar.holidays,
         None,
-        "Country, or country and state, whose public holidays are no business days, such as US or US-NY.",
+        "Country, or country and state, whose public holidays are not business days, such as US or US-NY.",
         "PLACE",
     )
     stalled_after: float = option(

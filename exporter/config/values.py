@@ -118,7 +118,10 @@ class DeadlineLength(NamedTuple):
 def _deadline(text: str) -> DeadlineLength:
     found = re.fullmatch(r"([0-9]{1,3})bd", text)
     if found is None:
-        return DeadlineLength(seconds=positive_duration(text))
+        try:
+            return DeadlineLength(seconds=positive_duration(text))
+        except InvalidValue:
+            raise InvalidValue("must be a duration such as 24h or 1d12h, or business days such as 1bd") from None
     if not 1 <= int(found[1]) <= _MOST_BUSINESS_DAYS:
         raise InvalidValue(f"must be from 1bd to {_MOST_BUSINESS_DAYS}bd")
     return DeadlineLength(business_days=int(found[1]))

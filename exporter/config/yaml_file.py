@@ -6,6 +6,7 @@ and no tag can create an object. Only known keys are followed, so an alias that 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
@@ -15,6 +16,8 @@ from .values import ConfigProblem, RawValue
 
 LONGEST_NAME = 80
 """Characters; as many as Prometheus is usually allowed in a label value."""
+_SIMILARITY = 0.7
+"""How similar a known key must be to be suggested, of 1."""
 _NULL = "tag:yaml.org,2002:null"
 
 TableReader = Callable[[Node, "NodeReader"], object]
@@ -75,9 +78,12 @@ class NodeReader:
                 lines[key.value] = _line(key)
                 yield key, value
 
-    def unknown_key(self, key: Node, name: str) -> None:
-        """Add the problem of a key that means nothing here."""
-        self.problem(key, name, "unknown key")
+    def unknown_key(self, key: Node, name: str, known: Iterable[str]) -> None:
+        """Add the problem of a key that means nothing here; it names the known key that is most like it."""
+        above, dot, last = name.rpartition(".")
+        beside = (each.removeprefix(above + dot) for each in known if each.startswith(above + dot))
+        close = get_close_matches(last, beside, 1, _SIMILARITY)
+        self.problem(key, name, f"unknown key; did you mean {above}{dot}{close[0]}?" if close else "unknown key")
 
     def rows(self, node: Node | None, name: str) -> Iterator[Node]:
         """Yield the entries of a list. No value at all, or no key, is an empty list."""
@@ -96,7 +102,7 @@ class NodeReader:
             if key.value in keys:
                 found[key.value] = value
             else:
-                self.unknown_key(key, _below(name, key.value))
+                self.unknown_key(key, _below(name, key.value), (_below(name, each) for each in keys))
         return found
 
     def text(self, node: Node, name: str) -> str:
@@ -119,7 +125,7 @@ def _entries(
         elif any(each.startswith(f"{name}.") for each in known):
             yield from _entries(reader, value, known, f"{name}.")
         else:
-            reader.unknown_key(key, name)
+            reader.unknown_key(key, name, sorted(known))
 
 
 def _texts(reader: NodeReader, option: Option, key: Node, value: Node) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ See docs/design.md#backing-off.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -19,6 +19,7 @@ from ..errors import (
     CursorExpired,
     Forbidden,
     NotFhir,
+    NotFound,
     Redirected,
     ServerError,
     ServerFault,
@@ -30,9 +31,10 @@ from ..task.model import Instant
 LONGEST_WAIT = 300.0
 """Seconds of a Retry-After that we honour: a year, once seen, must not end the monitoring."""
 
-_ERRORS: dict[int, Callable[..., ServerError]] = {
+_ERRORS: dict[int, type[ServerError]] = {
     HTTPStatus.UNAUTHORIZED: AuthFailed,
     HTTPStatus.FORBIDDEN: Forbidden,
+    HTTPStatus.NOT_FOUND: NotFound,
     3: Redirected,
     4: ClientFault,
     5: ServerFault,
@@ -61,7 +63,7 @@ def error_for(host_and_port: str, status: int, headers: Mapping[str, str], opera
     if status == HTTPStatus.GONE and operation is Operation.PAGE:
         return CursorExpired(said)
     kind = _ERRORS.get(status) or _ERRORS.get(status // 100, NotFhir)
-    return ClientFault(said, status) if kind is ClientFault else kind(said)
+    return kind(said, status) if issubclass(kind, ClientFault) else kind(said)
 
 
 def asks_for_tls(body: bytes) -> bool:

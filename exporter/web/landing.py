@@ -54,7 +54,7 @@ ENDPOINTS = (
     ("/metrics", "metrics for Prometheus; a scrape polls the FHIR server for changes"),
     ("/probe", "state of one bulk export job of the FHIR server: /probe?target=STATUS_URL"),
     ("/-/healthy", "liveness probe: the process answers"),
-    ("/-/ready", "readiness probe: the exporter can do its work"),
+    ("/-/ready", "readiness probe: configuration valid and ledger open, whatever the FHIR server does"),
 )
 NO_TASK = '<p class="empty">No Task yet: the last complete poll found none.</p>\n'
 AGE_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))

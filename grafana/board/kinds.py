@@ -17,7 +17,7 @@ PROMETHEUS = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 RUNBOOKS = "${runbook_url:raw}"
 
 
-STATUS_COLOURS = {
+STATUS_COLORS = {
     "completed": "green",
     "failed": "red",
     "cancelled": "purple",
@@ -140,8 +140,8 @@ def dress(panel: dashboard.Panel, words: Words, measure: Measure, size: Size, in
 def _over_time(queries: tuple[Query, ...]) -> timeseries.Panel:
     panel = timeseries.Panel().axis_soft_min(0).fill_opacity(0).span_nulls(False)
     if any(query.legend.startswith("{{status}}") for query in queries):
-        for status, colour in STATUS_COLOURS.items():
-            fixed = dashboard.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
+        for status, color in STATUS_COLORS.items():
+            fixed = dashboard.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
             panel = panel.override_by_regexp(f"/^{status}\\b/", [fixed])
     for place, query in enumerate(queries):
         panel = panel.with_target(ask(query, place).range())
@@ -186,7 +186,7 @@ def _unknown(said: str) -> dashboard.SpecialValueMap:
 
 
 def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
-    marks = [dashboard.Threshold(value, colour) for value, colour in steps]
+    marks = [dashboard.Threshold(value, color) for value, color in steps]
     return dashboard.ThresholdsConfig(dashboard.ThresholdsMode.ABSOLUTE, marks)
 
 

@@ -26,16 +26,16 @@ LABELLED: Steps = ((None, BLUE),)
 """Bars without a limit."""
 
 
-def above(limit: float, colour: str) -> Steps:
+def above(limit: float, color: str) -> Steps:
     """Color times and ratios above a limit."""
-    return ((None, GREEN), (limit, colour))
+    return ((None, GREEN), (limit, color))
 
 
-def more_than(limit: float, colour: str) -> Steps:
+def more_than(limit: float, color: str) -> Steps:
     """Color counts above a limit."""
-    return ((None, GREEN), (limit + 1, colour))
+    return ((None, GREEN), (limit + 1, color))
 
 
-def below(limit: float, colour: str) -> Steps:
+def below(limit: float, color: str) -> Steps:
     """Color values below a limit."""
-    return ((None, colour), (limit, GREEN))
+    return ((None, color), (limit, GREEN))

@@ -84,7 +84,7 @@ def _address(name: str, label: str, example: str) -> build.TextBoxVariable:
     return build.TextBoxVariable(name).label(label).default_value(example).current(option).options([option])
 
 
-def _note(name: str, colour: str, expr: str, said: tuple[str, str]) -> build.AnnotationQuery:
+def _note(name: str, color: str, expr: str, said: tuple[str, str]) -> build.AnnotationQuery:
     title, text = said
     target = prometheus.Dataquery().datasource(PROMETHEUS).expr(expr).ref_id("Anno").range()
     return (
@@ -92,7 +92,7 @@ def _note(name: str, colour: str, expr: str, said: tuple[str, str]) -> build.Ann
         .name(name)
         .datasource(PROMETHEUS)
         .enable(True)
-        .icon_color(colour)
+        .icon_color(color)
         .expr(expr)
         .target(target)
         .title_format(title)

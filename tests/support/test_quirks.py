@@ -133,7 +133,7 @@ def test_q14_one_of_two_bounds_is_ignored() -> None:
 
 def test_q23_unknown_parameters_are_ignored_or_refused() -> None:
     made = holding("a")
-    assert ids(search(quirks.played(made, quirks.lenient), ("colour", "blue"))) == ["a"]
+    assert ids(search(quirks.played(made, quirks.lenient), ("color", "blue"))) == ["a"]
     assert ids(search(quirks.played(made, quirks.ignoring("_tag")), ("_tag", "x|y"))) == ["a"]
     refused = get(quirks.played(made, quirks.tag_retired), "/Task", ("_tag", TOKEN))
     assert refused.status == 400

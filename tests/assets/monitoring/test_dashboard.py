@@ -161,11 +161,11 @@ def test_tables_lead_into_the_payer_of_the_line() -> None:
             assert set(re.findall(r"\${(\w+):queryparam}", url)) < names
 
 
-def test_colours_are_given_to_statuses_that_exist() -> None:
+def test_colors_are_given_to_statuses_that_exist() -> None:
     rules = [held["matcher"] for panel in shown() for held in panel["fieldConfig"]["overrides"]]
-    coloured = {rule["options"] for rule in rules if rule["id"] == "byRegexp"}
-    assert coloured
-    assert coloured <= {rf"/^{status}\b/" for status in Status}
+    colored = {rule["options"] for rule in rules if rule["id"] == "byRegexp"}
+    assert colored
+    assert colored <= {rf"/^{status}\b/" for status in Status}
 
 
 def test_a_payer_known_by_a_number_is_written_as_text() -> None:

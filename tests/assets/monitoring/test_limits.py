@@ -19,7 +19,7 @@ EXPORT = LIMITS["export"]
 BATCH_JOBS = LIMITS["batch_jobs"]
 AGES = [EXCHANGE["oldest_warning_seconds"], EXCHANGE["oldest_critical_seconds"]]
 
-# Alerts fire above a limit, Grafana colours from a step on: one more for a count.
+# Alerts fire above a limit, Grafana colors from a step on: one more for a count.
 STEPS: dict[str, list[float]] = {
     "Overdue": [EXCHANGE["overdue_count"] + 1],
     "Oldest in flight": AGES,
@@ -73,7 +73,7 @@ def test_a_panel_says_what_it_counts_and_what_to_do(panel: dict[str, Any]) -> No
 
 
 def test_a_number_that_is_unknown_is_not_green() -> None:
-    """Grafana writes the text for no data on the colour of the first step; a mapping makes it grey."""
+    """Grafana writes the text for no data on the color of the first step; a mapping makes it grey."""
     for panel in (
         panel for panel in shown() if panel["type"] == "stat" and panel["options"]["colorMode"] == "background"
     ):
@@ -96,7 +96,7 @@ def test_links_of_alerts_set_variables_that_exist() -> None:
         assert set(re.findall(r"[?&]var-(\w+)=", url)) <= names, alert
 
 
-def test_colours_change_where_the_alerts_fire() -> None:
+def test_colors_change_where_the_alerts_fire() -> None:
     found = {where: steps for panel in shown() for where, steps in _steps(panel) if steps}
     assert found == STEPS
 

@@ -95,7 +95,7 @@ def test_nothing_of_members_or_secrets_is_printed(capsys: pytest.CaptureFixture[
     )
     assert code == 0, told
     assert "Tasks: 2 (" in told
-    assert "authentication: basic authentication accepted" in told
+    assert "authentication: basic authentication not refused" in told
     assert "further search parameters _id:not (values not shown)" in told
     assert CANARY not in told
 
@@ -119,11 +119,11 @@ def test_the_command_exits_1_where_nobody_listens_and_shows_no_secret(tmp_path: 
     assert not (tmp_path / "l.db").exists()
 
 
-def test_marks_are_coloured_for_a_terminal_only() -> None:
-    @cli.main.command("coloured")
-    def coloured() -> None:
+def test_marks_are_colored_for_a_terminal_only() -> None:
+    @cli.main.command("colored")
+    def colored() -> None:
         output.print_finding(findings.fail("x: y", "z"))
 
-    del cli.main.commands["coloured"]
-    assert "\x1b[31m" in CliRunner().invoke(coloured, color=True).stdout
-    assert CliRunner().invoke(coloured).stdout == "FAIL  x: y\n      -> z\n"
+    del cli.main.commands["colored"]
+    assert "\x1b[31m" in CliRunner().invoke(colored, color=True).stdout
+    assert CliRunner().invoke(colored).stdout == "FAIL  x: y\n      -> z\n"

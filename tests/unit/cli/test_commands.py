@@ -1,11 +1,13 @@
 """The command line says what is wrong, repeats no value, and exits with the code of docs/design.md#exit-codes."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import pytest
@@ -75,7 +77,7 @@ def test_no_command_runs_with_an_option_that_it_does_not_know(command: str) -> N
         ("--password", "No such option --password. Did you mean --fhir.password-file?"),
         ("-fhir.url", "No such option -f. Did you mean --fhir.url?"),
         (f"-q{CANARY}", "No such option -q."),
-        (f"--colour:{CANARY}", "No such option --colour."),
+        (f"--color:{CANARY}", "No such option --color."),
         (f"--no-fhir.rewrite-links={CANARY}", "Option '--no-fhir.rewrite-links' does not take a value."),
         ("--fhir.url", "Option '--fhir.url' requires an argument."),
         (CANARY, "Unexpected argument; a value must follow its option."),
@@ -159,6 +161,31 @@ def test_every_group_has_an_option() -> None:
 @pytest.mark.parametrize("words", [("--version",), ("version",), *((name, "--version") for name in cli.main.commands)])
 def test_the_version_is_that_of_the_distribution(words: tuple[str, ...]) -> None:
     assert invoke(*words).stdout == f"fhir-task-exporter {version('fhir-task-exporter')}\n"
+
+
+def test_a_misspelled_variable_is_named_beside_what_is_missing() -> None:
+    result = invoke("serve", FHIR_TASK_EXPORTER_FHIR_ULR=CANARY)
+    assert "  --fhir.url: is required (or FHIR_TASK_EXPORTER_FHIR_URL, or the file)" in result.stderr
+    assert "  FHIR_TASK_EXPORTER_FHIR_ULR: unknown variable" in result.stderr
+    assert CANARY not in result.stderr
+
+
+def test_a_problem_with_a_key_named_like_a_secret_is_readable(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"fhir: {{password: {CANARY}}}\n")
+    result = invoke("serve", "--config.file", str(file))
+    assert "fhir.password: unknown key; did you mean fhir.password-file?" in result.stderr
+    assert CANARY not in result.stderr
+
+
+def test_dashboard_has_the_addresses_that_it_is_given_and_names_the_others() -> None:
+    result = invoke("dashboard", "--cdr-url", "https://cdr.example.org/")
+    assert result.stderr.splitlines() == [
+        f"--runbook-url is not set: links in the dashboard lead to {bundle.RUNBOOKS}, which does not exist."
+    ]
+    assert json.loads(result.stdout)
+    assert bundle.CDR not in result.stdout
+    assert '"https://cdr.example.org"' in result.stdout
 
 
 def test_rules_says_which_of_its_addresses_lead_nowhere() -> None:

@@ -75,7 +75,7 @@ def test_nothing_else_is_a_duration(text: str) -> None:
         ("ledger", "sqlite:///x", "must be a file path or :memory:"),
         ("ledger", ".", "is a directory, not a file"),
         ("deadline", "0bd", "must be from 1bd to 100bd"),
-        ("deadline", "1.5bd", "must be a duration such as 500ms, 30s, 5m, 1h30m or 1d"),
+        ("deadline", "1.5bd", "must be a duration such as 24h or 1d12h, or business days such as 1bd"),
         ("timezone", "Mars/Olympus", "must be an IANA time zone such as America/New_York"),
         ("timezone", "../etc/passwd", "must be an IANA time zone such as America/New_York"),
         ("holidays", "us", "must be a country, or country and state, such as US or US-NY"),

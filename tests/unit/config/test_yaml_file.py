@@ -42,7 +42,8 @@ def test_an_empty_file_gives_nothing() -> None:
     ("yaml", "problem"),
     [
         ("\npairs:\n  max: none", "line 3, pairs.max: must be a whole number from 1 to 10000"),
-        ("fhir:\n  urll: x", "line 2, fhir.urll: unknown key"),
+        ("fhir:\n  urll: x", "line 2, fhir.urll: unknown key; did you mean fhir.url?"),
+        ("fhir: {password: x}", "line 1, fhir.password: unknown key; did you mean fhir.password-file?"),
         ("config: {file: x}", "line 1, config: unknown key"),
         ("speed: 3", "line 1, speed: unknown key"),
         ("<<: {ledger: x}", "line 1, <<: unknown key"),
@@ -193,5 +194,5 @@ def test_a_payers_deadline_is_checked_as_the_option_is() -> None:
 
 def test_holidays_need_their_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exporter.config.calendar.find_spec", lambda _name: None)
-    needs = "needs the library holidays; install fhir-task-exporter[holidays]"
+    needs = "needs the library holidays: pip install '.[holidays]' in a clone, or fhir-task-exporter[holidays]"
     assert file_problems("holidays: US") == (f"--config.file line 1, holidays: {needs}",)
