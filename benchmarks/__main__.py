@@ -29,7 +29,7 @@ from tests.e2e.process import Process, total
 from tests.support.builders import completed
 from tools.sample_snapshot import EVERYTHING, USUAL, sample_snapshot
 
-from . import naive
+from . import naive, naming
 from .measure import bare_rss_mb, cpu_seconds, median_ms, paired_ms, rss_mb, running, server, wait_for_baseline
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -276,13 +276,29 @@ def bare_walk(base: str) -> None:
             bound = f"&_lastUpdated=ge{smallest.replace('+', '%2B')}"
 
 
+def naming_payers() -> None:
+    """Name payers with ten and with a thousand patterns, of which the last one matches."""
+    for patterns in (10, 1_000):
+        new, known = map(median, zip(*(naming.measure(patterns) for _ in range(5)), strict=True))
+        say(f"{patterns:,} patterns: a payer that is new", f"{new:.1f} µs")
+        say(f"{patterns:,} patterns: a Task of a known one", f"{known:.2f} µs")
+
+
 def seconds_of(action: Callable[[], object]) -> float:
     began = time.monotonic()
     action()
     return time.monotonic() - began
 
 
-PARTS = {"rendering": rendering, "sizes": sizes, "open": many_open, "jumps": jumps, "ready": ready, "hapi": on_hapi}
+PARTS = {
+    "rendering": rendering,
+    "naming": naming_payers,
+    "sizes": sizes,
+    "open": many_open,
+    "jumps": jumps,
+    "ready": ready,
+    "hapi": on_hapi,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

@@ -41,6 +41,7 @@
     │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
     │   ├── LedgerTooNew        written by a later version of the exporter
     │   └── LedgerFailed        I/O on the disk or the file failed at run time
+    ├── TargetRefused           an export job whose status we were asked for is not one of our own server
     └── AddressUnusable         the web server cannot listen on the configured address
 
 Each class has a `reason` (a closed set of values, used as a label) and a `remedy` (what the operator should do).
@@ -363,6 +364,16 @@ class LedgerDamaged(LedgerError):
 
 class LedgerFailed(LedgerError):
     """Reading or writing failed at run time: disk full, I/O error, damage."""
+
+
+class TargetRefused(ExporterError):
+    """A status URL of an export job that is not at `--probe.path` on our own server, or asks for more than a job."""
+
+    reason = ErrorReason.LINK_REFUSED
+    remedy = (
+        "Give the status URL from the Content-Location of the export, on the server of --fhir.url, or only the job id; "
+        "if its path ends otherwise, set --probe.path."
+    )
 
 
 class AddressUnusable(ExporterError):

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from .config import PollSettings, ReconcileSettings
 from .context import WalkContext
-from .errors import CountThrottled, ErrorReason, ExporterError, Throttled
+from .errors import CountThrottled, ExporterError, Throttled
 from .jobs import ComparisonJob, Job, WalkJob, outcome
 from .ledger.state import StateKey
 from .logs import log_event, traceback_summary
@@ -61,7 +61,7 @@ class Worker:
         self._walk_timeout, self._comparison_timeout = WindowTimeout(), WindowTimeout()
         self._back_off = BackOff()
         self._tried_seconds = -math.inf
-        self._last_error: ErrorReason | None = None
+        self._last_error: type[ExporterError] | None = None
         self._count_expected = True
         self._schedule = ComparisonSchedule(context, comparisons)
         self._publication = Publication(self._ledger.counters(), context.clock, polls.max_staleness)
@@ -316,13 +316,13 @@ class Worker:
     def _log_end(self, job: Job, error: ExporterError | None) -> None:
         """Log a change for better or worse, once."""
         walked = isinstance(job, WalkJob)
-        if error is not None and (error.reason is not self._last_error or not walked):
+        if error is not None and (type(error) is not self._last_error or not walked):
             details = {"what": job.name, "reason": error.reason.value, "error": str(error), "remedy": error.remedy}
             log_event(logger, logging.WARNING, "asking the FHIR server failed", **details)
         if error is None and self._last_error is not None and walked:
             log_event(logger, logging.INFO, "the FHIR server answers again")
         if walked:
-            self._last_error = None if error is None else error.reason
+            self._last_error = None if error is None else type(error)
 
 
 def _internal(error: Exception) -> ExporterError:

@@ -20,10 +20,13 @@ SETTINGS_OPTIONS = (config.CONFIG_FILE, *config.OPTIONS)
 ONCE_OPTIONS = (config.CONFIG_FILE, *config.ONCE_OPTIONS)
 LEDGER_OPTIONS = (config.CONFIG_FILE, *config.LEDGER_OPTIONS)
 REBIND_OPTIONS = (config.CONFIG_FILE, *config.REBIND_OPTIONS)
+WATCH_OPTIONS = (config.CONFIG_FILE, *config.WATCH_OPTIONS)
 
 
+WATCHING = "Watching"
 HEADINGS: Mapping[str, str] = {
-    option.flag: config.group_of(option) for option in (*SETTINGS_OPTIONS, *config.DEMO_OPTIONS)
+    **{option.flag: config.group_of(option) for option in (*SETTINGS_OPTIONS, *config.DEMO_OPTIONS)},
+    **dict.fromkeys(("--interval", "--timeout", "--output", "--cancel", "--show-notes"), WATCHING),
 }
 """Under which heading of the help a flag stands."""
 

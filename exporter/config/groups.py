@@ -14,6 +14,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Ledger": ("ledger",),
     "Polling": ("poll.", "reconcile.", "history"),
     "Metrics": ("series.", "metrics.", "deadline", "timezone", "holidays", "stalled-after", "pairs."),
+    "Export jobs": ("probe.",),
+    "Batch jobs": ("batch-jobs.",),
     "Web": ("web.",),
     "Logging": ("log.",),
     "Simulation": ("speed",),

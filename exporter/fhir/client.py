@@ -194,6 +194,11 @@ class FhirWindow:
             versions += page.tasks
         return InstanceHistory(reply.status, unseen(gap, id_, versions), requests)
 
+    def task(self, id_: str) -> Reply:
+        """Read one Task as it is now, whatever its tag. 404 and 410 are answers too, without a body."""
+        address = f"{self._base}/Task/{quote(id_, safe='')}?_elements={ELEMENTS}"
+        return self._session.get(address, Operation.READ, accept=_ABSENT)
+
     def count(self, search: Search) -> int:
         """Ask the server's own count; raises WrongResource where it gives none, or none by tag."""
         if self._server.tag_refused:

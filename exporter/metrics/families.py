@@ -189,6 +189,11 @@ def encode(source: Collector, form: Format) -> bytes:
     return generate_latest(source, escaping=ALLOWUTF8)
 
 
+def encode_families(families: Iterable[Metric], form: Format) -> bytes:
+    """Write families as a complete exposition."""
+    return encode(_FamilyList(tuple(families)), form)
+
+
 class TaskText:
     """A snapshot as text, cached while it is the same object: a snapshot is rendered once per format."""
 
@@ -199,7 +204,7 @@ class TaskText:
         """Write a complete exposition of the Task metrics."""
         cached = self._cache.get(form)
         if cached is None or cached[0] is not snapshot:
-            cached = (snapshot, encode(_FamilyList(tuple(families(snapshot))), form))
+            cached = (snapshot, encode_families(families(snapshot), form))
             self._cache[form] = cached
         return cached[1]
 
@@ -217,6 +222,6 @@ class FamilyTexts:
     def _text(self, family: Metric, form: Format) -> bytes:
         cached = self._cache.get((form, family.name))
         if cached is None or cached[0] != family.samples:
-            cached = (family.samples, encode(_FamilyList((family,)), form))
+            cached = (family.samples, encode_families((family,), form))
             self._cache[form, family.name] = cached
         return cached[1]

@@ -6,12 +6,14 @@ Rule: the web server's event loop calls this, so nothing here waits or touches t
 import threading
 from collections import Counter
 from importlib.metadata import version
+from typing import NamedTuple
 
 from .. import documents
 from ..metrics.families import TaskText
 from ..metrics.negotiation import Format, join
 from ..metrics.telemetry import Telemetry
 from ..metrics.vocabulary import ScrapeAnswer
+from ..probe import Probe, Probes
 from ..published import PublishedSnapshot, Scrape
 from ..task.model import Gauges
 from ..worker import Worker
@@ -26,33 +28,41 @@ DOCUMENTS = (
 """Titles and pages of the documents that the landing page links to."""
 
 
-class Backend:
-    """The exporter as the web server sees it. `worker_thread` is checked by the readiness probe.
+class PageOptions(NamedTuple):
+    """About the landing page: host and port of the FHIR server, and whether opening the page starts a poll too.
 
-    `server` is the host and port of the FHIR server, for the landing page.
-
-    With `poll_on_view`, opening the landing page starts a poll too: the demo has no Prometheus to do it.
+    The demo polls on view: it has no Prometheus to do it.
     """
+
+    server: str
+    poll_on_view: bool = False
+
+
+class Backend:
+    """The exporter as the web server sees it. `worker_thread` is checked by the readiness probe."""
 
     def __init__(
         self,
         worker: Worker,
+        probes: Probes,
         telemetry: Telemetry,
         worker_thread: threading.Thread,
-        *,
-        server: str,
-        poll_on_view: bool = False,
+        page: PageOptions,
     ) -> None:
+        self._probes = probes
         self._worker = worker
         self._telemetry = telemetry
         self._worker_thread = worker_thread
-        self._server = server
-        self._poll_on_view = poll_on_view
+        self._page = page
         self._task_text = TaskText()
 
     def scrape(self) -> Scrape:
         """Start or join a poll, whoever asks."""
         return self._worker.scrape()
+
+    def probe(self, target: str) -> Probe:
+        """Start or join the probe of an export job. Raises TargetRefused or ProbesBusy."""
+        return self._probes.start(target)
 
     def published(self) -> PublishedSnapshot:
         """Return the newest snapshot."""
@@ -74,12 +84,12 @@ class Backend:
 
     def landing(self) -> Landing:
         """Collect the figures of the landing page."""
-        if self._poll_on_view:
+        if self._page.poll_on_view:
             self._worker.scrape()
         worker, snapshot = self._worker, self._worker.published.snapshot
         return Landing(
             version=version("fhir-task-exporter"),
-            server=self._server,
+            server=self._page.server,
             status=worker.status,
             last_complete_poll=worker.last_complete,
             progress=worker.progress,

@@ -52,6 +52,7 @@ STATUS_COLORS: Mapping[str, str] = {
 }
 ENDPOINTS = (
     ("/metrics", "metrics for Prometheus; a scrape polls the FHIR server for changes"),
+    ("/probe", "state of one bulk export job of the FHIR server: /probe?target=STATUS_URL"),
     ("/-/healthy", "liveness probe: the process answers"),
     ("/-/ready", "readiness probe: the exporter can do its work"),
 )

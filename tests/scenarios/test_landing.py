@@ -10,7 +10,7 @@ import pytest
 from exporter.app import _server_address
 from exporter.demo.server import Response
 from exporter.errors import LedgerFailed, ServerFault, Unreachable
-from exporter.web.backend import Backend
+from exporter.web.backend import Backend, PageOptions
 from exporter.web.landing import render
 
 from ..support import quirks
@@ -21,7 +21,7 @@ from ..support.rig import Rig, filled, prepared, settled
 def page(rig: Rig) -> str:
     """Read the page as a person does."""
     assert rig.exporter is not None
-    backend = Backend(rig.worker, rig.telemetry, Thread(), server=_server_address(rig.exporter))
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions(_server_address(rig.exporter)))
     text = re.sub(r"(?s)<style>.*</style>|<[^>]*>", " ", render(backend.landing(), rig.clock.wall()).decode())
     return " ".join(unescape(text).split())
 
@@ -132,7 +132,7 @@ def test_of_the_url_only_host_and_port_are_shown(url: str, shown: str) -> None:
 def test_links_lead_to_the_documents_of_this_version() -> None:
     rig = Rig().start()
     assert rig.exporter is not None
-    landing = Backend(rig.worker, rig.telemetry, Thread(), server="x:1").landing()
+    landing = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions("x:1")).landing()
     for title, address in landing.documents:
         assert re.fullmatch(r"https://github\.com/[\w-]+/[\w-]+/blob/(main|v[\d.]+)/docs/[\w/-]+\.md", address), title
         assert (Path(__file__).parents[2] / "docs" / address.partition("/docs/")[2]).is_file()

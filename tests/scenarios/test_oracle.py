@@ -26,6 +26,7 @@ from exporter.names import Namer
 from exporter.task.deadline import Deadlines, FixedTime
 from exporter.task.lifecycle import Changes, Observation
 from exporter.task.model import Event, Page, Selection, Snapshot, Status, Task
+from exporter.task.payer_table import PayerTable
 from exporter.task.payers import PairRule
 
 from ..support.fake import START, HandClock
@@ -79,7 +80,7 @@ class Exactness(RuleBasedStateMachine):
             ledger=self.ledger,
             clock=clock,
             telemetry=nothing,
-            namer=Namer({}, "", clock),
+            namer=Namer(PayerTable(), "", clock),
             history=HistoryReader(nothing, clock, nothing, wanted=False),
             hold=nothing,
             exemplars=Exemplars(clock, Snapshot(), wanted=False),

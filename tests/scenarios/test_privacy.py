@@ -24,7 +24,7 @@ from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.task.model import Event, Selection
 from exporter.task.search import Search
-from exporter.web.backend import Backend
+from exporter.web.backend import Backend, PageOptions
 from exporter.web.landing import render
 
 from ..support import fake, quirks
@@ -88,7 +88,7 @@ def logs() -> Iterator[Logs]:
 
 def shown(rig: Rig) -> str:
     """All that a scrape, a person and a probe are shown."""
-    backend = Backend(rig.worker, rig.telemetry, Thread(), server="fhir.example:80")
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions("fhir.example:80"))
     published = backend.published()
     pages = [backend.render(published, form).decode() for form in Format]
     landing = backend.landing()
@@ -168,7 +168,7 @@ def test_with_exemplars_the_ids_of_tasks_are_in_openmetrics_and_nothing_else_is(
     )
     assert hits(openmetrics, TASK)
     assert not hits(openmetrics, *SECRETS)
-    backend = Backend(rig.worker, rig.telemetry, Thread(), server="fhir.example:80")
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions("fhir.example:80"))
     assert not hits(text + logs.text + repr(backend.landing()), *SECRETS, TASK)
 
 

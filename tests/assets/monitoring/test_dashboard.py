@@ -28,10 +28,11 @@ def test_the_head_suits_import_and_provisioning_on_grafana_10_to_13() -> None:
     assert not {"id", "version", "__inputs", "__requires", "__elements"} & BOARD.keys()
 
 
-def test_rows_are_those_that_the_documents_name_and_the_last_is_folded() -> None:
+def test_rows_are_those_that_the_documents_name_and_the_last_are_folded() -> None:
     rows = [(panel["title"], panel["collapsed"]) for panel in BOARD["panels"] if panel["type"] == "row"]
     open_rows = ["Overview", "Deadlines", "Flow", "Failures", "Latency", "Payers"]
-    assert rows == [*((title, False) for title in open_rows), ("Exporter health", True)]
+    folded = ["Export jobs", "Batch jobs", "Exporter health"]
+    assert rows == [*((title, False) for title in open_rows), *((title, True) for title in folded)]
 
 
 def test_ids_are_one_to_n_with_rows() -> None:

@@ -67,7 +67,7 @@ POLL = Progress(WalkKind.POLL, window_number=2, tasks=1, expected=0)
 
 def test_it_links_to_its_endpoints_and_the_documents_and_runs_nothing() -> None:
     page = Reader(render(landing(tasks=counts(failed=1), documents=[("Metrics", "https://docs.example/m.md")]), NOW))
-    assert page.addresses == ["/metrics", "/-/healthy", "/-/ready", "https://docs.example/m.md"]
+    assert page.addresses == ["/metrics", "/probe", "/-/healthy", "/-/ready", "https://docs.example/m.md"]
     assert not {"script", "img", "link", "iframe", "form"} & set(page.elements)
 
 
