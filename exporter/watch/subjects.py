@@ -153,7 +153,7 @@ def _task(sources: Sources, target: str) -> Subject:
 
 def _batch_job(sources: Sources, target: str) -> Subject:
     if sources.batch_jobs is None:
-        raise ConfigurationError(("TARGET: the Admin API is not configured, so that no batch job can be watched",))
+        raise ConfigurationError(("TARGET: a batch job needs --batch-jobs.url and --batch-jobs.module",))
     return BatchSubject(sources.batch_jobs, target, sources.clock)
 
 

@@ -67,7 +67,7 @@ def test_a_failed_poll_has_the_remedy_of_the_admin_api(capsys: Any) -> None:
 
 
 def test_without_the_admin_api_there_is_none(capsys: Any) -> None:
-    with pytest.raises(ConfigurationError, match="the Admin API is not configured"):
+    with pytest.raises(ConfigurationError, match="a batch job needs --batch-jobs.url and --batch-jobs.module"):
         Watching(in_turn(), HandClock(), capsys)("job/4f3c")
 
 
