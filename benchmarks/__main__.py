@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.e2e.process import Process, total
 from tests.support.builders import completed
 from tools.sample_snapshot import EVERYTHING, USUAL, sample_snapshot
 
-from . import naive
+from . import naive, naming
 from .measure import bare_rss_mb, cpu_seconds, median_ms, paired_ms, rss_mb, running, server, wait_for_baseline
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -38,6 +39,8 @@ READY = (100_000, 1_000_000)
 HAPI = int(os.environ.get("HAPI_TASKS", "100000"))
 PAGE = 200
 WINDOW = 2_000
+JUMP_SIZES = (1_000, 100_000)
+JUMPED = (0, 50, 500)
 OVERLAP = 6
 """Seconds until a poll no longer reads again what changed before it: more than the overlap of `measure.QUICK`."""
 
@@ -97,6 +100,36 @@ def at_rest(processes: Processes) -> None:
         each = (requests(process) - asked[count]) / 102
         say(f"{count:,} Tasks: a scrape at rest", f"{median(times[count]):.1f} ms, {each:.2f} requests")
     say("at rest, the largest over the smallest", f"{ratio(times):.2f}")
+
+
+def jumps() -> None:
+    """Scrapes after which some Tasks have two versions more, with their histories and without, at two sizes."""
+    with ExitStack() as stack:
+        for count in JUMP_SIZES:
+            base = stack.enter_context(server("simulated", count))
+            processes = {
+                name: stack.enter_context(running(base, flag))
+                for name, flag in (("with histories", "--history"), ("without", "--no-history"))
+            }
+            for process in processes.values():
+                wait_for_baseline(process, 0.2)
+            time.sleep(OVERLAP)
+            for jumped in JUMPED:
+                jump(base, count, jumped, processes)
+
+
+def jump(base: str, count: int, jumped: int, processes: dict[str, Process]) -> None:
+    times: dict[str, list[float]] = {name: [] for name in processes}
+    asked: dict[str, list[float]] = {name: [] for name in processes}
+    for _ in range(7):
+        httpx.post(f"{base.removesuffix('/fhir')}/change?n={jumped}&retried=1")
+        for name, process in processes.items():
+            times[name].append(median_ms(process.scrape, 1))
+            asked[name].append(total(process.scrape(), "fhir_task_exporter_requests_total", operation="read"))
+        time.sleep(OVERLAP)  # else the next scrape reads these changes again
+    for name in processes:
+        reads = median(after - before for before, after in pairwise(asked[name]))
+        say(f"{count:,} Tasks, {jumped} jumped: {name}", f"{median(times[name]):.1f} ms, {reads:.0f} histories")
 
 
 def with_changes(processes: Processes, bases: dict[int, str]) -> None:
@@ -243,13 +276,29 @@ def bare_walk(base: str) -> None:
             bound = f"&_lastUpdated=ge{smallest.replace('+', '%2B')}"
 
 
+def naming_payers() -> None:
+    """Name payers with ten and with a thousand patterns, of which the last one matches."""
+    for patterns in (10, 1_000):
+        new, known = map(median, zip(*(naming.measure(patterns) for _ in range(5)), strict=True))
+        say(f"{patterns:,} patterns: a payer that is new", f"{new:.1f} µs")
+        say(f"{patterns:,} patterns: a Task of a known one", f"{known:.2f} µs")
+
+
 def seconds_of(action: Callable[[], object]) -> float:
     began = time.monotonic()
     action()
     return time.monotonic() - began
 
 
-PARTS = {"rendering": rendering, "sizes": sizes, "open": many_open, "ready": ready, "hapi": on_hapi}
+PARTS = {
+    "rendering": rendering,
+    "naming": naming_payers,
+    "sizes": sizes,
+    "open": many_open,
+    "jumps": jumps,
+    "ready": ready,
+    "hapi": on_hapi,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or PARTS:

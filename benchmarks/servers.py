@@ -1,7 +1,7 @@
 """FHIR servers to measure against, each in a process of its own: `python -m benchmarks.servers KIND COUNT [SHARE]`.
 
 `simulated` is the demo's server, holding COUNT Tasks, SHARE of them open; a POST to `/change?n=100` lets that many end
-again.
+again, and with `&retried=1` go on before it, so that each gets two versions.
 `ready` sends bytes made beforehand, ids in random order, so that only the exporter's own speed shows.
 """
 
@@ -38,8 +38,11 @@ def simulated(count: int, share: float = OPEN_SHARE) -> None:
     def respond(request: Request) -> Response:
         with lock:
             if request.path == "/change":
-                for _ in range(int(dict(request.query)["n"])):
+                asked = dict(request.query)
+                for _ in range(int(asked["n"])):
                     turn, number = divmod(next(moved), count)
+                    if "retried" in asked:
+                        store.put(task(f"p2p-task-{number:08}", "in-progress", owner=payer(3)))
                     store.put((failed, completed)[turn % 2](f"p2p-task-{number:08}", owner=payer(3)))
                 return Response(200, (), b"")
             return answer(store, request)

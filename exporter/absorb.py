@@ -2,7 +2,7 @@
 
 Rule: what a page changes is one transaction, together with what was read to name its payers.
 
-See docs/design.md#pages-and-commits, docs/decisions/0001-doubtful-versions-are-read-twice.md.
+See docs/design.md#pages-and-commits, docs/design.md#history, docs/decisions/0001-doubtful-versions-are-read-twice.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ def absorb(
     window: FhirWindow,
     tasks: Sequence[Task],
     observation: Observation,
-    finish: Callable[[Transaction], None] = lambda _: None,
+    finish: Callable[[Transaction, Changes], None] = lambda _, __: None,
 ) -> Changes:
     """Compare Tasks with what is known and commit what changed; `finish` adds to the same transaction."""
     known = context.ledger.known([task.id for task in tasks])
@@ -33,6 +33,7 @@ def absorb(
     }
     if doubtful:
         tasks = _read_again(window, tasks, doubtful)
+    tasks = context.history.with_unseen(known, tasks, observation, context.baseline_from or 0)
     pairs = context.namer.pairs(tasks, window)
     with context.ledger.transaction() as tx:
         slots = tx.slots(pair for pair in pairs if pair != NO_PAIR)
@@ -40,8 +41,9 @@ def absorb(
         changes = compare(known, placed, observation)
         tx.apply(changes)
         _save_names(context, tx)
-        finish(tx)
+        finish(tx, changes)
     context.namer.saved()
+    context.exemplars.add(changes.exemplars)
     return changes
 
 

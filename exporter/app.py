@@ -9,29 +9,40 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import ProcessCollector
 
+from .batch_jobs.client import BatchJobs
+from .batch_jobs.reader import BatchJobsReader
+from .batch_jobs.remedies import remedy_for
 from .clock import Clock, SystemClock
-from .config import DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
+from .config import BatchJobsSettings, DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
 from .context import WalkContext, WalkRules
 from .errors import ErrorReason
+from .exemplars import Exemplars
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
-from .fhir.http import Http, Transport
+from .fhir.export_status import ExportStatus
+from .fhir.http import ADMIN, Http, Transport
+from .fhir.links import parse_base_url
+from .history import HistoryReader
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
 from .logs import log_event
+from .metrics.batch_jobs import BatchJobsCollector
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
 from .names import Namer, OrganizationRight, fingerprint
+from .probe import ProbeOptions, Probes
 from .progress import LogLines, Reporter, TerminalBar
 from .task.business_days import BusinessDays, Calendar
 from .task.deadline import Deadline, Deadlines, FixedTime
@@ -39,9 +50,13 @@ from .task.model import Task
 from .task.payers import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
-from .web.backend import Backend
+from .web.backend import Backend, PageOptions
 from .web.server import WebServer
 from .worker import Worker
+
+if TYPE_CHECKING:
+    from .watch.run import WatchRequest
+    from .watch.subjects import Sources
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +71,7 @@ class Exporter:
     worker: Worker
     telemetry: Telemetry
     context: WalkContext
+    probes: Probes
 
 
 def assemble(settings: Settings, clock: Clock, transport: Transport | None = None) -> Exporter:
@@ -71,7 +87,9 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
         clock=clock,
         telemetry=telemetry,
         namer=Namer(settings.payers, server.http.base, clock, ledger.organizations(), right),
+        history=HistoryReader(server, clock, telemetry, wanted=settings.history),
         hold=SeriesHold(settings.hold, clock.monotonic()),
+        exemplars=Exemplars(clock, ledger.counters(), wanted=settings.exemplars),
         rules=WalkRules(
             deadlines=_deadlines(settings),
             overlap_ms=overlap_ms,
@@ -82,7 +100,8 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
         watermark=Watermark(ledger, clock, overlap_ms),
     )
     worker = Worker(context, settings.poll, settings.reconcile, _reporter(clock))
-    return Exporter(worker, telemetry, context)
+    probes = _probes(settings, server.http.base, clock, telemetry, transport)
+    return Exporter(worker, telemetry, context, probes)
 
 
 def _assemble_here(settings: Settings) -> Exporter:
@@ -97,13 +116,33 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until a signal stops it; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
-    source = Backend(exporter.worker, exporter.telemetry, worker, poll_on_view=poll_on_view)
+    source = Backend(
+        exporter.worker,
+        exporter.probes,
+        exporter.telemetry,
+        worker,
+        PageOptions(_server_address(exporter), poll_on_view),
+    )
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
+    reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
+    if reader is not None:
+        threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
     _log_address(*address, open_page=poll_on_view)
-    return _serve_until(stopped, exporter, worker, web)
+    if settings.exemplars:
+        log_event(logger, logging.WARNING, "metrics carry Task ids as exemplars; Prometheus may store them")
+    try:
+        return _serve_until(stopped, exporter, worker, web)
+    finally:
+        if reader is not None:
+            reader.stop()  # a daemon that holds nothing: nobody waits for it
+
+
+def _server_address(exporter: Exporter) -> str:
+    """Return the host and port of the FHIR server: path, query and user are nobody's business."""
+    return parse_base_url(exporter.context.server.http.base).address
 
 
 def _log_address(host: str, port: int, *, open_page: bool) -> None:
@@ -155,7 +194,7 @@ def check(settings: Settings) -> int:
     """Try the configuration and the connection, and print what was found."""
     from .check.run import examine
 
-    return examine(settings, fhir_server(settings, Telemetry()))
+    return examine(settings, fhir_server(settings, Telemetry()), batch_jobs=batch_jobs(settings))
 
 
 def rebind(settings: Settings) -> Owner:
@@ -165,16 +204,44 @@ def rebind(settings: Settings) -> Owner:
     return rebind_ledger(settings.ledger, binding, partial(_read_tasks, server))
 
 
+def watch(settings: Settings, request: "WatchRequest") -> int:
+    """Follow one thing on the server, and show it. No ledger is opened."""
+    from .watch.run import watch as follow
+
+    return follow(request, watch_sources(settings, SystemClock()), time.sleep)
+
+
+def watch_sources(settings: Settings, clock: Clock, transport: Transport | None = None) -> "Sources":
+    """Make the clients that `watch` asks through."""
+    from .watch.subjects import BatchSource, PayerRules, Sources
+
+    telemetry = Telemetry()
+    server = fhir_server(settings, telemetry, transport)
+    payers = PayerRules(Namer(settings.payers, server.http.base, clock), _deadlines(settings))
+    admin = batch_jobs(settings, transport)
+    source = None if admin is None else BatchSource(admin.job, remedy_for)
+    return Sources(server, export_status(settings, telemetry, transport), payers, clock, source)
+
+
 def demo(settings: DemoSettings) -> int:
     """Serve a simulated network of payers; the hold is 0, so that what a person sees with curl is live."""
     from .demo.app import Demo, asgi, serve_on_loopback
+    from .demo.batch_jobs import MODULE
 
     def simulate(address: str) -> object:
         return asgi(Demo(SystemClock().wall, f"{address}/fhir", speed=settings.speed).answer)
 
-    url = f"{serve_on_loopback(simulate)}/fhir"
+    origin = serve_on_loopback(simulate)
+    url = f"{origin}/fhir"
     log_event(logger, logging.INFO, "simulated FHIR server started", url=url)
-    shown = Settings(fhir=FhirSettings(url=url), ledger=":memory:", hold=0.0, web=settings.web, log=settings.log)
+    shown = Settings(
+        fhir=FhirSettings(url=url),
+        ledger=":memory:",
+        hold=0.0,
+        batch_jobs=BatchJobsSettings(url=f"{origin}/admin", module=MODULE),
+        web=settings.web,
+        log=settings.log,
+    )
     return serve(shown, poll_on_view=True)
 
 
@@ -182,6 +249,38 @@ def fhir_server(settings: Settings, telemetry: Telemetry, transport: Transport |
     """Make the client of the FHIR server."""
     http = Http(settings.fhir, _auth(settings.fhir), telemetry, transport=transport)
     return FhirServer(http, settings.fhir, SearchOptions(classifier(settings.reasons), settings.poll.timeout))
+
+
+def export_status(settings: Settings, telemetry: Telemetry, transport: Transport | None = None) -> ExportStatus:
+    """Make a client that asks for the status of export jobs, with a connection and credentials of its own."""
+    http = Http(settings.fhir, _auth(settings.fhir), telemetry, transport=transport)
+    return ExportStatus(http, settings.probe_path)
+
+
+def _probes(settings: Settings, base: str, clock: Clock, telemetry: Telemetry, transport: Transport | None) -> Probes:
+    options = ProbeOptions(base, settings.probe_path, settings.fhir.timeout, settings.poll.min_interval)
+    return Probes(lambda: export_status(settings, telemetry, transport), options, clock, telemetry)
+
+
+def batch_jobs(settings: Settings, transport: Transport | None = None) -> BatchJobs | None:
+    """Make the client of the Admin API, with a connection and credentials of its own; None if it is not configured."""
+    own = settings.batch_jobs
+    if own.url is None or own.module is None:
+        return None
+    admin = replace(
+        settings.fhir, url=own.url, bearer_token_file=None, username=own.username, password_file=own.password_file
+    )
+    return BatchJobs(Http(admin, _auth(admin), transport=transport, api=ADMIN), own.module)
+
+
+def _batch_jobs_reader(settings: Settings, telemetry: Telemetry) -> BatchJobsReader | None:
+    """Make what reads the batch jobs, and show it beside the other metrics; None if it is not configured."""
+    client = batch_jobs(settings)
+    if client is None:
+        return None
+    reader = BatchJobsReader(client, SystemClock())
+    telemetry.registry.register(BatchJobsCollector(reader.report))
+    return reader
 
 
 def _auth(fhir: FhirSettings) -> Auth:
@@ -194,7 +293,7 @@ def _auth(fhir: FhirSettings) -> Auth:
 
 def _ledger(settings: Settings, telemetry: Telemetry, server: FhirServer) -> Ledger:
     binding = Binding(settings.fhir.url, settings.fhir.selection)
-    rule = PairRule(settings.pairs_max, frozenset(settings.payers.values()))
+    rule = PairRule(settings.pairs_max, settings.payers.labels)
     rebind = partial(_read_tasks, server) if settings.ledger_rebind else None
     ledger, aside = open_ledger(settings.ledger, binding, rule, rebind)
     if aside is not None:
@@ -202,6 +301,9 @@ def _ledger(settings: Settings, telemetry: Telemetry, server: FhirServer) -> Led
         log_event(
             logger, logging.ERROR, "the ledger is damaged; it was set aside and a new one was created", kept=str(aside)
         )
+    renames = ledger.rename_payers(settings.payers.pair)
+    if renames.carried or renames.ended:
+        log_event(logger, logging.INFO, "payers were renamed", carried=renames.carried, ended=renames.ended)
     return ledger
 
 

@@ -6,7 +6,9 @@ Rule: nothing here asks the server or writes the ledger. The parts keep their ow
 from dataclasses import dataclass
 
 from .clock import Clock
+from .exemplars import Exemplars
 from .fhir.client import FhirServer
+from .history import HistoryReader
 from .hold import SeriesHold
 from .ledger.ledger import Ledger
 from .ledger.state import StateKey
@@ -36,7 +38,9 @@ class WalkContext:
     clock: Clock
     telemetry: Telemetry
     namer: Namer
+    history: HistoryReader
     hold: SeriesHold
+    exemplars: Exemplars
     rules: WalkRules
     server_clock: ServerClock
     watermark: Watermark

@@ -16,6 +16,7 @@
     │   │   └── TlsExpected     the port speaks TLS, and was asked in plain HTTP
     │   ├── AuthFailed          401, or no credentials to send
     │   │   └── Forbidden       403: the credentials are known, a right is missing
+    │   │       └── ExportForbidden     the same for the status of an export job
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
     │   │   └── CountThrottled  an optional count, for showing progress, was throttled
     │   ├── ClientFault         another 4xx: the server rejects the request
@@ -41,6 +42,7 @@
     │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
     │   ├── LedgerTooNew        written by a later version of the exporter
     │   └── LedgerFailed        I/O on the disk or the file failed at run time
+    ├── TargetRefused           an export job whose status we were asked for is not one of our own server
     └── AddressUnusable         the web server cannot listen on the configured address
 
 Each class has a `reason` (a closed set of values, used as a label) and a `remedy` (what the operator should do).
@@ -185,6 +187,15 @@ class Forbidden(AuthFailed):
     remedy = (
         "Grant the right to read Task and Organization: FHIR_READ_ALL_OF_TYPE for both, "
         "or the scopes system/Task.read and system/Organization.read."
+    )
+
+
+class ExportForbidden(Forbidden):
+    """403 for the status of an export job."""
+
+    remedy = (
+        "Allow the exporter's user to read the status of export jobs; "
+        "some servers show a job only to the user that started it."
     )
 
 
@@ -363,6 +374,16 @@ class LedgerDamaged(LedgerError):
 
 class LedgerFailed(LedgerError):
     """Reading or writing failed at run time: disk full, I/O error, damage."""
+
+
+class TargetRefused(ExporterError):
+    """A status URL of an export job that is not at `--probe.path` on our own server, or asks for more than a job."""
+
+    reason = ErrorReason.LINK_REFUSED
+    remedy = (
+        "Give the status URL from the Content-Location of the export, on the server of --fhir.url, or only the job id; "
+        "if its path ends otherwise, set --probe.path."
+    )
 
 
 class AddressUnusable(ExporterError):

@@ -33,6 +33,7 @@ from .errors import (
 from .fhir.client import FhirWindow
 from .logs import log_event
 from .task.model import NO_PAIR, Pair, Party, Task
+from .task.payer_table import PayerTable
 from .task.payers import NeedsOrganization, PayerDirectory, name_payer
 
 logger = logging.getLogger(__name__)
@@ -64,9 +65,15 @@ GRANT = (
 )
 
 
-def fingerprint(configured: Mapping[str, str], cap: int) -> int:
-    """Identify a table of names and a limit of pairs across restarts: both decide which payers a Task shows."""
-    return crc32(repr((sorted(configured.items()), cap)).encode())
+def fingerprint(table: PayerTable, cap: int) -> int:
+    """Identify a table of names and a limit of pairs across restarts: both decide which payers a Task shows.
+
+    That of a table of keys alone is what earlier versions wrote: after an upgrade nothing is walked again.
+    """
+    keys = sorted(table.keys.items())
+    patterns = [[(each.pattern, label) for each, label in kind] for kind in (table.references, table.identifiers)]
+    rest = (patterns, sorted(table.shown_as.items()))
+    return crc32(repr((keys, cap) if rest == ([[], []], []) else (keys, cap, rest)).encode())
 
 
 class OrganizationRight:
@@ -145,7 +152,7 @@ class Namer:
 
     def __init__(
         self,
-        configured: Mapping[str, str],
+        configured: PayerTable,
         base: str,
         clock: Clock,
         answers: Mapping[str, str | None] = MappingProxyType({}),

@@ -1,4 +1,4 @@
-"""How far a baseline or catch-up is: a progress bar on a terminal, else a log line now and then.
+"""How far a baseline or a long poll is: a progress bar on a terminal, else a log line now and then.
 
 Rule: a process has one reporter, which is called after each page and decides itself when to report.
 
@@ -8,6 +8,7 @@ See docs/design.md#progress.
 import logging
 import sys
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING
 
 from click import progressbar
@@ -39,9 +40,14 @@ class LogLines:
         if not progress.ended and now - self._logged_at < LOG_INTERVAL_SECONDS:
             return
         self._logged_at = now
-        name = "baseline" if progress.kind is WalkKind.BASELINE else "catch-up"
+        name = "baseline" if progress.kind is WalkKind.BASELINE else "poll"
         state = "complete" if progress.ended else "running"
-        log_event(logger, logging.INFO, f"{name} {state}", tasks=progress.walked, expected=progress.expected or None)
+        log_event(logger, logging.INFO, f"{name} {state}", tasks=progress.tasks, **_expected(progress))
+
+
+def _expected(progress: Progress) -> dict[str, int]:
+    """Return the server's own count while it says how much is left: at the end it would look like a loss."""
+    return {"expected": progress.expected} if progress.expected and not progress.ended else {}
 
 
 class TerminalBar:
@@ -49,11 +55,11 @@ class TerminalBar:
 
     def __init__(self) -> None:
         self._bar: ProgressBar[int] | None = None
-        self._walked = 0
+        self._drawn = 0
         self._lost = False
 
     def __call__(self, progress: Progress) -> None:
-        """Draw, once it is known whether the server gives a count; without one, the bar shows no percentage."""
+        """Draw, once it is known whether the server gives a count; without one, the bar shows no length."""
         if self._lost or (progress.expected is None and not progress.ended):
             return
         try:
@@ -63,12 +69,13 @@ class TerminalBar:
 
     def _draw(self, progress: Progress) -> None:
         if self._bar is None:
-            label = "Baseline" if progress.kind is WalkKind.BASELINE else "Catch-up"
-            length = progress.expected or (progress.walked if progress.ended else None)
-            self._bar = progressbar(length=length, label=label, file=sys.stderr, show_pos=True)
-            self._walked = 0
-        self._bar.update(progress.walked - self._walked)
-        self._walked = progress.walked
+            label = "Baseline" if progress.kind is WalkKind.BASELINE else "Poll"
+            self._bar = progressbar(count(), label=label, file=sys.stderr, show_pos=True)  # of no known length
+            self._drawn = 0
+        self._bar.length = progress.tasks if progress.ended else progress.expected or None
+        self._bar.finished = False  # a count that was reached may have been too small
+        self._bar.update(progress.tasks - self._drawn)
+        self._drawn = progress.tasks
         if progress.ended:
             self._bar.render_finish()
             self._bar = None

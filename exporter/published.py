@@ -1,4 +1,4 @@
-"""What the worker hands to other threads: the newest snapshot, and what a scrape is to do.
+"""What the worker hands to other threads: the newest snapshot, how the server was found, what a scrape is to do.
 
 See docs/design.md#polled-on-scrape.
 """
@@ -10,8 +10,9 @@ from threading import Lock
 from typing import NamedTuple
 
 from .clock import Clock
+from .errors import ExporterError, ServerError
 from .metrics.vocabulary import ScrapeAnswer
-from .task.model import Snapshot
+from .task.model import Instant, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,39 @@ class Scrape(NamedTuple):
 
     immediate: ScrapeAnswer | None = None
     poll: "Future[bool] | None" = None
+
+
+class LastError(NamedTuple):
+    """What went wrong last, by our wall clock; `by_server` tells it from an error of the ledger, or a bug of ours."""
+
+    sentence: str
+    remedy: str
+    at: Instant
+    by_server: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """How the FHIR server was found, for people to read; None before the first answer or failure.
+
+    `since` is our wall time when `up` last changed.
+    """
+
+    up: bool | None = None
+    since: Instant | None = None
+    error: LastError | None = None
+
+    def found(self, up: bool, at: Instant) -> "ServerStatus":
+        """Return the status after an answer or a failure."""
+        return self if up is self.up else replace(self, up=up, since=at)
+
+    def failed(self, error: ExporterError, at: Instant) -> "ServerStatus":
+        """Return the status with an error, whose texts are fixed and hold nothing secret."""
+        last = LastError(str(error), error.remedy, at, isinstance(error, ServerError))
+        return replace(self, error=last)
+
+
+NOT_ASKED = ServerStatus()
 
 
 class Publication:

@@ -35,15 +35,15 @@ class WalkPlan:
 class Progress:
     """What one page of a walk did.
 
-    `walked` counts Tasks that were new or changed; `expected` is the server's own count at the start, 0 where it gave
-    none. The last page of a poll or baseline brings the `snapshot`; `started_seconds` is our monotonic time when the
-    walk began.
+    `tasks` is how many Tasks the ledger holds while a baseline runs, else how many were new or changed; `expected` is
+    what it will be by the server's own count: 0 where there is none that can be right, None before it was asked. The
+    last page of a poll or baseline brings the `snapshot`; `started_seconds` is our monotonic time when the walk began.
     """
 
     kind: WalkKind
     window_number: int
     ended: bool = False
-    walked: int = 0
+    tasks: int = 0
     expected: int | None = None
     corrections: int = 0
     snapshot: Snapshot | None = None
@@ -54,7 +54,7 @@ class Progress:
         """How much of the walk is done, 0 to 1; None where the server gave no count."""
         if not self.expected:
             return None
-        return 1.0 if self.ended else min(1.0, self.walked / self.expected)
+        return 1.0 if self.ended else min(1.0, self.tasks / self.expected)
 
 
 @dataclass(frozen=True, slots=True)

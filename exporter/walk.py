@@ -17,7 +17,7 @@ from .fhir.client import FhirWindow
 from .ledger.state import PollEnd, StateKey, WalkState
 from .ledger.transaction import Transaction
 from .steps import Progress, WalkKind, WalkPlan
-from .task.lifecycle import Observation
+from .task.lifecycle import Changes, Observation
 from .task.model import Anomaly, Instant, Page, Snapshot, Task
 from .task.search import Bound, Search
 from .watermark import Reading
@@ -37,6 +37,16 @@ def next_plan(context: WalkContext) -> WalkPlan:
     if watermark is None:
         return WalkPlan(WalkKind.BASELINE)
     return WalkPlan(WalkKind.POLL, Search(Bound("ge", watermark)))
+
+
+def interrupted_progress(context: WalkContext) -> Progress | None:
+    """Read how far the walk was that goes on after a restart; None where none was interrupted."""
+    walk = context.ledger.walk_state
+    if walk is None:
+        return None
+    tasks = context.ledger.tracked if walk.kind == WalkKind.BASELINE else walk.walked
+    expected = walk.expected if walk.expected and walk.expected >= tasks else None
+    return Progress(WalkKind(walk.kind), window_number=0, tasks=tasks, expected=expected)
 
 
 def _no_later_than(cursor: Bound, at: Instant) -> Bound:
@@ -61,6 +71,7 @@ class Walk:
         self._walked = plan.walked
         self._expected = plan.expected
         self._count_wanted = count_expected and plan.expected is None
+        self._may_count_again = count_expected
         self._window_number = 0
         self._ended = False
         self._long = plan.resumed
@@ -115,8 +126,7 @@ class Walk:
             if page.next is None or not (stuck or (has_room(pages, longest) and not young)):
                 break
             if self._is_saved and self._count_wanted:
-                self._count_wanted = False
-                self._expected = walked + self._count(search)
+                self._expect(search, walked)
             page = window.follow(page.next)
         self._cursor = following
 
@@ -151,8 +161,19 @@ class Walk:
         """Return the server's time: what it was at the search, and what has passed since."""
         return self._search_reading.after(self._context.clock.monotonic())
 
-    def _count(self, search: Search) -> int:
-        """Ask how many Tasks there are; 0 where the server does not say, since the count is never needed.
+    def _expect(self, search: Search, walked: int) -> None:
+        """Ask how many Tasks there will be at the end; `walked` is how many there were before the window of `search`.
+
+        A baseline asks for all, because two windows share some.
+        """
+        self._count_wanted = False
+        if self._plan.kind is WalkKind.BASELINE:
+            search, walked = replace(search, since=None), 0
+        count = self._count(search)
+        self._expected = 0 if count is None else walked + count
+
+    def _count(self, search: Search) -> int | None:
+        """Ask how many Tasks there are; None where the server does not say, since the count is never needed.
 
         In a window of its own: a request that times out ends its window. Raises CountThrottled.
         """
@@ -162,16 +183,16 @@ class Walk:
         except Throttled as error:
             raise CountThrottled(str(error), error.wait) from error
         except ServerError:
-            return 0
+            return None
 
     def _absorb(self, window: FhirWindow, page: Page, resume: Bound | None) -> Progress:
         """Commit a page, and with the last one the end of the walk."""
         snapshot = None
 
-        def finish(tx: Transaction) -> None:
+        def finish(tx: Transaction, changes: Changes) -> None:
             nonlocal snapshot
             if self._is_saved:
-                tx.save_walk(self._state(resume))
+                tx.save_walk(self._state(resume, self._walked + len(changes.rows)))
             if self._ended and self._plan.kind is not WalkKind.COMPARISON:
                 snapshot = self._end_poll(tx)
 
@@ -180,26 +201,34 @@ class Walk:
         self._report_lateness(changes.earliest)
         if snapshot is not None:
             self._context.watermark.saved(self._started_seconds)
+        tasks = self._context.ledger.tracked if self._plan.kind is WalkKind.BASELINE else self._walked
+        self._doubt_expected(tasks)
         return Progress(
             kind=self._plan.kind,
             window_number=self._window_number,
             ended=self._ended,
-            walked=self._walked,
+            tasks=tasks,
             expected=self._expected,
             corrections=len(changes.rows),
             snapshot=snapshot,
             started_seconds=self._started_seconds,
         )
 
+    def _doubt_expected(self, tasks: int) -> None:
+        """Drop a count that was passed, as where the server got more Tasks since; once, it is asked again."""
+        if self._expected and tasks > self._expected:
+            self._expected = 0
+            self._count_wanted, self._may_count_again = self._may_count_again, False
+
     def _observation(self) -> Observation:
         joining = self._context.baseline_from if self._plan.joining else None
         counting = self._plan.kind is not WalkKind.BASELINE
         return Observation(self._now(), self._context.rules.deadlines, counting, joining)
 
-    def _state(self, resume: Bound | None) -> WalkState | None:
+    def _state(self, resume: Bound | None, walked: int) -> WalkState | None:
         if self._ended:
             return None
-        return WalkState(self._plan.kind, self._search_reading.server, resume, self._walked, self._expected)
+        return WalkState(self._plan.kind, self._search_reading.server, resume, walked, self._expected)
 
     def _end_poll(self, tx: Transaction) -> Snapshot:
         """End a complete walk: move the watermark, and read the new snapshot."""

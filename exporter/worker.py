@@ -16,17 +16,17 @@ from dataclasses import replace
 
 from .config import PollSettings, ReconcileSettings
 from .context import WalkContext
-from .errors import CountThrottled, ErrorReason, ExporterError, Throttled
+from .errors import CountThrottled, ExporterError, Throttled
 from .jobs import ComparisonJob, Job, WalkJob, outcome
 from .ledger.state import StateKey
 from .logs import log_event, traceback_summary
 from .metrics.vocabulary import Comparison, Outcome, ScrapeAnswer
-from .published import Publication, PublishedSnapshot, Scrape
+from .published import NOT_ASKED, Publication, PublishedSnapshot, Scrape
 from .reconcile.comparison import compare_everything, compare_open
 from .schedule import BackOff, ComparisonSchedule, WindowTimeout
 from .steps import Compared, PollFirst, Progress, Step, WalkKind
 from .task.model import Instant
-from .walk import Walk, next_plan
+from .walk import Walk, interrupted_progress, next_plan
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 class Worker:
     """The thread that works. `report` is given the Progress of each page of a baseline or catch-up.
 
-    `up`, `last_complete` and `progress`, the last page of a walk under way, are for people to look at.
+    `status`, `last_complete` and `progress` are for people to look at.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class Worker:
         self._walk_timeout, self._comparison_timeout = WindowTimeout(), WindowTimeout()
         self._back_off = BackOff()
         self._tried_seconds = -math.inf
-        self._last_error: ErrorReason | None = None
+        self._last_error: type[ExporterError] | None = None
         self._count_expected = True
         self._schedule = ComparisonSchedule(context, comparisons)
         self._publication = Publication(self._ledger.counters(), context.clock, polls.max_staleness)
-        self.up = False
-        self.progress: Progress | None = None
+        self.status = NOT_ASKED
+        self._progress = interrupted_progress(context)
         self.last_complete: Instant | None = self._ledger.state(StateKey.LAST_COMPLETE)
         self._telemetry.set_ledger_figures(self._ledger.figures)
 
@@ -98,6 +98,16 @@ class Worker:
     def exposed(self, published: PublishedSnapshot) -> None:
         """Take note that Prometheus was given a snapshot."""
         self._context.hold.exposed(published.generation, self._now_seconds())
+
+    @property
+    def up(self) -> bool:
+        """Whether the last page of a poll, baseline or catch-up was read and committed."""
+        return self.status.up is True
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far a baseline or catch-up is that has not ended, also while the server is down."""
+        return self._progress if self._in_background else None
 
     @property
     def busy(self) -> bool:
@@ -164,9 +174,13 @@ class Worker:
 
     def _start_walk(self, future: "Future[bool] | None") -> WalkJob:
         self._tried_seconds = self._now_seconds()
-        context = replace(self._context, timeout_factor=self._walk_timeout.factor)
+        context = self._context_for(self._walk_timeout)
         walk = Walk(context, next_plan(context), count_expected=self._count_expected)
         return WalkJob(walk.steps(), self._tried_seconds, future)
+
+    def _context_for(self, timeout: WindowTimeout) -> WalkContext:
+        """Return what the next walk or comparison is given: with its own time, and its own reads of histories."""
+        return replace(self._context, timeout_factor=timeout.factor, history=self._context.history.renewed())
 
     def _poll(self) -> None:
         """Poll at once; one that needs a second window goes on as a catch-up, in the background."""
@@ -184,7 +198,7 @@ class Worker:
             self._set_server_up(True)
             if self._in_background:
                 self._report(progress)
-        self.progress = progress
+            self._progress = progress
         return progress
 
     def _next(self, job: Job) -> Step | None:
@@ -210,7 +224,8 @@ class Worker:
         if progress.kind is WalkKind.BASELINE and progress.fraction is not None:
             self._telemetry.set_baseline_progress(progress.fraction)
         if progress.snapshot is not None:
-            self._publication.publish(progress.snapshot, self._ledger.generation, progress.started_seconds)
+            snapshot = self._context.exemplars.attach(progress.snapshot)
+            self._publication.publish(snapshot, self._ledger.generation, progress.started_seconds)
             self.last_complete = self._ledger.state(StateKey.LAST_COMPLETE)
         self._telemetry.set_ledger_figures(self._ledger.figures)
 
@@ -218,6 +233,7 @@ class Worker:
         """Record how a job ended, and plan when to try again."""
         if error is not None:
             self._telemetry.count_error(error.reason)
+            self.status = self.status.failed(error, self._context.clock.wall())
             walking = isinstance(job, WalkJob) and (self._in_background or self._is_unfinished())
             self._leave_alone(error, background=walking)
             self._count_expected &= not isinstance(error, CountThrottled)
@@ -249,7 +265,7 @@ class Worker:
             job.future.set_result(complete)
 
     def _set_server_up(self, value: bool) -> None:
-        self.up = value
+        self.status = self.status.found(value, self._context.clock.wall())
         self._telemetry.set_up(value)
 
     def _is_unfinished(self) -> bool:
@@ -261,7 +277,7 @@ class Worker:
     def _start_comparison(self) -> ComparisonJob:
         """Start the comparison that is due."""
         kind = self._schedule.next_kind
-        context = replace(self._context, timeout_factor=self._comparison_timeout.factor)
+        context = self._context_for(self._comparison_timeout)
         if kind is Comparison.FULL:
             return ComparisonJob(kind, compare_everything(context))
         return ComparisonJob(kind, compare_open(context, self._lookback_ms))
@@ -300,13 +316,13 @@ class Worker:
     def _log_end(self, job: Job, error: ExporterError | None) -> None:
         """Log a change for better or worse, once."""
         walked = isinstance(job, WalkJob)
-        if error is not None and (error.reason is not self._last_error or not walked):
+        if error is not None and (type(error) is not self._last_error or not walked):
             details = {"what": job.name, "reason": error.reason.value, "error": str(error), "remedy": error.remedy}
             log_event(logger, logging.WARNING, "asking the FHIR server failed", **details)
         if error is None and self._last_error is not None and walked:
             log_event(logger, logging.INFO, "the FHIR server answers again")
         if walked:
-            self._last_error = None if error is None else error.reason
+            self._last_error = None if error is None else type(error)
 
 
 def _internal(error: Exception) -> ExporterError:

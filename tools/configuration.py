@@ -20,16 +20,21 @@ def _table(options: Iterable[Option]) -> str:
 
 
 def _row(option: Option) -> tuple[str, str, str]:
-    flag = option.flag if option.switch else f"{option.flag} {option.metavar}"
+    flag = f"{option.flag} {option.metavar}" if not option.switch else _switch_flag(option)
     meaning = option.help + (" May be repeated." if option.repeatable else "")
     return f"`{_cell(flag)}`", _default(option), f"{meaning}<br>`{option.variable}`"
+
+
+def _switch_flag(option: Option) -> str:
+    """Return the flag that changes something."""
+    return option.off_flag if option.on_by_default else option.flag
 
 
 def _default(option: Option) -> str:
     if option.required:
         return "**required**"
     if option.switch:
-        return "off"
+        return "on" if option.on_by_default else "off"
     default = f"`{_cell(option.default)}`" if option.default else "none"
     return f"{default} ({option.allowed})" if option.allowed else default
 

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
-from grafana.board import deadlines, failures, flow, health, overview, payers, variables
+from grafana.board import batch_jobs, deadlines, exports, failures, flow, health, overview, payers, variables
 from grafana.board.kinds import Ready
 
 SCHEMA = 39
@@ -26,7 +26,11 @@ ROWS: tuple[tuple[str, tuple[Ready, ...]], ...] = (
     ("Latency", failures.latency()),
     ("Payers", payers.panels()),
 )
-FOLDED = ("Exporter health", health.panels())
+FOLDED: tuple[tuple[str, tuple[Ready, ...]], ...] = (
+    ("Export jobs", exports.panels()),
+    ("Batch jobs", batch_jobs.panels()),
+    ("Exporter health", health.panels()),
+)
 
 
 def board() -> build.Dashboard:
@@ -42,11 +46,12 @@ def board() -> build.Dashboard:
         made = made.with_row(build.Row(title))
         for panel in panels:
             made = made.with_panel(panel)
-    title, panels = FOLDED
-    row = build.Row(title).collapsed(True)
-    for panel in panels:
-        row = row.with_panel(panel)
-    return made.with_row(row)
+    for title, panels in FOLDED:
+        row = build.Row(title).collapsed(True)
+        for panel in panels:
+            row = row.with_panel(panel)
+        made = made.with_row(row)
+    return made
 
 
 def _head() -> build.Dashboard:

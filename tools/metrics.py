@@ -6,7 +6,7 @@ Sizes are measured by rendering sample snapshots. Nothing here reads or writes a
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from exporter.metrics.catalogue import CATALOGUE, OWN, PROCESS, TASKS, Definition, Label
+from exporter.metrics.catalogue import BATCH_JOBS, CATALOGUE, OWN, PROBE, PROCESS, TASKS, Definition, Label
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import Telemetry
@@ -52,7 +52,9 @@ def tables() -> Mapping[str, str]:
     return {
         "tasks": _metrics(TASKS),
         "exporter": _metrics(OWN.values()),
+        "batch jobs": _metrics(BATCH_JOBS.values()),
         "process": _metrics(PROCESS),
+        "probe": _metrics(PROBE.values()),
         "labels": _labels(),
         "anomalies": table(("kind", "meaning"), ((f"`{kind}`", ANOMALIES[kind]) for kind in Anomaly)),
         "weights": _weights(),
@@ -72,7 +74,7 @@ def _meaning(metric: Definition) -> str:
 
 def _labels() -> str:
     users: dict[Label, list[str]] = {}
-    for metric in CATALOGUE:
+    for metric in (*CATALOGUE, *PROBE.values()):
         for label in metric.labels:
             users.setdefault(label, []).append(metric.name)
     rows = ((f"`{label.name}`", label.meaning, _values(label), _users(names)) for label, names in users.items())

@@ -7,8 +7,10 @@ Rule 3: one problem hides no other, but a server that does not answer is asked o
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
+from ..batch_jobs.client import BatchJobs
 from ..clock import Clock, SystemClock
 from ..config import Settings
 from ..errors import (
@@ -35,7 +37,9 @@ from ..names import Namer
 from ..task.model import DAY, HOUR, Anomaly, Instant, Page, Pair, Status, Task
 from ..task.search import Bound, Search
 from . import findings, output, rights, samples, steps
+from .batch_jobs import list_jobs
 from .findings import Finding
+from .proposal import namings, propose
 from .samples import Sample
 from .steps import Step
 
@@ -52,9 +56,12 @@ ORGANIZATIONS = 5
 """Payers without a name that are asked about once more, to see whether they may not be read."""
 
 
-def examine(settings: Settings, server: FhirServer, clock: Clock | None = None) -> int:
+def examine(
+    settings: Settings, server: FhirServer, clock: Clock | None = None, batch_jobs: BatchJobs | None = None
+) -> int:
     """Print everything that can be found out; returns 1 where something failed."""
-    return output.show(Check(settings, server, clock or SystemClock()).findings())
+    found = Check(settings, server, clock or SystemClock()).findings()
+    return output.show(chain(found, () if batch_jobs is None else list_jobs(batch_jobs)))
 
 
 class Part(NamedTuple):
@@ -291,8 +298,11 @@ class Check:
         tasks = samples.with_few_payers(self._ours) if self._named else []
         if tasks:
             yield samples.pairs(self._named, self._settings.pairs_max)
-        named = samples.namings(tasks, self._named)
-        yield from samples.payers(named, self._settings.payers, refused=self._organization_refused)
+        found, table = namings(tasks, self._named), self._settings.payers
+        yield from samples.payers(found)
+        proposal = propose(found, table)
+        count = proposal.count_pairs(tasks, self._named)
+        yield from samples.proposed(proposal, count, refused=self._organization_refused)
 
     def _since(self, seconds: int | None) -> Search:
         return Search() if seconds is None else Search(Bound("ge", self._now - seconds * 1000))

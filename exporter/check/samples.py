@@ -4,19 +4,18 @@ Rule: of payers, name, reference and identifier are printed, so that the operato
 Tasks only counts; of persons only the type word, which is all that the decoder lets through.
 """
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from .. import documents
+from ..task.labels import PEOPLE
 from ..task.lifecycle import FUTURE_TOLERANCE_MS
 from ..task.model import UNCLASSIFIED, UNKNOWN_PAYER, Anomaly, Instant, Pair, Party, Status, Task
-from ..task.payers import PEOPLE, clean
 from .findings import Finding, Mark, fail, info, ok, warn
 from .findings import tasks as count_tasks
+from .proposal import Naming, Proposal, place_of
 
 MOST_SHOWN = 30
 """Payers listed: the rest is a number."""
@@ -24,15 +23,14 @@ MOST_SHOWN = 30
 MOST_READ = 200
 """Payers looked at: each may cost a read of its Organization."""
 
-NAMELESS = ("payers: some have no name", "Add names to the file of --config.file:")
+NAMELESS = ("payers: some have no name", "Add names to the file of --config.file")
 NAMELESS_AND_REFUSED = (
     "payers: some have no name, since reads of Organization are refused",
-    "Grant that right (see above) and run check again; or add names to the file of --config.file:",
+    "Grant that right (see above) and run check again; or add names to the file of --config.file",
 )
+READ_FIRST = f"Optional. Those with one parent become one payer, for good: {documents.url('payers.md')} says more."
 
-_PLACE = re.compile(r"(?:https?://[^\s?#@]+/)?(?:Organization|HealthcareService)/[A-Za-z0-9.-]{1,64}")
 Word = TypeVar("Word", bound=str)
-_RESERVED = frozenset({"other", UNKNOWN_PAYER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,40 +115,34 @@ def pairs(ours: Sequence[Pair], limit: int) -> Finding:
     return fail(text, f"Raise --pairs.max to {2 * count}, say, and give one payer one name under `payers:`.")
 
 
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """What one reference to a payer is called, and in how many Tasks it answers (`source`) or asks."""
-
-    party: Party | None
-    name: str
-    source: int
-    requesting: int
-
-
-def namings(tasks: Sequence[Task], named: Sequence[Pair]) -> list[Naming]:
-    """List what each reference is called, the most frequent first."""
-    names: dict[Party | None, str] = {}
-    for task, pair in zip(tasks, named, strict=True):
-        names[task.owner], names[task.requester] = pair
-    sources, requesting = Counter(task.owner for task in tasks), Counter(task.requester for task in tasks)
-    found = [Naming(party, name, sources[party], requesting[party]) for party, name in names.items()]
-    return sorted(found, key=lambda one: (-one.source - one.requesting, one.name, repr(one.party)))
-
-
-def payers(found: Sequence[Naming], configured: Mapping[str, str], *, refused: bool) -> Iterator[Finding]:
-    """Report each payer's name and where it comes from, and what to write for those without.
-
-    `refused` tells that Organization may not be read.
-    """
+def payers(found: Sequence[Naming]) -> Iterator[Finding]:
+    """Report each payer's name and where it comes from."""
     for one in found[:MOST_SHOWN]:
         mark = Mark.WARN if one.name == UNKNOWN_PAYER else Mark.OK
         roles = f"source of {one.source}, requesting {one.requesting}"
         yield Finding(mark, f"payer {one.name} ({roles}): {_origin(one.party)}")
     if len(found) > MOST_SHOWN:
         yield ok(f"payers: {len(found) - MOST_SHOWN} more")
-    lines = snippet([one for one in found if _is_nameless(one, configured)])
-    if lines:
-        yield Finding(Mark.WARN, *(NAMELESS_AND_REFUSED if refused else NAMELESS), lines)
+
+
+def proposed(table: Proposal, count: int, *, refused: bool) -> Iterator[Finding]:
+    """Show a table for the payers that have no entry. With it, the sample has `count` pairs.
+
+    `refused` tells that Organization may not be read.
+    """
+    if not table.lines:
+        return
+    if table.nameless:
+        text, remedy = NAMELESS_AND_REFUSED if refused else NAMELESS
+        yield Finding(Mark.WARN, text, f"{remedy}; with these, the sample has {pairs_of(count)}:", table.lines)
+    else:
+        text = f"payers: a table of those without an entry; with it, the sample has {pairs_of(count)}"
+        yield Finding(Mark.INFO, text, READ_FIRST, table.lines)
+
+
+def pairs_of(count: int) -> str:
+    """Count pairs in words."""
+    return "1 pair of payers" if count == 1 else f"{count} pairs of payers"
 
 
 def _origin(party: Party | None) -> str:
@@ -159,58 +151,11 @@ def _origin(party: Party | None) -> str:
         return "no reference in the Task"
     if party.kind in PEOPLE:
         return "no organization; persons are never named"
-    place = _place(party)
+    place = place_of(party)
     parts = [f"reference {place}" if place else "a reference of another form"] if party.reference else []
     parts += [f"identifier {_printable(party.identifier)}"] if party.identifier else []
     parts += ["display"] if party.display else []
     return ", ".join(parts)
-
-
-def _place(party: Party) -> str | None:
-    """Return the reference where it is an organization's and no more."""
-    return party.reference if party.reference and _PLACE.fullmatch(party.reference) else None
-
-
-def _is_nameless(one: Naming, configured: Mapping[str, str]) -> bool:
-    """Tell whether the label is `unknown` or a bare identifier that the operator has not named so."""
-    if one.party is None or one.party.kind in PEOPLE:
-        return False
-    bare = clean((one.party.identifier or "").partition("|")[2])
-    return one.name == UNKNOWN_PAYER or (one.name == bare and one.name not in configured.values())
-
-
-def snippet(nameless: Sequence[Naming]) -> tuple[str, ...]:
-    """Write the table for `--config.file`: references that share a display share an entry."""
-    entries: dict[str, dict[str, list[str]]] = {}
-    for party in (one.party for one in nameless if one.party):
-        key = _key(party)
-        if key is not None:
-            kind, text = key
-            entries.setdefault(_suggested(party, len(entries) + 1), {}).setdefault(kind, []).append(text)
-    lines = [line for name, keys in entries.items() for line in _entry(name, keys)]
-    return ("payers:", *lines) if lines else ()
-
-
-def _entry(name: str, keys: Mapping[str, list[str]]) -> Iterator[str]:
-    """Write in JSON what may need quotes: it is YAML too."""
-    yield f"  - name: {json.dumps(name, ensure_ascii=False)}"
-    for kind, texts in keys.items():
-        yield f"    {kind}: {json.dumps(texts, ensure_ascii=False)}"
-
-
-def _key(party: Party) -> tuple[str, str] | None:
-    """Choose what the operator's table can hold."""
-    place, identifier = _place(party), party.identifier
-    if place:
-        return "references", place
-    if identifier and identifier.isprintable() and identifier.count("|") == 1:
-        return "identifiers", identifier
-    return None
-
-
-def _suggested(party: Party, number: int) -> str:
-    shown = clean(party.display or "")
-    return f"Payer {number}" if shown in _RESERVED else shown
 
 
 def _printable(text: str | None) -> str:

@@ -101,7 +101,7 @@ class Command(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             row = parameter.get_help_record(ctx)
-            if row is not None:
+            if row is not None and row[1]:  # an argument is in the usage line, and has no help
                 sections.setdefault(HEADINGS.get(parameter.opts[0], OTHER_OPTIONS), []).append(row)
         for title, rows in sections.items():
             with formatter.section(title):

@@ -7,6 +7,7 @@ from .command import Command, Group, version_line, version_option
 from .ledger import ledger
 from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, settings_from
 from .reasons import reasons
+from .watch import watch
 
 SERVER = "--fhir.url https://cdr.example.org/fhir --fhir.username exporter --fhir.password-file password.txt"
 
@@ -84,6 +85,7 @@ def demo(**given: Given) -> int:
     return app.demo(settings)
 
 
+main.add_command(watch)
 main.add_command(ledger)
 
 

@@ -66,8 +66,7 @@ def prune(yes: bool, **given: Given) -> int:
     from ..ledger.prune import find_dead
     from ..ledger.prune import prune as remove
 
-    configured = frozenset(settings.payers.values())
-    dead = remove(settings.ledger, configured) if yes else find_dead(settings.ledger, configured)
+    dead = (remove if yes else find_dead)(settings.ledger, settings.payers)
     _print_dead(dead, removed=yes)
     return 0
 

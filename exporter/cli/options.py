@@ -20,10 +20,13 @@ SETTINGS_OPTIONS = (config.CONFIG_FILE, *config.OPTIONS)
 ONCE_OPTIONS = (config.CONFIG_FILE, *config.ONCE_OPTIONS)
 LEDGER_OPTIONS = (config.CONFIG_FILE, *config.LEDGER_OPTIONS)
 REBIND_OPTIONS = (config.CONFIG_FILE, *config.REBIND_OPTIONS)
+WATCH_OPTIONS = (config.CONFIG_FILE, *config.WATCH_OPTIONS)
 
 
+WATCHING = "Watching"
 HEADINGS: Mapping[str, str] = {
-    option.flag: config.group_of(option) for option in (*SETTINGS_OPTIONS, *config.DEMO_OPTIONS)
+    **{option.flag: config.group_of(option) for option in (*SETTINGS_OPTIONS, *config.DEMO_OPTIONS)},
+    **dict.fromkeys(("--interval", "--timeout", "--output", "--cancel", "--show-notes"), WATCHING),
 }
 """Under which heading of the help a flag stands."""
 
@@ -37,8 +40,7 @@ def _click_option(option: Option) -> click.Option:
     """Return click no type, default or variable: it would stop at the first problem, and repeat the value."""
     help_text = f"{option.help} [{_note(option)}]"
     if option.switch:
-        flags = f"{option.flag}/--no-{option.name}"
-        return click.Option([flags, option.identifier], default=None, help=help_text)
+        return click.Option([f"{option.flag}/{option.off_flag}", option.identifier], default=None, help=help_text)
     return click.Option([option.flag, option.identifier], multiple=True, metavar=option.metavar, help=help_text)
 
 
@@ -52,7 +54,9 @@ def _default(option: Option) -> str:
         return "required"
     if option.repeatable:
         return "may be repeated"
-    return f"default: {'off' if option.switch else option.default}" if option.default else "default: none"
+    if option.switch:
+        return f"default: {'on' if option.on_by_default else 'off'}"
+    return f"default: {option.default}" if option.default else "default: none"
 
 
 def settings_from(

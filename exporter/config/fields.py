@@ -39,6 +39,16 @@ class Option:
         return f"--{self.name}"
 
     @property
+    def off_flag(self) -> str:
+        """What turns a switch off on the command line."""
+        return f"--no-{self.name}"
+
+    @property
+    def on_by_default(self) -> bool:
+        """Whether it is a switch that someone must turn off."""
+        return self.switch and self.default == "true"
+
+    @property
     def allowed(self) -> str:
         """Which values it takes, where only some of its kind are allowed; empty otherwise."""
         return self.parse.allowed if isinstance(self.parse, Limited) else ""
@@ -78,10 +88,11 @@ def clearable(name: str, parse: Callable[[str], T], default: str, help_text: str
     return field(default=parse(default), metadata={_ROW: row})
 
 
-def switch(name: str, help_text: str) -> bool:
-    """Define an option that is off by default: `--NAME` turns it on, `--no-NAME` off."""
-    row = Option(name=name, parse=values.switch, default="false", help=help_text, metavar="", switch=True)
-    return field(default=False, metadata={_ROW: row})
+def switch(name: str, help_text: str, *, on: bool = False) -> bool:
+    """Define an option that is `on` or off by default: `--NAME` turns it on, `--no-NAME` off."""
+    default = "true" if on else "false"
+    row = Option(name=name, parse=values.switch, default=default, help=help_text, metavar="", switch=True)
+    return field(default=on, metadata={_ROW: row})
 
 
 def repeatable(name: str, parse: Callable[[str], T], help_text: str, metavar: str) -> tuple[T, ...]:

@@ -23,7 +23,8 @@ from .options import (
     ReasonsSettings,
     Settings,
 )
-from .tables import TABLES, PayerTable
+from .payers import Payers
+from .tables import TABLES
 from .values import MEMORY, ConfigProblem, InvalidValue, RawValue, is_loopback, is_path, path_from
 from .yaml_file import YamlFile
 
@@ -129,8 +130,8 @@ def _fields(tables: Mapping[str, object]) -> dict[str, object]:
     """Return the tables by the fields of Settings that they fill."""
     found = dict(tables)
     payers = found.pop("payers", None)
-    if isinstance(payers, PayerTable):
-        found |= {"payers": payers.names, "payer_deadlines": payers.deadlines}
+    if isinstance(payers, Payers):
+        found |= {"payers": payers.table, "payer_deadlines": payers.deadlines}
     return found
 
 
@@ -159,8 +160,15 @@ _REQUIRES = (
     ("fhir.username", "fhir.password-file"),
     ("fhir.password-file", "fhir.username"),
     ("fhir.client-key-file", "fhir.client-cert-file"),
+    ("batch-jobs.url", "batch-jobs.module"),
+    ("batch-jobs.module", "batch-jobs.url"),
+    ("batch-jobs.username", "batch-jobs.url"),
+    ("batch-jobs.username", "batch-jobs.password-file"),
+    ("batch-jobs.password-file", "batch-jobs.username"),
 )
 _CREDENTIALS = {option.name for option in OPTIONS if option.credential}
+_SENT_TO = ("fhir", "batch-jobs")
+"""Groups of options with a URL and the credentials that are sent there."""
 
 
 def _conflicts(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
@@ -175,11 +183,13 @@ def _conflicts(values: Mapping[str, object], given: AbstractSet[str]) -> _Confli
 
 def _plain_http(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
     """RFC 6750 section 5.3: a bearer token is sent over TLS only; a password is no different."""
-    url = values.get("fhir.url")
-    if not isinstance(url, str) or not _CREDENTIALS & given or values.get("fhir.allow-plain-http"):
-        return
-    if urlsplit(url).scheme == "http" and not is_loopback(url):
-        yield "fhir.url", "would send credentials unencrypted; use https or set --fhir.allow-plain-http"
+    for group in _SENT_TO:
+        url = values.get(f"{group}.url")
+        sent = any(name.startswith(f"{group}.") for name in _CREDENTIALS & given)
+        if not isinstance(url, str) or not sent or values.get("fhir.allow-plain-http"):
+            continue
+        if urlsplit(url).scheme == "http" and not is_loopback(url):
+            yield f"{group}.url", "would send credentials unencrypted; use https or set --fhir.allow-plain-http"
 
 
 def _staleness(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:

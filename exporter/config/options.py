@@ -12,6 +12,7 @@ from datetime import tzinfo
 from types import MappingProxyType
 
 from ..task.model import Coding, Selection
+from ..task.payer_table import PayerTable
 from . import calendar, values
 from .calendar import ClosedDays
 from .fields import Option, clearable, credential, option, options_of, repeatable, required, switch
@@ -132,6 +133,31 @@ class ReconcileSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJobsSettings:
+    """Where the batch jobs are: Smile CDR's JSON Admin API. TLS and the time limit are those of FhirSettings."""
+
+    url: str | None = option(
+        "batch-jobs.url",
+        values.admin_url,
+        None,
+        "Base URL of Smile CDR's JSON Admin API, to watch its batch jobs.",
+        "URL",
+    )
+    module: str | None = option(
+        "batch-jobs.module", values.module_id, None, "Id of the FHIR Storage module whose batch jobs to watch.", "ID"
+    )
+    username: str | None = credential(
+        "batch-jobs.username", values.user_name, "User name for basic authentication at the Admin API.", "NAME"
+    )
+    password_file: str | None = credential(
+        "batch-jobs.password-file",
+        values.secret_file,
+        "File with the password for --batch-jobs.username; read again when it changes.",
+        "FILE",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
     """Where and how to answer scrapes."""
 
@@ -195,7 +221,7 @@ def _pairs_max() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything an operator configured. `payers` maps a reference or `system|value` to a name.
+    """Everything an operator configured.
 
     `payer_deadlines` has the names of source payers with a deadline of their own; `closed_days` are no business days.
     """
@@ -209,12 +235,21 @@ class Settings:
     )
     poll: PollSettings = PollSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
+    history: bool = switch(
+        "history",
+        "Read the instance history of Tasks that changed more than once between two polls, so that each status counts.",
+        on=True,
+    )
     hold: float = option(
         "series.hold",
         values.duration,
         "2m",
         "How long a series keeps its old value, 0 if it is new, so that Prometheus scrapes it before its first event: "
         "at least twice the longest scrape interval; 0s turns this off.",
+    )
+    exemplars: bool = switch(
+        "metrics.exemplars",
+        "Add Task ids as OpenMetrics exemplars to durations and failures; Prometheus may then store them.",
     )
     deadline: DeadlineLength = option(
         "deadline",
@@ -240,9 +275,17 @@ class Settings:
         "Time without changes after which an open Task counts as stalled.",
     )
     pairs_max: int = _pairs_max()
+    probe_path: str = option(
+        "probe.path",
+        values.operation_path,
+        "$export-poll-status",
+        "How the path of an export job's status URL ends, below --fhir.url; /probe asks for no other address.",
+        "PATH",
+    )
+    batch_jobs: BatchJobsSettings = BatchJobsSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
-    payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    payers: PayerTable = PayerTable()
     payer_deadlines: Mapping[str, DeadlineLength] = field(default_factory=lambda: MappingProxyType({}))
     closed_days: ClosedDays = frozenset()
     reasons: Reasons = ()
@@ -271,7 +314,7 @@ class LedgerSettings:
     ledger: str = _ledger()
     pairs_max: int = _pairs_max()
     log: LogSettings = LogSettings()
-    payers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    payers: PayerTable = PayerTable()
 
 
 CONFIG_FILE = Option(
@@ -282,7 +325,10 @@ CONFIG_FILE = Option(
     metavar="FILE",
 )
 OPTIONS = options_of(Settings)
-_NOT_ONCE = ("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "web.")
+_NOT_ONCE = (
+    *("poll.min-interval", "poll.max-staleness", "reconcile.", "series.", "metrics."),
+    *("probe.", "batch-jobs.", "web."),
+)
 """What a command that polls once and serves nothing has no use for."""
 ONCE_OPTIONS = tuple(
     replace(each, default=values.MEMORY) if each.name == "ledger" else each
@@ -295,3 +341,9 @@ REBIND_OPTIONS = tuple(
     each for each in OPTIONS if each.name in {"ledger", "poll.timeout"} or each.name.startswith(("fhir.", "log."))
 )
 """What `ledger rebind` needs to read Tasks."""
+_WATCHED = ("fhir.", "deadline", "timezone", "holidays", "probe.", "batch-jobs.", "log.")
+_NOT_WATCHED = ("fhir.tag", "fhir.code", "fhir.search", "fhir.page-size", "fhir.rewrite-links")
+WATCH_OPTIONS = tuple(
+    each for each in OPTIONS if each.name.startswith(_WATCHED) and not each.name.startswith(_NOT_WATCHED)
+)
+"""What `watch` needs: it reads one thing by its address, and searches for nothing."""

@@ -23,6 +23,7 @@ _DURATION = re.compile(
     r"(?:([0-9]{1,9})y)?(?:([0-9]{1,9})w)?(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?"
     r"(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?(?:([0-9]{1,9})ms)?"
 )
+_OPERATION_PATH = re.compile(r"(?!.*(?:^|/)\.+(?:/|\Z))[A-Za-z0-9._~$-]{1,64}(?:/[A-Za-z0-9._~$-]{1,64}){0,7}")
 _UNIT_SECONDS = (365 * 86400, 7 * 86400, 86400, 3600, 60, 1, 0.001)
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _HIGHEST_PORT = 65535
@@ -70,6 +71,13 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+
+def operation_path(text: str) -> str:
+    """Parse the end of a path: plain segments without escapes, dots alone or slashes around them."""
+    if not _OPERATION_PATH.fullmatch(text):
+        raise InvalidValue("must be a path below the base URL such as $export-poll-status, without a slash at its ends")
+    return text
 
 
 def user_name(text: str) -> str:
@@ -182,14 +190,32 @@ def search_parameter(text: str) -> tuple[str, str]:
 
 def base_url(text: str) -> str:
     """Parse the base URL of a FHIR endpoint. Slashes at its end are dropped, so that one source has one URL."""
+    return _url(text, "fhir", "; use --fhir.search for search parameters")
+
+
+def admin_url(text: str) -> str:
+    """Parse the base URL of the Admin API."""
+    return _url(text, "batch-jobs")
+
+
+def _url(text: str, group: str, instead_of_query: str = "") -> str:
     parts = _split(text)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidValue("must be an absolute http:// or https:// URL")
     if "@" in parts.netloc:
-        raise InvalidValue("must not contain a user name or password; use --fhir.username and --fhir.password-file")
+        raise InvalidValue(
+            f"must not contain a user name or password; use --{group}.username and --{group}.password-file"
+        )
     if "?" in text or "#" in text:
-        raise InvalidValue("must not contain a query or fragment; use --fhir.search for search parameters")
+        raise InvalidValue(f"must not contain a query or fragment{instead_of_query}")
     return text.rstrip("/")
+
+
+def module_id(text: str) -> str:
+    """Parse the id of a module of Smile CDR. It becomes part of a path."""
+    if not re.fullmatch(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,100}", text):
+        raise InvalidValue("must be the id of a module: letters, digits, underscores, dots and hyphens")
+    return text
 
 
 def _split(text: str) -> SplitResult | None:

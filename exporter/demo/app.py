@@ -16,6 +16,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from ..task.model import Instant
+from .batch_jobs import AdminApi, jobs_at
 from .network import advance, begin, fail_next, organizations
 from .payers import NOTES, PAYERS
 from .server import JSON, Request, Response, answer, outcome
@@ -36,6 +37,7 @@ class Demo:
         for resource in organizations():
             self.store.put(resource, stamp=start)
         self.network = begin(seed, start, speed)
+        self.admin = AdminApi(lambda: jobs_at(clock(), start, speed))
         self.catch_up()
 
     def catch_up(self) -> None:
@@ -52,9 +54,14 @@ class Demo:
         self.network = fail_next(self.network, payers[payer], reason)
 
     def answer(self, request: Request) -> Response:
-        """Answer as the FHIR server; in addition, `POST {base}/$demo-fail?payer=…&reason=…` injects a failure."""
+        """Answer as the FHIR server, and below `/admin` as the Admin API.
+
+        In addition, `POST {base}/$demo-fail?payer=…&reason=…` injects a failure.
+        """
         if request.method == "POST" and request.path == urlsplit(self.store.base).path + "/$demo-fail":
             return self._inject_failure(dict(request.query))
+        if request.path.startswith("/admin/"):
+            return self.admin.answer(request)
         self.catch_up()
         return answer(self.store, request)
 

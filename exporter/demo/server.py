@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from .dates import format_stamp
 from .query import Cursor, Parameters, Query, Refused, parse
-from .store import ELEMENTS, SUBSETTED, UNLIMITED, Record, Store
+from .store import ELEMENTS, SUBSETTED, UNLIMITED, Deletion, Record, Store
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -73,6 +73,8 @@ def _route(store: Store, request: Request) -> Response:
             return _search(store, kind, request.query)
         case ["Task" | "Organization" as kind, identifier]:
             return _read(store, kind, identifier)
+        case ["Task", identifier, "_history"]:
+            return _history(store, identifier, dict(request.query))
     raise Refused(404, "Unknown path")
 
 
@@ -88,6 +90,33 @@ def _read(store: Store, kind: str, identifier: str) -> Response:
     if store.was_deleted(kind, identifier):
         raise Refused(410, "Resource was deleted")
     raise Refused(404, "HAPI-2001: Resource is not known")
+
+
+def _history(store: Store, identifier: str, parameters: dict[str, str]) -> Response:
+    """Answer an instance history, the newest version first; pages are offsets into it (measured on HAPI 8.8.0)."""
+    versions = store.history(identifier)
+    if not versions:
+        raise Refused(404, "HAPI-2001: Resource is not known")
+    size = _page_size(store, int(parameters["_count"]) if parameters.get("_count", "").isdecimal() else None)
+    offset = int(parameters["_offset"]) if parameters.get("_offset", "").isdecimal() else 0
+    elements = frozenset(parameters["_elements"].split(",")) if "_elements" in parameters else None
+    address = f"{store.base}/Task/{identifier}"
+    links = [{"relation": "self", "url": f"{address}/_history"}]
+    if offset + size < len(versions):
+        more = urlencode(parameters | {"_offset": str(offset + size)}, quote_via=quote)
+        links.append({"relation": "next", "url": f"{address}/_history?{more}"})
+    entries = [_version(identifier, each, elements) for each in versions[offset : offset + size]]
+    head = {"resourceType": "Bundle", "meta": {"lastUpdated": format_stamp(store.clock())}, "type": "history"}
+    opening = json.dumps(head | {"total": len(versions), "link": links}).encode()
+    return _respond(store, 200, opening[:-1] + b',"entry":[' + b",".join(entries) + b"]}")
+
+
+def _version(identifier: str, version: Record | Deletion, elements: frozenset[str] | None) -> bytes:
+    method = "DELETE" if isinstance(version, Deletion) else "POST" if version.version == "1" else "PUT"
+    request = json.dumps({"method": method, "url": f"Task/{identifier}/_history/{version.version}"}).encode()
+    if isinstance(version, Deletion):
+        return b'{"request":%b}' % request
+    return b'{"resource":%b,"request":%b}' % (_selected(version, elements), request)
 
 
 def _search(store: Store, kind: str, parameters: Parameters) -> Response:

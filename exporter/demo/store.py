@@ -1,4 +1,4 @@
-"""The resources of the simulated FHIR server: current versions as bytes, indexed by their stamps.
+"""The resources of the simulated FHIR server: versions as bytes, the current ones indexed by their stamps.
 
 Rule 1: the only time is that of `clock`, which the owner of the store moves.
 Rule 2: nothing here knows HTTP.
@@ -55,6 +55,12 @@ class Record(NamedTuple):
         return b"".join((self.data[: self.tags_end], mark, self.data[self.tags_end : self.wanted_end], b"}"))
 
 
+class Deletion(NamedTuple):
+    """The version that a logical delete makes, which has no content."""
+
+    version: str
+
+
 class Store:
     """The resources of one server. `base` is its public base URL, without a slash at the end."""
 
@@ -68,6 +74,7 @@ class Store:
         self._groups: dict[Group, Group] = {}
         self._indexes: dict[Group, list[IndexEntry]] = {}
         self._deleted: dict[tuple[str, str], int] = {}
+        self._past: dict[str, list[Record | Deletion]] = {}
 
     def put(self, resource: Resource, *, version: str | None = None, stamp: Instant | None = None) -> None:
         """Create or replace, tags included. A resource equal to the stored one makes no new version.
@@ -80,18 +87,23 @@ class Store:
             return
         if version is None:
             version = self._next_version(kind, identifier, before)
+        if before:
+            self._keep(kind, identifier, before)
         self._insert(identifier, encode(resource, version, self.clock() if stamp is None else stamp))
 
     def delete(self, identifier: str, kind: str = "Task") -> None:
         """Delete logically: 410 from now on; a later put continues three versions further (measured on HAPI)."""
         record = self._remove(kind, identifier)
-        self._deleted[kind, identifier] = int(record.version) + 2 if record.version.isdecimal() else 0
+        number = int(record.version) if record.version.isdecimal() else 0
+        self._deleted[kind, identifier] = number + 2 if number else 0
+        self._keep(kind, identifier, record, Deletion(str(number + 1)))
 
     def expunge(self, identifier: str, kind: str = "Task") -> None:
         """Remove physically: 404 from now on; a later put starts at version 1."""
         if identifier in self._records.get(kind, {}):
             self._remove(kind, identifier)
         self._deleted.pop((kind, identifier), None)
+        self._past.pop(identifier, None)
 
     def meta_add(self, identifier: str, tag: Coding, kind: str = "Task") -> None:
         """Add a tag as `$meta-add` does: version and stamp stay."""
@@ -105,6 +117,11 @@ class Store:
     def get(self, kind: str, identifier: str) -> Record | None:
         """Return the current version; None if there is none."""
         return self._records.get(kind, {}).get(identifier)
+
+    def history(self, identifier: str) -> list[Record | Deletion]:
+        """Return every version of a Task, newest first; none where there never was one."""
+        current = self.get("Task", identifier)
+        return [*([current] if current else []), *reversed(self._past.get(identifier, []))]
 
     def ids(self, kind: str = "Task") -> Iterable[str]:
         """List the ids of all resources of a kind."""
@@ -149,6 +166,10 @@ class Store:
     def _next_version(self, kind: str, identifier: str, before: Record | None) -> str:
         last = before.version if before else str(self._deleted.get((kind, identifier), 0))
         return str(int(last) + 1) if last.isdecimal() else "1"
+
+    def _keep(self, kind: str, identifier: str, *versions: Record | Deletion) -> None:
+        if kind == "Task":
+            self._past.setdefault(identifier, []).extend(versions)
 
     def _insert(self, identifier: str, record: Record) -> None:
         kind = record.group.kind

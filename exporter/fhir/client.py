@@ -7,20 +7,23 @@ See docs/design.md#asking.
 """
 
 import logging
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from ..config import FhirSettings
 from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, WrongResource
 from ..metrics.vocabulary import Operation
-from ..task.bundle import decode_count, decode_organization, decode_page
+from ..task.bundle import decode_count, decode_history, decode_organization, decode_page
 from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
-from ..task.model import Coding, Page
+from ..task.history import Gap, reaches, unseen
+from ..task.model import Coding, Page, Task
 from ..task.reasons import Classify
 from ..task.search import Bound, Search
 from . import links
@@ -46,6 +49,10 @@ _NAMELESS = frozenset(
 
 _ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
+_NO_HISTORY = _NAMELESS | {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.NOT_IMPLEMENTED}
+"""Answers to an instance history that will not change soon."""
+
+
 logger = logging.getLogger(__name__)
 
 Parameters = tuple[tuple[str, str], ...]
@@ -61,6 +68,14 @@ class SearchOptions:
     classify: Classify
     window_seconds: float
     max_pages: int = 10_000
+
+
+class InstanceHistory(NamedTuple):
+    """The unseen versions of one Task, oldest first; none where the status is not 200. `requests` is what it took."""
+
+    status: int
+    versions: tuple[Task, ...] = ()
+    requests: int = 1
 
 
 class FhirServer:
@@ -80,9 +95,9 @@ class FhirServer:
         return FhirServer(self.http, settings, self.options, tag_refused=self.tag_refused)
 
     @contextmanager
-    def window(self, timeout_factor: int = 1) -> Iterator["FhirWindow"]:
+    def window(self, timeout_factor: int = 1, most_seconds: float = math.inf) -> Iterator["FhirWindow"]:
         """Open a connection and start its time limit."""
-        with self.http.session(self.options.window_seconds * timeout_factor) as session:
+        with self.http.session(min(self.options.window_seconds * timeout_factor, most_seconds)) as session:
             yield FhirWindow(self, session)
 
     def stop_using_tag(self) -> None:
@@ -164,6 +179,26 @@ class FhirWindow:
         self._session.log.write()
         return reply.status
 
+    def history(self, id_: str, gap: Gap, most_pages: int) -> InstanceHistory:
+        """Read the versions of one Task that no search has shown; raises a ServerError."""
+        size = min(self._server.settings.page_size, gap.before - gap.after + 1)  # one more: it may have changed since
+        address = f"{self._base}/Task/{quote(id_, safe='')}/_history?_count={size}&_elements={ELEMENTS}"
+        reply = self._session.get(address, Operation.READ, accept=_NO_HISTORY)
+        if reply.status != HTTPStatus.OK:
+            self._session.log.write()
+            return InstanceHistory(reply.status)
+        page, seen = self._history_page(reply), set[int]()
+        versions, requests = list(page.tasks), 1
+        while page.next is not None and not reaches(gap, versions) and requests < most_pages:
+            page, requests = self._history_page(self._fetch(page.next, seen)), requests + 1
+            versions += page.tasks
+        return InstanceHistory(reply.status, unseen(gap, id_, versions), requests)
+
+    def task(self, id_: str) -> Reply:
+        """Read one Task as it is now, whatever its tag. 404 and 410 are answers too, without a body."""
+        address = f"{self._base}/Task/{quote(id_, safe='')}?_elements={ELEMENTS}"
+        return self._session.get(address, Operation.READ, accept=_ABSENT)
+
     def count(self, search: Search) -> int:
         """Ask the server's own count; raises WrongResource where it gives none, or none by tag."""
         if self._server.tag_refused:
@@ -224,13 +259,16 @@ class FhirWindow:
             yield page
 
     def _follow(self, link: str, seen: set[int]) -> Page:
+        return self._page(self._fetch(link, seen))
+
+    def _fetch(self, link: str, seen: set[int]) -> Reply:
         """Fetch a page once: `seen` holds hashes, so that ten thousand long links cost little."""
         address = links.resolve(self._base, link, self._server.settings.rewrite_links)
         self._pages += 1
         if hash(address) in seen or self._pages > self._server.options.max_pages:
             raise LinkCycle("Page links repeat or never end.")
         seen.add(hash(address))
-        return self._page(self._session.get(address, Operation.PAGE))
+        return self._session.get(address, Operation.PAGE)
 
     def _asked(self, search: Search) -> Parameters:
         until = () if search.until is None else (("_lastUpdated", f"lt{format_instant(search.until)}"),)
@@ -254,6 +292,11 @@ class FhirWindow:
         page = decode_page(reply.body, self._server.selection, self._server.options.classify)
         self._session.log.write(page.matches)
         return page if page.clock is not None else replace(page, clock=reply.date)
+
+    def _history_page(self, reply: Reply) -> Page:
+        page = decode_history(reply.body, self._server.selection, self._server.options.classify)
+        self._session.log.write(page.matches)
+        return page
 
 
 def _token(coding: Coding) -> str:

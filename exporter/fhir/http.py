@@ -1,4 +1,4 @@
-"""One GET to the FHIR server, safely: the only importer of httpx.
+"""One request to the FHIR server, safely: the only importer of httpx.
 
 Rule 1: credentials are made per request, after the address has been judged; none live on the client.
 Rule 2: nothing is followed, nothing is read from the environment, nothing is read without a cap or an end.
@@ -12,10 +12,12 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Literal
 
 import httpx
 
@@ -31,7 +33,6 @@ from ..errors import (
     Truncated,
 )
 from ..metrics.telemetry import Telemetry
-from ..metrics.vocabulary import Operation
 from ..task.model import Instant
 from . import links
 from .auth import Anonymous, Auth
@@ -43,7 +44,6 @@ from .time_limit import TimeLimit
 from .tls import client_context
 
 HEADERS = {
-    "Accept": "application/fhir+json",
     "Accept-Encoding": "gzip",
     "Cache-Control": "no-cache",  # HAPI repeats an answer for a minute else; with no-store it drops pages
     "User-Agent": f"fhir-task-exporter/{version('fhir-task-exporter')}",
@@ -60,22 +60,56 @@ for _name in ("httpx", "httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # httpx logs whole URLs at INFO, httpcore headers at DEBUG
 
 
+Method = Literal["GET", "DELETE"]
+
 Transport = httpx.BaseTransport
 """What carries requests: the network, or in tests a simulated server."""
 
 
 @dataclass(frozen=True, slots=True)
+class Api:
+    """What is asked: the option with its address, and what it answers with."""
+
+    option: str
+    accept: str
+    content: str
+
+
+FHIR = Api("--fhir.url", "application/fhir+json", "FHIR JSON")
+ADMIN = Api("--batch-jobs.url", "application/json", "JSON")
+"""Smile CDR's JSON Admin API."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that was read to its end. `date` is the header's; `cached` is X-Cache's word."""
+    """An answer that was read to its end. `date` is the header's; `cached` is X-Cache's word.
+
+    `headers` are those of an answer of any status, in lower case, the first where one is repeated; else empty.
+    """
 
     status: int
     body: bytes = field(default=b"", repr=False)
     date: Instant | None = None
     cached: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, and which statuses are no errors: those in `accept`, without a body, or with `any_status` all."""
+
+    address: str
+    operation: StrEnum
+    accept: Collection[int] = ()
+    method: Method = "GET"
+    any_status: bool = False
 
 
 class Http:
-    """How to reach the FHIR server: address, credentials, TLS. `transport` replaces the network in tests."""
+    """How to reach a server: address, credentials, TLS. `transport` replaces the network in tests.
+
+    Each server has its own; only one of the FHIR server shows its requests by the `telemetry` of the exporter.
+    """
 
     def __init__(
         self,
@@ -84,9 +118,11 @@ class Http:
         telemetry: Telemetry | None = None,
         *,
         transport: Transport | None = None,
+        api: Api = FHIR,
     ) -> None:
         self.settings = settings
-        self.base = _canonical(settings.url)
+        self.api = api
+        self.base = _canonical(settings.url, api.option)
         home = links.parse_base_url(self.base)
         self.host_and_port = f"{home.host}:{home.port}"
         self.auth = auth or Anonymous()
@@ -107,7 +143,11 @@ class Http:
         with (
             TimeLimit(seconds, self.settings.timeout, connection.held) as limit,
             httpx.Client(
-                transport=wall, headers=HEADERS, timeout=timeout, trust_env=False, follow_redirects=False
+                transport=wall,
+                headers=HEADERS | {"Accept": self.api.accept},
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
             ) as client,
         ):
             session = Session(self, client, limit)
@@ -164,38 +204,44 @@ class Session:
         self.reusable = True
         self.log = RequestLog(http.telemetry)
 
-    def get(self, target: str, operation: Operation, accept: Collection[int] = ()) -> Reply:
+    def get(self, target: str, operation: StrEnum, accept: Collection[int] = ()) -> Reply:
         """Fetch `target`, an address at or below the base; raises a ServerError.
 
         Statuses other than 200 are errors, except those in `accept`: they are returned without a body. After a 401
         credentials that can be renewed are, and it is asked once more.
         """
-        address = links.resolve(self._http.base, target)
-        reply = self._send(address, operation, {*accept, HTTPStatus.UNAUTHORIZED})
+        question = _Question(links.resolve(self._http.base, target), operation, accept)
+        reply = self._send(replace(question, accept={*accept, HTTPStatus.UNAUTHORIZED}))
         if reply.status != HTTPStatus.UNAUTHORIZED:
             return reply
         if not self._http.auth.renew():
             raise AuthFailed(f"{self._http.host_and_port} answered {reply.status} to our {operation} request.")
-        return self._send(address, operation, accept)
+        return self._send(question)
 
-    def _send(self, address: str, operation: Operation, accept: Collection[int]) -> Reply:
+    def ask(self, target: str, operation: StrEnum, method: Method = "GET") -> Reply:
+        """Ask for an answer of any status, with its headers and body; raises a ServerError where none comes whole."""
+        question = _Question(links.resolve(self._http.base, target), operation, method=method, any_status=True)
+        reply = self._send(question)
+        if reply.status == HTTPStatus.UNAUTHORIZED and self._http.auth.renew():
+            return self._send(question)
+        return reply
+
+    def _send(self, question: _Question) -> Reply:
         credentials = dict(self._http.auth.headers())
-        started, exchange = time.monotonic(), _Exchange(self._http, operation)
+        started, exchange = time.monotonic(), _Exchange(self._http, question)
         try:
             with self._limit.request():
-                return self._exchange(exchange, address, credentials, accept)
+                return self._exchange(exchange, credentials)
         finally:
             seconds = time.monotonic() - started
-            self.log.ended(operation, exchange.status, seconds, exchange.received)
+            self.log.ended(question.operation, exchange.status, seconds, exchange.received)
 
-    def _exchange(
-        self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]
-    ) -> Reply:
+    def _exchange(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
         """Send and read. The time limit is asked at both ends: what it cut can look like any other end."""
         self._check_time()
         self.reusable = False
         try:
-            reply = self._ask(exchange, address, credentials, accept)
+            reply = self._ask(exchange, credentials)
         except ServerError:
             self._check_time()
             raise
@@ -206,23 +252,22 @@ class Session:
         self.reusable = exchange.stays_open
         return reply
 
-    def _ask(self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]) -> Reply:
+    def _ask(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
         """Ask, and once more where a kept connection died without an answer: its server may just have closed it."""
         held = self._limit.held
         try:
-            return self._ask_once(exchange, address, credentials, accept)
+            return self._ask_once(exchange, credentials)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
             kept = held is not None and held is self._limit.held
             if not kept or exchange.status is not None or self._limit.over:
                 raise
-        return self._ask_once(exchange, address, credentials, accept)
+        return self._ask_once(exchange, credentials)
 
-    def _ask_once(
-        self, exchange: "_Exchange", address: str, credentials: dict[str, str], accept: Collection[int]
-    ) -> Reply:
+    def _ask_once(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
         trace = {"trace": self._limit.watch}
-        request = self._client.build_request("GET", address, headers=credentials, extensions=trace)
-        return exchange.read(self._client.send(request, stream=True), accept)
+        method, address = exchange.question.method, exchange.question.address
+        request = self._client.build_request(method, address, headers=credentials, extensions=trace)
+        return exchange.read(self._client.send(request, stream=True))
 
     def _check_time(self) -> None:
         if self._limit.over:
@@ -232,30 +277,39 @@ class Session:
 class _Exchange:
     """One answer while it is read: what is known of it when it fails."""
 
-    def __init__(self, http: Http, operation: Operation) -> None:
+    def __init__(self, http: Http, question: _Question) -> None:
         self.host_and_port = http.host_and_port
+        self.api = http.api
         self.plain = http.base.startswith("http:")
-        self.operation = operation
+        self.question = question
+        self.operation = question.operation
         self.status: int | None = None
         self.received = 0
         self.stays_open = False
 
-    def read(self, response: httpx.Response, accept: Collection[int]) -> Reply:
+    def read(self, response: httpx.Response) -> Reply:
         """Check status, type, coding and size, in this order, and read the body."""
         self.status, headers = response.status_code, response.headers
         with contextlib.closing(response):
-            if self.status in accept:
+            if self.question.any_status:
+                body = self._body(response)
+                return Reply(self.status, body, headers={name: headers.get_list(name)[0] for name in headers})
+            if self.status in self.question.accept:
                 return Reply(self.status)
             error = error_for(self.host_and_port, self.status, headers, self.operation)
             if error is not None:
                 raise self._asked_in_plain_http(response) or error
             if not is_json(headers):
-                raise NotFhir(
-                    f"{self.host_and_port} answered our {self.operation} request with something else than FHIR JSON."
-                )
-            body = read_body(self._counted(response), headers.get_list("content-encoding", split_commas=True))
-            self.stays_open = stays_open(response.http_version, headers.get_list("connection", split_commas=True))
+                said = f"{self.host_and_port} answered our {self.operation} request with something else than"
+                raise NotFhir(f"{said} {self.api.content}.")
+            body = self._body(response)
         return Reply(self.status, body, http_date(headers.get("date", "")), is_cached(headers))
+
+    def _body(self, response: httpx.Response) -> bytes:
+        headers = response.headers
+        body = read_body(self._counted(response), headers.get_list("content-encoding", split_commas=True))
+        self.stays_open = stays_open(response.http_version, headers.get_list("connection", split_commas=True))
+        return body
 
     def translate(self, error: Exception) -> ServerError:
         """Choose the ServerError for an error of httpx, by whether the answer had begun."""
@@ -271,7 +325,7 @@ class _Exchange:
             return None
         with contextlib.suppress(httpx.HTTPError, OSError):
             if asks_for_tls(next(self._counted(response), b"")):
-                return TlsExpected(f"{self.host_and_port} expects TLS, but --fhir.url begins with http://.")
+                return TlsExpected(f"{self.host_and_port} expects TLS, but {self.api.option} begins with http://.")
         return None
 
     def _counted(self, response: httpx.Response) -> Iterator[bytes]:
@@ -302,10 +356,10 @@ def _safe_cause(error: Exception) -> Exception | None:
     return None if isinstance(error, httpx.ProtocolError) else error
 
 
-def _canonical(base: str) -> str:
+def _canonical(base: str, option: str) -> str:
     """Write the base as requests will carry it (case, default port, IDNA)."""
     try:
         home = links.parse_base_url(str(httpx.URL(base)))
     except (httpx.InvalidURL, LinkRefused):
-        raise ConfigurationError(("--fhir.url: must be scheme, host, port and path of a FHIR base.",)) from None
+        raise ConfigurationError((f"{option}: must be scheme, host, port and path of a base address.",)) from None
     return home.origin + home.path

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from http import HTTPStatus
 
 from ..errors import (
@@ -48,7 +49,7 @@ _WANTS_TLS = re.compile(
 )
 
 
-def error_for(host_and_port: str, status: int, headers: Mapping[str, str], operation: Operation) -> ServerError | None:
+def error_for(host_and_port: str, status: int, headers: Mapping[str, str], operation: StrEnum) -> ServerError | None:
     """Choose the error for a status; None for 200."""
     said = f"{host_and_port} answered {status} to our {operation} request."
     if status == HTTPStatus.OK:

@@ -36,6 +36,11 @@ class BaseUrl(NamedTuple):
     path: str
 
     @property
+    def address(self) -> str:
+        """The host and the port, and nothing that could be a secret: for people."""
+        return f"{self.host}:{self.port}"
+
+    @property
     def origin(self) -> str:
         """The address without its path; a port that goes without saying is left out."""
         return f"{self.scheme}://{self.host}" + ("" if self.port == _PORTS[self.scheme] else f":{self.port}")

@@ -4,6 +4,7 @@ The line has no address, no query and no id. Only a page's line waits a moment, 
 """
 
 import logging
+from enum import StrEnum
 from http import HTTPStatus
 
 from ..logs import Field, log_event
@@ -23,7 +24,7 @@ class RequestLog:
         self._telemetry = telemetry
         self._waiting: dict[str, Field] = {}
 
-    def ended(self, operation: Operation, status: int | None, seconds: float, received: int) -> None:
+    def ended(self, operation: StrEnum, status: int | None, seconds: float, received: int) -> None:
         """Take note of a request that has ended; `status` is None where there was no answer."""
         self._telemetry.count_request(operation, status, seconds)
         self._telemetry.count_received_bytes(received)

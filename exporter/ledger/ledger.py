@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import LedgerFailed
 from ..metrics.vocabulary import LedgerFigures
-from ..task.model import Anomaly, Instant, Snapshot
+from ..task.model import Anomaly, Instant, Pair, Snapshot
 from ..task.payers import PairRule
 from ..task.rows import Row
 from ..task.search import Slice
@@ -20,6 +20,7 @@ from .comparison import ComparisonTables
 from .counters import CounterTable, reset_generations
 from .gauges import GaugeTables
 from .pairs import CappedPairs, PairTable
+from .renames import Renames
 from .state import StateKey, WalkState, read_states
 from .tasks import TaskTable
 from .transaction import Committed, Tables, Transaction, TransactionStart
@@ -77,6 +78,13 @@ class Ledger:
                 raise LedgerFailed(f"the ledger cannot be written ({_error_name(error)})") from error
             raise
         self._keep(committed)
+
+    def rename_payers(self, shown_as: Callable[[Pair], Pair]) -> Renames:
+        """Let the pairs of renamed payers go on under their labels; to be called before the first transaction."""
+        with self.transaction() as tx:
+            renames = tx.rename_payers(shown_as)
+        self._load()
+        return renames
 
     def _transaction_start(self) -> TransactionStart:
         return TransactionStart(
@@ -140,14 +148,19 @@ class Ledger:
         return dict(self._read("SELECT reference, name FROM organization ORDER BY place"))
 
     @property
-    def figures(self) -> LedgerFigures:
-        """The ledger's figures for the metrics about the exporter."""
+    def tracked(self) -> int:
+        """How many Tasks it holds, those that cannot be used included: what the server counts."""
         with self._reading():
             stored = self._tables.gauges.stored()
         unusable = sum(stored.anomalous.get(kind, 0) for kind in (Anomaly.FOREIGN, Anomaly.UNPARSABLE))
+        return sum(stored.tasks.values()) + unusable
+
+    @property
+    def figures(self) -> LedgerFigures:
+        """The ledger's figures for the metrics about the exporter."""
         pages, page_size = self._read("PRAGMA page_count")[0][0], self._read("PRAGMA page_size")[0][0]
         return LedgerFigures(
-            tracked=sum(stored.tasks.values()) + unusable,
+            tracked=self.tracked,
             pairs=self._tables.pairs.with_series,
             pairs_capped=self.state(StateKey.PAIRS_CAPPED) or 0,
             bytes=pages * page_size,

@@ -61,6 +61,10 @@ class PairTable:
         """Return the pair of a number."""
         return self._pairs[number]
 
+    def by_number(self) -> dict[int, Pair]:
+        """Return the pairs that have slots, without NO_PAIR."""
+        return {number: pair for number, pair in self._pairs.items() if number}
+
     def of_source(self, source: str) -> list[int]:
         """Return the numbers of the pairs of a source payer."""
         return [number for number, pair in self._pairs.items() if pair.source == source]

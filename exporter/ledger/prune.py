@@ -5,12 +5,12 @@ everything or nothing.
 """
 
 import sqlite3
-from collections.abc import Collection, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import LedgerOutdated
 from ..task.model import OTHER_PAIR, OTHER_PAYER, Instant, Pair
+from ..task.payer_table import PayerTable
 from . import schema
 from .inspect import read_ledger
 from .open import hold_ledger
@@ -26,18 +26,18 @@ class DeadPair(NamedTuple):
     last_transition: Instant | None
 
 
-def find_dead(path: str, configured: AbstractSet[str]) -> list[DeadPair]:
-    """List what `prune` would remove; `configured` payers keep their slots. The file is only read."""
+def find_dead(path: str, table: PayerTable) -> list[DeadPair]:
+    """List what `prune` would remove; payers in the operator's table keep their slots. The file is only read."""
     with read_ledger(path) as connection:
         _check_current(connection, path)
-        return dead_pairs(connection, configured)
+        return dead_pairs(connection, table)
 
 
-def prune(path: str, configured: AbstractSet[str]) -> list[DeadPair]:
+def prune(path: str, table: PayerTable) -> list[DeadPair]:
     """Remove the dead pairs, and return them."""
     with hold_ledger(path) as connection:
         _check_current(connection, path)
-        dead = dead_pairs(connection, configured)
+        dead = dead_pairs(connection, table)
         if dead:
             _remove(connection, [each.number for each in dead])
         return dead
@@ -49,10 +49,10 @@ def _check_current(connection: sqlite3.Connection, path: str) -> None:
         raise LedgerOutdated(f"the ledger {path} has schema {found}, and this version works on {current}")
 
 
-def dead_pairs(connection: sqlite3.Connection, configured: Collection[str]) -> list[DeadPair]:
+def dead_pairs(connection: sqlite3.Connection, table: PayerTable) -> list[DeadPair]:
     """Find the pairs that no row of a Task refers to: Tasks that were removed keep theirs for 30 days, and may return.
 
-    `other` takes no slot, and what it counted may belong to pairs that live.
+    `other` takes no slot, and what it counted may belong to pairs that live. A former name never comes back.
     """
     found = connection.execute(
         """
@@ -61,7 +61,9 @@ def dead_pairs(connection: sqlite3.Connection, configured: Collection[str]) -> l
         """
     )
     pairs = [DeadPair(number, Pair(source, requesting), at) for number, source, requesting, at in found]
-    return [each for each in pairs if each.pair != OTHER_PAIR and not set(each.pair) & set(configured)]
+    labels = table.labels
+    configured = {each.pair for each in pairs if labels & set(each.pair) and table.pair(each.pair) == each.pair}
+    return [each for each in pairs if each.pair not in {OTHER_PAIR, *configured}]
 
 
 def _remove(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """One transaction: all that a page changes, or nothing. What is written, and how, is in the modules of the tables."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..task.deadline import Cutoffs
@@ -11,6 +11,7 @@ from .comparison import ComparisonTables
 from .counters import CounterTable
 from .gauges import GaugeTables
 from .pairs import CappedPairs, PairTable
+from .renames import Renames, rename
 from .state import PollEnd, StateKey, WalkState, write_state
 from .tasks import OverduePart, TaskTable
 
@@ -118,6 +119,14 @@ class Transaction:
         self._tables.pairs.add(pair)
         for event, label in FIRST_SHOWN:
             self._count(Series(event, pair, label), 0)
+
+    def rename_payers(self, shown_as: Callable[[Pair], Pair]) -> Renames:
+        """Let pairs go on under other labels; what is kept in memory of the tables is outdated afterwards."""
+        pairs = self._tables.pairs.by_number()
+        if all(shown_as(pair) == pair for pair in pairs.values()):
+            return Renames()
+        self._begin()
+        return rename(self._connection, pairs, shown_as)
 
     def recount_capped(self) -> None:
         """Forget the pairs past the cap that the comparison has not met, since it has walked everything."""

@@ -15,8 +15,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ..errors import ErrorReason
+from ..task.export_job import ExportState
+from ..task.export_manifest import UNKNOWN_TYPE
 from ..task.model import DURATION_BUCKETS, LASTING, OPEN, REASONS, TIMED, UNCLASSIFIED, Anomaly, Event, Status
-from .vocabulary import Comparison, Operation, Outcome, ScrapeAnswer
+from .vocabulary import BatchJobStatus, Comparison, Operation, Outcome, ScrapeAnswer
 
 
 class MetricType(StrEnum):
@@ -56,6 +58,9 @@ def _ordered(words: frozenset[Status] | frozenset[Anomaly]) -> tuple[str, ...]:
     """List the values in the order of their enum, so that generated documents are stable."""
     return tuple(word.value for enum in (Status, Anomaly) for word in enum if word in words)
 
+
+EXEMPLAR_LABEL = "task_id"
+"""The only label of an exemplar, and the only place for the id of a Task."""
 
 CODES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 
@@ -229,7 +234,7 @@ POLL_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 18
 UP = Definition(
     "fhir_task_up",
     MetricType.GAUGE,
-    "1 if the last page of a poll, baseline or catch-up was read from the FHIR server and committed, else 0.",
+    "1 if the last page of a poll or of the baseline was read from the FHIR server and committed, else 0.",
 )
 
 
@@ -249,7 +254,7 @@ OWN: Mapping[str, Definition] = {
     "polls": _own(
         "polls_total",
         MetricType.COUNTER,
-        "Polls of the FHIR server; a baseline or a catch-up counts as one poll.",
+        "Polls of the FHIR server; the baseline counts as one poll.",
         OUTCOME,
     ),
     "poll_duration": _own(
@@ -329,6 +334,58 @@ OWN: Mapping[str, Definition] = {
 """Metrics of the exporter itself, by the name that `telemetry` uses."""
 
 
+BATCH_JOB = Label(
+    "job",
+    (),
+    "name of the job definition, such as `BULK_EXPORT`; `other` beyond 50 names. Prometheus renames this label to "
+    "`exported_job`, since `job` is its own",
+    False,
+)
+BATCH_STATUS = Label(
+    "status", tuple(BatchJobStatus), "state of the batch job; `errored` is retried; `unknown` for any other word"
+)
+ENDED_BATCH_STATUS = Label(
+    "status",
+    (BatchJobStatus.COMPLETED, BatchJobStatus.FAILED, BatchJobStatus.CANCELLED),
+    "how the batch job ended",
+)
+LISTED = "as of the last read"
+
+
+def _batch_jobs(name: str, text: str, *labels: Label, unit: str = "") -> Definition:
+    return Definition(f"smilecdr_batch_jobs{name}", MetricType.GAUGE, text, labels, unit)
+
+
+BATCH_JOBS: Mapping[str, Definition] = {
+    "up": _batch_jobs("_up", "1 if the last read of the batch jobs from the Admin API succeeded, else 0."),
+    "jobs": _batch_jobs(
+        "",
+        f"Batch jobs that the Admin API lists in the status, {LISTED}; ended jobs are purged.",
+        BATCH_JOB,
+        BATCH_STATUS,
+    ),
+    "oldest_unfinished": _batch_jobs(
+        "_oldest_unfinished_timestamp_seconds",
+        f"When the oldest unfinished batch job was created, or started if no creation is given, {LISTED}; absent if "
+        "there is none.",
+        BATCH_JOB,
+        unit="seconds",
+    ),
+    "errors": _batch_jobs("_errors", f"Sum of the error counts of the listed batch jobs, {LISTED}.", BATCH_JOB),
+    "last_end": _batch_jobs(
+        "_last_end_timestamp_seconds",
+        f"When the last listed batch job with this outcome ended, {LISTED}; absent if there is none.",
+        BATCH_JOB,
+        ENDED_BATCH_STATUS,
+        unit="seconds",
+    ),
+    "truncated": _batch_jobs(
+        "_truncated", f"1 if there were more batch jobs than are read at once (10,000), {LISTED}, else 0."
+    ),
+}
+"""Gauges of batch jobs, only with `--batch-jobs.url`."""
+
+
 def _process(name: str, kind: MetricType, text: str, unit: str = "") -> Definition:
     return Definition(f"process_{name}", kind, text, (), unit)
 
@@ -345,5 +402,70 @@ PROCESS = (
 )
 """Exported by prometheus-client for any process on Linux: listed here for the documents, defined there."""
 
+EXPORT_STATE = Label(
+    "state",
+    tuple(ExportState),
+    "`gone`: the server does not know the job, or no longer; `unknown`: its status could not be read, or says nothing",
+)
+RESOURCE_TYPE = Label(
+    "type", (UNKNOWN_TYPE,), "FHIR resource type of the files; `unknown` where the server gives none", False
+)
+
+
+def _export_job(name: str, text: str, *labels: Label, unit: str = "") -> Definition:
+    return Definition(f"fhir_export_job_{name}", MetricType.GAUGE, text, labels, unit)
+
+
+PROBE: Mapping[str, Definition] = {
+    "success": Definition(
+        "probe_success",
+        MetricType.GAUGE,
+        "1 if the status of the export job could be read, whatever it is, else 0.",
+    ),
+    "probe_duration": Definition(
+        "probe_duration_seconds",
+        MetricType.GAUGE,
+        "Duration of the request for the status, also where its answer is used again.",
+        unit="seconds",
+    ),
+    "state": _export_job(
+        "state",
+        "1 for the state of the export job, else 0. It is a job of your own server, so your own duty to answer.",
+        EXPORT_STATE,
+    ),
+    "progress": _export_job(
+        "progress_ratio",
+        "Fraction of the export job that is done; absent where the server gives no percentage, as HAPI and Smile CDR.",
+        unit="ratio",
+    ),
+    "duration": _export_job(
+        "duration_seconds",
+        "Time from the start of the export job, as the server gives it or else the first probe, to now or to the first "
+        "probe that found it ended; absent if no probe saw it running.",
+        unit="seconds",
+    ),
+    "retry_after": _export_job(
+        "retry_after_seconds",
+        "How long the server asks to wait, 300 at most; probes within that time get the same answer again.",
+        unit="seconds",
+    ),
+    "transaction_time": _export_job(
+        "transaction_timestamp_seconds",
+        "transactionTime of the manifest: the exported data is as of then.",
+        unit="seconds",
+    ),
+    "expires": _export_job(
+        "expires_timestamp_seconds",
+        "Until when the exported files are kept; absent where the server does not say.",
+        unit="seconds",
+    ),
+    "files": _export_job("files", "Files in the manifest of the export job.", RESOURCE_TYPE),
+    "error_files": _export_job(
+        "error_files", "Files with errors in the manifest of the export job: it is not complete.", RESOURCE_TYPE
+    ),
+}
+"""Metrics of one export job, which `/probe` alone serves, by the name that `metrics/probe` uses."""
+
 TASKS = (*GAUGES.values(), *EVENTS.values())
-CATALOGUE = (*TASKS, *OWN.values(), *PROCESS)
+CATALOGUE = (*TASKS, *OWN.values(), *BATCH_JOBS.values(), *PROCESS)
+"""What `/metrics` serves."""

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.openmetrics.exposition import ALLOWUTF8
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as SampleExemplar
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
@@ -26,6 +27,8 @@ from ..task.model import (
     LASTING,
     Anomaly,
     Event,
+    Exemplar,
+    ExemplarKey,
     Gauges,
     Histogram,
     Instant,
@@ -35,7 +38,7 @@ from ..task.model import (
     Snapshot,
     Status,
 )
-from .catalogue import EVENTS, GAUGES
+from .catalogue import EVENTS, EXEMPLAR_LABEL, GAUGES
 from .negotiation import Format, join
 
 Labels = tuple[str, ...]
@@ -62,8 +65,8 @@ def families(snapshot: Snapshot) -> Iterator[Metric]:
     pairs = {series.pair for series in snapshot.counts if series.pair is not None}
     if snapshot.gauges is not None:
         yield from _gauges(snapshot.gauges, pairs)
-    yield from _counters(snapshot.counts, pairs)
-    yield from _durations(snapshot.durations, pairs)
+    yield from _counters(snapshot, pairs)
+    yield from _durations(snapshot, pairs)
 
 
 def _gauges(gauges: Gauges, pairs: Iterable[Pair]) -> Iterator[Metric]:
@@ -84,29 +87,50 @@ def _gauges(gauges: Gauges, pairs: Iterable[Pair]) -> Iterator[Metric]:
         yield from _with_samples(family, samples)
 
 
-def _counters(counts: Mapping[Series, int], pairs: Iterable[Pair]) -> Iterator[Metric]:
+def _counters(snapshot: Snapshot, pairs: Iterable[Pair]) -> Iterator[Metric]:
     by_event: dict[Event, Samples] = {
         event: _zeros(pairs, _labels_at_zero(event)) for event in Event if event is not Event.DURATION
     }
     by_event[Event.ANOMALY] = _zeros(NO_PAIR, Anomaly)
-    for series, count in counts.items():
+    for series, count in snapshot.counts.items():
         by_event[series.event][_labels(series.pair, series.label)] = count
     for event, samples in by_event.items():
         definition = EVENTS[event]
         family = CounterMetricFamily(definition.name, definition.help, labels=definition.label_names)
-        yield from _with_samples(family, samples)
+        exemplars = {
+            _labels(key.series.pair, key.series.label): _sample_exemplar(exemplar)
+            for key, exemplar in snapshot.exemplars.items()
+            if key.series.event is event
+        }
+        for labels, value in sorted(samples.items()):
+            family.add_metric(labels, value, exemplar=exemplars.get(labels))
+        if samples:
+            yield family
 
 
-def _durations(durations: Mapping[PairStatus, Histogram], pairs: Iterable[Pair]) -> Iterator[Metric]:
+def _durations(snapshot: Snapshot, pairs: Iterable[Pair]) -> Iterator[Metric]:
     at_zero = product(pairs, map(Status, _labels_at_zero(Event.DURATION)))
-    histograms = {PairStatus(*key): NO_DURATIONS for key in at_zero} | dict(durations)
+    histograms = {PairStatus(*key): NO_DURATIONS for key in at_zero} | dict(snapshot.durations)
     definition = EVENTS[Event.DURATION]
     family = HistogramMetricFamily(definition.name, definition.help, labels=definition.label_names, unit="seconds")
     for (pair, status), histogram in sorted(histograms.items()):
-        buckets = list(zip(BUCKET_BOUNDS, accumulate(histogram.counts), strict=True))
+        buckets = list(_buckets(Series(Event.DURATION, pair, status), histogram, snapshot.exemplars))
         family.add_metric(_labels(pair, status), buckets, histogram.sum)
     if family.samples:
         yield family
+
+
+def _buckets(
+    series: Series, histogram: Histogram, exemplars: Mapping[ExemplarKey, Exemplar]
+) -> Iterator[tuple[str, float] | tuple[str, float, SampleExemplar]]:
+    """List the buckets, each with its exemplar where it has one."""
+    for place, (bound, count) in enumerate(zip(BUCKET_BOUNDS, accumulate(histogram.counts), strict=True)):
+        exemplar = exemplars.get(ExemplarKey(series, place))
+        yield (bound, count) if exemplar is None else (bound, count, _sample_exemplar(exemplar))
+
+
+def _sample_exemplar(exemplar: Exemplar) -> SampleExemplar:
+    return SampleExemplar({EXEMPLAR_LABEL: exemplar.task_id}, exemplar.value, exemplar.shown_at / 1000)
 
 
 def _labels_at_zero(event: Event) -> tuple[str, ...]:
@@ -114,7 +138,7 @@ def _labels_at_zero(event: Event) -> tuple[str, ...]:
     return tuple(label for each, label in FIRST_SHOWN if each is event)
 
 
-def _with_samples(family: CounterMetricFamily | GaugeMetricFamily, samples: Samples) -> Iterator[Metric]:
+def _with_samples(family: GaugeMetricFamily, samples: Samples) -> Iterator[Metric]:
     for labels, value in sorted(samples.items()):
         family.add_metric(labels, value)
     if samples:
@@ -165,6 +189,11 @@ def encode(source: Collector, form: Format) -> bytes:
     return generate_latest(source, escaping=ALLOWUTF8)
 
 
+def encode_families(families: Iterable[Metric], form: Format) -> bytes:
+    """Write families as a complete exposition."""
+    return encode(_FamilyList(tuple(families)), form)
+
+
 class TaskText:
     """A snapshot as text, cached while it is the same object: a snapshot is rendered once per format."""
 
@@ -175,7 +204,7 @@ class TaskText:
         """Write a complete exposition of the Task metrics."""
         cached = self._cache.get(form)
         if cached is None or cached[0] is not snapshot:
-            cached = (snapshot, encode(_FamilyList(tuple(families(snapshot))), form))
+            cached = (snapshot, encode_families(families(snapshot), form))
             self._cache[form] = cached
         return cached[1]
 
@@ -193,6 +222,6 @@ class FamilyTexts:
     def _text(self, family: Metric, form: Format) -> bytes:
         cached = self._cache.get((form, family.name))
         if cached is None or cached[0] != family.samples:
-            cached = (family.samples, encode(_FamilyList((family,)), form))
+            cached = (family.samples, encode_families((family,), form))
             self._cache[form, family.name] = cached
         return cached[1]

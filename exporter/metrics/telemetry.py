@@ -5,6 +5,7 @@ Rule 2: nothing here measures; callers pass in seconds and instants.
 """
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from itertools import product
 from threading import Lock
 
@@ -16,7 +17,7 @@ from ..task.model import Instant
 from .catalogue import CODES, OWN, Definition, MetricType
 from .families import FamilyTexts
 from .negotiation import Format
-from .vocabulary import Comparison, LedgerFigures, Operation, Outcome, ScrapeAnswer
+from .vocabulary import Comparison, LedgerFigures, Outcome, ScrapeAnswer
 
 ABSENT_UNTIL_SET = ("last_complete_poll", "watermark", "clock_skew")
 """Gauges without a sample until they are known: 0 would be the year 1970, or a clock that agrees."""
@@ -77,8 +78,11 @@ class Telemetry:
         """Count a request for /metrics."""
         self._counters["scrapes"].labels(answer).inc()
 
-    def count_request(self, operation: Operation, status: int | None, seconds: float) -> None:
-        """Count a request to the FHIR server; None and anything but 1xx to 5xx count as code `none`."""
+    def count_request(self, operation: StrEnum, status: int | None, seconds: float) -> None:
+        """Count a request to the FHIR server; None and anything but 1xx to 5xx count as code `none`.
+
+        `operation` is an Operation; another server has operations, and a Telemetry, of its own.
+        """
         code = f"{status // 100}xx" if status is not None else "none"
         self._counters["requests"].labels(operation, code if code in CODES else "none").inc()
         self._histograms["request_duration"].labels(operation).observe(seconds)

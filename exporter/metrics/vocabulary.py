@@ -3,6 +3,7 @@
 Rule: values only. The reasons of errors are in `errors`, the words of Tasks in `task/model`.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -19,6 +20,12 @@ class Operation(StrEnum):
     ORGANIZATION = "organization"
     METADATA = "metadata"
     TOKEN = "token"  # noqa: S105 - a word for a request, not a secret
+
+
+class AdminOperation(StrEnum):
+    """What a request to the Admin API is for; in the log and in messages, not a label."""
+
+    BATCH_JOBS = "batch_jobs"
 
 
 class Outcome(StrEnum):
@@ -47,6 +54,36 @@ class ScrapeAnswer(StrEnum):
     """The last snapshot, because the poll still runs."""
     STALE = "stale"
     """The last snapshot, because the poll failed."""
+
+
+class BatchJobStatus(StrEnum):
+    """The state of a batch job; a label. HAPI's words in lower case; `errored` is retried, so it still runs."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    FINALIZE = "finalize"
+    ERRORED = "errored"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class BatchJobFigures(NamedTuple):
+    """Batch jobs as the Admin API listed them, by name. `complete`: the list was read to its end."""
+
+    jobs: Mapping[tuple[str, BatchJobStatus], int]
+    oldest_unfinished: Mapping[str, Instant]
+    errors: Mapping[str, int]
+    last_end: Mapping[tuple[str, BatchJobStatus], Instant]
+    complete: bool
+
+
+class BatchJobsReport(NamedTuple):
+    """What is known of the batch jobs now. `up`: the last read succeeded; figures that are too old are absent."""
+
+    up: bool
+    figures: BatchJobFigures | None
 
 
 class LedgerFigures(NamedTuple):

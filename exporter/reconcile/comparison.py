@@ -42,6 +42,7 @@ def compare_everything(context: WalkContext) -> Iterator[Step]:
     yield from read_again(context)
     context.ledger.begin_comparison()
     context.server.ask_tag_again()
+    context.history.support.ask_again()
     slices: list[Slice] | None = None
     try:
         slices = None if context.names_changed else (yield from differing(context))

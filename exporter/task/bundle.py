@@ -1,4 +1,4 @@
-"""Decodes what a FHIR server answers: a page of Tasks, a count, an Organization.
+"""Decodes what a FHIR server answers: a page of Tasks, a count, a history, an Organization.
 
 Rule: neither a text of the server nor a message of msgspec, which may repeat one, gets into an error.
 
@@ -20,6 +20,7 @@ from .model import Page, Selection
 from .reasons import Classify
 
 _BUNDLE = Decoder(fhir_json.Bundle)
+_HISTORY_ENTRY = Decoder(fhir_json.HistoryEntry)
 _ORGANIZATION = Decoder(fhir_json.Organization)
 _ANY_JSON = Decoder(Raw)
 _TEXT = Decoder(str)
@@ -35,16 +36,30 @@ def decode_page(body: bytes, selection: Selection, classify: Classify) -> Page:
 
     Raises NotFhir; or WrongResource if it is JSON but not a searchset, or one that reports a failed search.
     """
-    bundle = _decode_searchset(body)
+    bundle = _decode_bundle(body, "searchset")
     server_time = parse_instant(bundle.meta.last_updated) if bundle.meta else None
     context = PageContext(selection, classify, server_time)
     tasks = tuple(task for raw in bundle.entry or () if (task := read_entry(raw, context)) is not None)
     return Page(tasks, _next_url(bundle.link or ()), server_time, len(tasks))
 
 
+def decode_history(body: bytes, selection: Selection, classify: Classify) -> Page:
+    """Read a page of an instance history. Deletions are left out. Raises the errors of `decode_page`."""
+    bundle = _decode_bundle(body, "history")
+    context = PageContext(selection, classify, None)
+    written = (raw for raw in bundle.entry or () if not _is_deletion(raw))
+    tasks = tuple(task for raw in written if (task := read_entry(raw, context)) is not None)
+    return Page(tasks, _next_url(bundle.link or ()), matches=len(tasks))
+
+
+def _is_deletion(raw: Raw) -> bool:
+    entry = decode_or_none(raw, _HISTORY_ENTRY)
+    return entry is not None and entry.request is not None and entry.request.method == "DELETE"
+
+
 def decode_count(body: bytes) -> int | None:
     """Read `Bundle.total` of a `_summary=count`; None if there is none. Raises the errors of `decode_page`."""
-    total = decode_or_none(_decode_searchset(body).total, _INTEGER)
+    total = decode_or_none(_decode_bundle(body, "searchset").total, _INTEGER)
     return total if total is not None and 0 <= total < _COUNT_LIMIT else None
 
 
@@ -57,12 +72,12 @@ def decode_organization(body: bytes) -> str | None:
     return name[:_MAX_NAME_CHARACTERS] if name and name.strip() else None
 
 
-def _decode_searchset(body: bytes) -> fhir_json.Bundle:
+def _decode_bundle(body: bytes, kind: str) -> fhir_json.Bundle:
     bundle = _decode(body, _BUNDLE)
     if bundle.resource_type == "OperationOutcome":
         raise WrongResource("The search was answered with an OperationOutcome.")
-    if bundle.resource_type != "Bundle" or bundle.type != "searchset":
-        raise WrongResource("The search was answered with something else than a searchset Bundle.")
+    if bundle.resource_type != "Bundle" or bundle.type != kind:
+        raise WrongResource(f"The search was answered with something else than a {kind} Bundle.")
     return bundle
 
 

@@ -1,8 +1,8 @@
 """One entry of a Bundle to one Task.
 
 Rule 1: an odd Task is an anomaly, not an error: one bad entry must not cost the others of its page.
-Rule 2: no text of a member, a consent, a note or an output leaves this file; of a Task that is not selected, only its
-id, version, date and status do.
+Rule 2: no text of a member, a consent, a note or an output leaves this file, but for `watched`, to which notes go; of a
+Task that is not selected, only its id, version, date and status do.
 
 See docs/design.md#privacy, docs/fhir-quirks.md#task-fields.
 """
@@ -76,7 +76,7 @@ def _read_task(raw: Raw, source: fhir_json.Task, context: PageContext) -> Task:
         authored=parse_instant(authored_on),
         owner=read_party(source.owner, source.contained),
         requester=read_party(source.requester, source.contained),
-        reason=context.classify(tuple(_failure_texts(source))) if status is Status.FAILED else UNCLASSIFIED,
+        reason=context.classify(tuple(failure_texts(source))) if status is Status.FAILED else UNCLASSIFIED,
         documents=sum(map(_is_document, outputs)),
         outputs=len(outputs),
     )
@@ -143,7 +143,7 @@ def _is_document(output: fhir_json.TaskOutput) -> bool:
     return any((coding.code or "").lower() == "documentreference" for coding in codings or ())
 
 
-def _failure_texts(source: fhir_json.Task) -> Iterator[str]:
+def failure_texts(source: fhir_json.Task) -> Iterator[str]:
     """List what may say why it failed: statusReason first (R4, R5), then the notes. Unreadable parts are left out."""
     reason = decode_or_none(source.status_reason, _STATUS_REASON)
     for concept in (reason, reason.concept) if reason else ():

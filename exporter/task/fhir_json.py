@@ -7,7 +7,7 @@ Classes bear FHIR's names, so import the module: `fhir_json.Task` is what came, 
 `Raw` leaves an element as bytes until it is needed: because few Tasks need it (notes), because only its presence
 matters (the member, the consent), or because it repeats from Task to Task and is read once (tags, codes, payers).
 
-Sources: FHIR R4 Bundle, Task, Organization, Reference, CapabilityStatement; R5 Task.statusReason.
+Sources: FHIR R4 Bundle, Task, Organization, Reference, CapabilityStatement; R5 Task.statusReason; Bulk Data 3 and 4.
 
 See docs/design.md#elements.
 """
@@ -173,6 +173,18 @@ class BundleEntry(Element):
     search: EntrySearch | None = None
 
 
+class EntryRequest(Element):
+    """What an entry of a history was: POST, PUT, PATCH or DELETE."""
+
+    method: str | None = None
+
+
+class HistoryEntry(Element):
+    """An entry of a history, without its resource."""
+
+    request: EntryRequest | None = None
+
+
 class BundleLink(Element):
     relation: str | None = None
     url: str | None = None
@@ -198,6 +210,39 @@ class Issue(Element):
     """An issue of an OperationOutcome, without its texts: they may name a patient."""
 
     severity: str | None = None
+
+
+class StatusIssue(Element):
+    """An issue of the OperationOutcome that answers for an export job.
+
+    The diagnostics stay bytes, in which one fixed phrase is looked for: they may hold identifiers.
+    """
+
+    code: str | None = None
+    diagnostics: Raw = ABSENT
+
+
+class StatusOutcome(Resource):
+    issue: list[StatusIssue] | None = None
+
+
+class ManifestFile(Element):
+    """A file of an export, without its address."""
+
+    type: Raw = ABSENT
+    count: Raw = ABSENT
+    count_severity: Raw = ABSENT
+
+
+class ExportManifest(Resource):
+    """What an export made, without the request and the addresses. Files are read one by one."""
+
+    transaction_time: str | None = None
+    output: list[Raw] | None = None
+    error: list[Raw] | None = None
+    outcome: list[Raw] | None = None
+    deleted: list[Raw] | None = None
+    link: list[BundleLink] | None = None
 
 
 class Organization(Resource):

@@ -20,6 +20,8 @@ from .model import (
     TIMED,
     Anomaly,
     Event,
+    Exemplar,
+    ExemplarKey,
     Instant,
     Pair,
     PairStatus,
@@ -55,8 +57,8 @@ class Observation:
 class Changes:
     """What one page changes: rows to write, differences to add to gauges, events to count.
 
-    `seen_ids` lists every Task of the page. `durations` are in seconds. `earliest` is the smallest stamp among counted
-    versions, from which the lateness metric is observed.
+    `seen_ids` lists every Task of the page. `durations` are in seconds. `counted_stamps` has, by Task, the stamp of the
+    last version that was counted: those before it, from a history, are not late.
     """
 
     seen_ids: list[str] = field(default_factory=list)
@@ -65,8 +67,14 @@ class Changes:
     anomalous: Counter[Anomaly] = field(default_factory=Counter)
     counts: Counter[Series] = field(default_factory=Counter)
     durations: list[tuple[PairStatus, float]] = field(default_factory=list)
+    exemplars: dict[ExemplarKey, Exemplar] = field(default_factory=dict)
     last_transition: dict[PairStatus, Instant] = field(default_factory=dict)
-    earliest: Instant | None = None
+    counted_stamps: dict[str, Instant] = field(default_factory=dict)
+
+    @property
+    def earliest(self) -> Instant | None:
+        """The smallest of them, from which the lateness metric is observed."""
+        return min(self.counted_stamps.values(), default=None)
 
 
 def compare(known: Mapping[str, Row], sightings: Iterable[tuple[Task, Pair]], observation: Observation) -> Changes:
@@ -240,8 +248,7 @@ def _ended_late(task: Task, first_seen: Instant, deadline: Deadline) -> bool:
 
 
 def _count_anomalies(task: Task, row: Row, changes: Changes) -> None:
-    if changes.earliest is None or task.updated < changes.earliest:
-        changes.earliest = task.updated
+    changes.counted_stamps[task.id] = task.updated
     for kind in unpack_anomalies(row.anomaly_bits):
         changes.counts[Series(Event.ANOMALY, None, kind)] += 1
 
@@ -253,13 +260,17 @@ def _count_status_entered(before: Status | None, task: Task, pair: Pair, changes
     if before in TERMINAL and task.status in OPEN:
         counts[Series(Event.REOPENED, pair)] += 1
     if task.status is Status.FAILED:
-        counts[Series(Event.FAILURE, pair, task.reason)] += 1
+        failure = Series(Event.FAILURE, pair, task.reason)
+        counts[failure] += 1
+        changes.exemplars[ExemplarKey(failure)] = Exemplar(task.id, 1)
     if task.status is Status.COMPLETED:
         counts[Series(Event.ARCHIVED_DOCUMENT, pair)] += task.documents
         counts[Series(Event.COMPLETED_EMPTY, pair)] += task.outputs == 0
     seconds = _duration_seconds(task)
     if seconds is not None:
         changes.durations.append((PairStatus(pair, task.status), seconds))
+        bucket = ExemplarKey(Series(Event.DURATION, pair, task.status), bucket_index(seconds))
+        changes.exemplars[bucket] = Exemplar(task.id, seconds)
 
 
 def _duration_seconds(task: Task) -> float | None:

@@ -205,6 +205,24 @@ class Series(NamedTuple):
     label: str = ""
 
 
+class ExemplarKey(NamedTuple):
+    """The sample that an exemplar belongs to: a counter, or a bucket of a histogram by its index."""
+
+    series: Series
+    bucket: int = 0
+
+
+class Exemplar(NamedTuple):
+    """A Task that was counted in a sample. `value` is what it added: a duration in seconds, or one.
+
+    `shown_at` is when it was first shown, by our own clock.
+    """
+
+    task_id: str
+    value: float
+    shown_at: Instant = 0
+
+
 FIRST_SHOWN: tuple[tuple[Event, str], ...] = (
     (Event.CREATED, ""),
     *((Event.TRANSITION, status) for status in DOCUMENTED),
@@ -252,8 +270,10 @@ class Snapshot:
     """What `/metrics` shows about Tasks. Empty before the baseline; `gauges` is None while they are unknown.
 
     `counts` and `durations` hold what is *shown*, which may lag behind what is counted (docs/design.md#series-hold).
+    `exemplars` is empty unless the operator asks for them.
     """
 
     counts: Mapping[Series, int] = field(default_factory=dict)
     durations: Mapping[PairStatus, Histogram] = field(default_factory=dict)
     gauges: Gauges | None = None
+    exemplars: Mapping[ExemplarKey, Exemplar] = field(default_factory=dict)

@@ -10,7 +10,6 @@ See docs/fhir-quirks.md#owner-resolution, docs/design.md#bounded-labels.
 """
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -20,15 +19,9 @@ from msgspec.json import Decoder
 
 from . import fhir_json
 from .fhir_json import cached, decode_or_none
+from .labels import PEOPLE, visible
 from .model import OTHER_PAIR, UNKNOWN_PAYER, Pair, Party
-
-PEOPLE = frozenset(
-    {
-        *("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person"),
-        *("CareTeam", "Group", "Device"),
-    }
-)
-"""Types whose texts may name a person: a care team, a group or a device is often called after its patient."""
+from .payer_table import PayerTable, matching
 
 _KINDS = (*sorted(PEOPLE), "Organization", "HealthcareService")
 """Types that are recognized, the first one that fits: a person's come first."""
@@ -37,10 +30,6 @@ _ORGANIZATION = re.compile(r"Organization/(?!\.+\Z)[A-Za-z0-9.-]{1,64}")
 
 _MAX_TEXT = 512
 """Characters kept of a text in a Party. A label takes 80; a URL rarely has 200."""
-_MAX_LABEL = 80
-"""Characters of a label: what the documentation says to allow for (label_value_length_limit)."""
-_MAX_CLEANED = 1024
-"""Characters of a name that are cleaned before it is cut: some of them may be invisible."""
 
 _REFERENCE = Decoder(fhir_json.Reference | None)
 _CONTAINED = Decoder(list[fhir_json.ContainedResource])
@@ -106,14 +95,13 @@ def _strip(text: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class PayerDirectory:
-    """The names that are known.
+    """The names that are known: the operator's, and the server's.
 
-    `configured` maps references and identifiers (`system|value`, or the value alone) to the operator's names.
     `base_url` is the server's, with or without a slash at its end. `organizations` maps relative references to the
     names that were read, None if there is none or we may not read it.
     """
 
-    configured: Mapping[str, str] = field(default_factory=dict)
+    configured: PayerTable = field(default_factory=PayerTable)
     base_url: str = ""
     organizations: Mapping[str, str | None] = field(default_factory=dict)
 
@@ -131,7 +119,7 @@ def name_payer(party: Party | None, directory: PayerDirectory) -> str | NeedsOrg
     if party.kind in PEOPLE:
         return party.kind or UNKNOWN_PAYER
     relative = _relative_reference(party.reference, directory.base_url)
-    configured = _configured_name(party.reference, relative, directory)
+    configured = _configured_name(party, relative, directory)
     if configured is None and relative is not None and relative not in directory.organizations:
         return NeedsOrganization(relative)
     names = (
@@ -141,19 +129,8 @@ def name_payer(party: Party | None, directory: PayerDirectory) -> str | NeedsOrg
         *_identifier_names(party.identifier, directory.configured),
         party.display,
     )
-    return next((payer for name in names if name and (payer := _visible(name))), UNKNOWN_PAYER)
-
-
-def clean(text: str) -> str:
-    """Make a label value: printable NFC on one line, at most 80 characters; `unknown` if nothing is left."""
-    return _visible(text) or UNKNOWN_PAYER
-
-
-def _visible(text: str) -> str:
-    """Keep what `str.isprintable` allows: no controls, bidirectional marks or surrogates."""
-    spaced = (" " if character.isspace() else character for character in text[:_MAX_CLEANED])
-    printable = "".join(character for character in spaced if character.isprintable())
-    return " ".join(unicodedata.normalize("NFC", printable).split())[:_MAX_LABEL].rstrip()
+    shown = (directory.configured.label(payer) for name in names if name and (payer := visible(name)))
+    return next(shown, UNKNOWN_PAYER)
 
 
 def _relative_reference(reference: str | None, base_url: str) -> str | None:
@@ -164,18 +141,31 @@ def _relative_reference(reference: str | None, base_url: str) -> str | None:
     return relative if _ORGANIZATION.fullmatch(relative) else None
 
 
-def _configured_name(reference: str | None, relative: str | None, directory: PayerDirectory) -> str | None:
-    """Look a reference up as it came, and in its relative and absolute forms if it is on our server."""
+def _configured_name(party: Party, relative: str | None, directory: PayerDirectory) -> str | None:
+    """Look a reference up as it came, and in its relative and absolute forms if it is on our server.
+
+    A pattern counts only where no key does, be it that of the identifier.
+    """
+    table = directory.configured
     absolute = f"{directory.base_url.rstrip('/')}/{relative}" if relative else None
-    forms = (reference, relative, absolute)
-    return next((directory.configured[form] for form in forms if form and form in directory.configured), None)
+    forms = dict.fromkeys((party.reference, relative, absolute))
+    by_key = table.of_key(*forms)
+    if by_key is not None:
+        return by_key
+    by_pattern = matching(table.references, forms)
+    return by_pattern and (table.of_key(*_identifier_forms(party.identifier)) or by_pattern)
 
 
-def _identifier_names(identifier: str | None, configured: Mapping[str, str]) -> Iterator[str | None]:
-    """Return what an identifier may be called, best first: by token, by value, the value itself."""
+def _identifier_names(identifier: str | None, table: PayerTable) -> Iterator[str | None]:
+    """Return what an identifier may be called, best first: by key, by pattern, the value itself."""
     if identifier is not None:
-        value = identifier.partition("|")[2]
-        yield from (configured.get(identifier), configured.get(value), value)
+        forms = _identifier_forms(identifier)
+        yield from (table.of_key(*forms), matching(table.identifiers, forms), forms[-1])
+
+
+def _identifier_forms(identifier: str | None) -> tuple[str, ...]:
+    """Return how an identifier can be written: as a token, and as its value."""
+    return () if identifier is None else (identifier, identifier.partition("|")[2])
 
 
 # Which pairs get series

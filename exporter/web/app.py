@@ -1,7 +1,7 @@
-"""The routes, and what each of them answers: `/metrics` for Prometheus, a landing page, and two probes.
+"""The routes, and what each answers: `/metrics` and `/probe` for Prometheus, a landing page, and two health checks.
 
-Rule: nothing here is async and nothing waits. A scrape that has to wait for a poll is a PendingScrape, for which the
-server waits.
+Rule: nothing here is async and nothing waits. A scrape that has to wait for a poll or a probe is a PendingScrape, for
+which the server waits.
 
 See docs/design.md#http-endpoints, docs/design.md#polled-on-scrape.
 """
@@ -10,18 +10,33 @@ import gzip
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic, time
 from typing import NamedTuple
 
+from ..errors import TargetRefused
 from ..logs import log_bug
 from ..metrics.negotiation import Format, accepts_gzip, negotiate
+from ..metrics.probe import ProbeResult
+from ..metrics.probe import render as render_probe
 from ..metrics.vocabulary import ScrapeAnswer
+from ..probe import Probe, ProbesBusy
 from ..published import PublishedSnapshot
 from .backend import Backend
 from .landing import render as render_landing
-from .messages import HEALTHY, HTML, METHOD_NOT_ALLOWED, NOT_FOUND, READY, Request, Response, unready
+from .messages import (
+    BUSY,
+    HEALTHY,
+    HTML,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    READY,
+    Request,
+    Response,
+    bad_request,
+    unready,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +46,7 @@ LAST_GOOD_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class PendingScrape:
-    """A scrape that waits for `poll`, which is never cancelled. `respond` takes the outcome of the wait."""
+    """A scrape that waits for `poll`, or a probe, which is never cancelled. `respond` takes the outcome of the wait."""
 
     poll: "Future[bool]"
     budget_seconds: float
@@ -57,6 +72,7 @@ class App:
         self._last_good: dict[Format, RenderedExposition] = {}
         self._routes: dict[str, Callable[[Request], Response | PendingScrape]] = {
             "/metrics": self._metrics,
+            "/probe": self._probe,
             "/": self._landing,
             "/-/healthy": lambda _request: HEALTHY,
             "/-/ready": self._ready,
@@ -83,18 +99,30 @@ class App:
         published = self._backend.published()
         form = negotiate(request.headers.get("accept"))
         body, current = self._render(published, form)
-        headers: tuple[tuple[str, str], ...] = (("vary", "Accept, Accept-Encoding"),)
-        if accepts_gzip(request.headers.get("accept-encoding")):
-            # Level 1: 9 ms where level 9 takes 110, for a few percent of size.
-            body, headers = gzip.compress(body, 1, mtime=0), (*headers, ("content-encoding", "gzip"))
         stored = request.by_prometheus and current
-        return Response(
-            200,
-            form,
-            body,
-            headers,
+        return replace(
+            _exposed(request, body, form),
             on_sent=lambda complete: self._backend.count_scrape(answer, published, stored and complete),
         )
+
+    def _probe(self, request: Request) -> Response | PendingScrape:
+        """Probe an export job: 200 whatever its state; a probe that takes too long goes on for the next scrape."""
+        target = request.parameter("target")
+        if target is None:
+            return bad_request("Ask for /probe?target=STATUS_URL, with the target percent-encoded and nothing else.")
+        try:
+            probe = self._backend.probe(target)
+        except TargetRefused as error:
+            return bad_request(f"{error} {error.remedy}")
+        except ProbesBusy:
+            return BUSY
+        budget = request.budget_seconds(self._offset_seconds)
+        return PendingScrape(probe.done, budget, partial(self._probed, request, probe, self._clock()))
+
+    def _probed(self, request: Request, probe: Probe, started: float, _answer: ScrapeAnswer) -> Response:
+        form = negotiate(request.headers.get("accept"))
+        result = probe.result or ProbeResult(self._clock() - started)
+        return _exposed(request, render_probe(result, form), form)
 
     def _render(self, published: PublishedSnapshot, form: Format) -> tuple[bytes, bool]:
         """Return an exposition, and whether it is of this snapshot: while rendering fails it is the last good one."""
@@ -115,3 +143,12 @@ class App:
     def _ready(self, _request: Request) -> Response:
         reason = self._backend.unready_reason()
         return READY if reason is None else unready(reason)
+
+
+def _exposed(request: Request, body: bytes, form: Format) -> Response:
+    """Answer with an exposition, compressed where the client accepts it."""
+    headers: tuple[tuple[str, str], ...] = (("vary", "Accept, Accept-Encoding"),)
+    if accepts_gzip(request.headers.get("accept-encoding")):
+        # Level 1: 9 ms where level 9 takes 110, for a few percent of size.
+        body, headers = gzip.compress(body, 1, mtime=0), (*headers, ("content-encoding", "gzip"))
+    return Response(200, form, body, headers)

@@ -6,35 +6,63 @@ Rule: the web server's event loop calls this, so nothing here waits or touches t
 import threading
 from collections import Counter
 from importlib.metadata import version
+from typing import NamedTuple
 
+from .. import documents
 from ..metrics.families import TaskText
 from ..metrics.negotiation import Format, join
 from ..metrics.telemetry import Telemetry
 from ..metrics.vocabulary import ScrapeAnswer
+from ..probe import Probe, Probes
 from ..published import PublishedSnapshot, Scrape
-from ..steps import Progress, WalkKind
+from ..task.model import Gauges
 from ..worker import Worker
-from .landing import Landing
+from .landing import Landing, TaskCounts
+
+DOCUMENTS = (
+    ("What each metric means", "metrics.md"),
+    ("Every option", "configuration.md"),
+    ("A runbook for each alert", "runbooks/README.md"),
+    ("How it polls and counts", "design.md"),
+)
+"""Titles and pages of the documents that the landing page links to."""
+
+
+class PageOptions(NamedTuple):
+    """About the landing page: host and port of the FHIR server, and whether opening the page starts a poll too.
+
+    The demo polls on view: it has no Prometheus to do it.
+    """
+
+    server: str
+    poll_on_view: bool = False
 
 
 class Backend:
-    """The exporter as the web server sees it. `worker_thread` is checked by the readiness probe.
-
-    With `poll_on_view`, opening the landing page starts a poll too: the demo has no Prometheus to do it.
-    """
+    """The exporter as the web server sees it. `worker_thread` is checked by the readiness probe."""
 
     def __init__(
-        self, worker: Worker, telemetry: Telemetry, worker_thread: threading.Thread, *, poll_on_view: bool = False
+        self,
+        worker: Worker,
+        probes: Probes,
+        telemetry: Telemetry,
+        worker_thread: threading.Thread,
+        page: PageOptions,
     ) -> None:
+        self._probes = probes
         self._worker = worker
         self._telemetry = telemetry
         self._worker_thread = worker_thread
-        self._poll_on_view = poll_on_view
+        self._page = page
         self._task_text = TaskText()
 
     def scrape(self) -> Scrape:
         """Start or join a poll, whoever asks."""
         return self._worker.scrape()
+
+    def probe(self, target: str) -> Probe:
+        """Start or join the probe of an export job. Raises TargetRefused or ProbesBusy."""
+        return self._probes.start(target)
 
     def published(self) -> PublishedSnapshot:
         """Return the newest snapshot."""
@@ -56,22 +84,24 @@ class Backend:
 
     def landing(self) -> Landing:
         """Collect the figures of the landing page."""
-        if self._poll_on_view:
+        if self._page.poll_on_view:
             self._worker.scrape()
-        snapshot, progress = self._worker.published.snapshot, self._worker.progress
-        tasks: Counter[str] = Counter()
-        for key, count in (snapshot.gauges.tasks if snapshot.gauges else {}).items():
-            tasks[key.status] += count
+        worker, snapshot = self._worker, self._worker.published.snapshot
         return Landing(
             version=version("fhir-task-exporter"),
-            last_complete_poll=self._worker.last_complete,
-            up=self._worker.up,
-            baseline_progress=_baseline_progress(progress),
-            tasks=dict(tasks),
+            server=self._page.server,
+            status=worker.status,
+            last_complete_poll=worker.last_complete,
+            progress=worker.progress,
+            tasks=None if snapshot.gauges is None else _counts(snapshot.gauges),
             source_payers=len({series.pair.source for series in snapshot.counts if series.pair is not None}),
+            documents=[(title, documents.url(page)) for title, page in DOCUMENTS],
         )
 
 
-def _baseline_progress(progress: Progress | None) -> float | None:
-    """Return the fraction read, 0 to 1; None where no baseline runs or the server gave no count."""
-    return progress.fraction if progress is not None and progress.kind is WalkKind.BASELINE else None
+def _counts(gauges: Gauges) -> TaskCounts:
+    """Add up the gauges of all payers."""
+    by_status: Counter[str] = Counter()
+    for key, count in gauges.tasks.items():
+        by_status[key.status] += count
+    return TaskCounts(by_status, sum(gauges.overdue.values()), sum(gauges.stalled.values()))

@@ -3,29 +3,43 @@
 Rule: whatever is not a constant here goes through `escape` or is a number.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+from typing import NamedTuple
 
+from ..published import NOT_ASKED, ServerStatus
+from ..steps import Progress, WalkKind
 from ..task.model import DOCUMENTED, Instant, Status
 
 REFRESH_SECONDS = 15
 
 
+class TaskCounts(NamedTuple):
+    """Tasks at the last complete poll."""
+
+    by_status: Mapping[str, int]
+    overdue: int = 0
+    stalled: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """What the page shows. `baseline_progress` is from 0 to 1, or None when no baseline runs.
+    """What the page shows. `server` is the host and port of the FHIR server, never more of its URL.
 
-    `tasks` counts by status and is empty while unknown.
+    `progress` is that of a baseline or long poll that has not ended; `tasks` is None while unknown. `documents` are
+    titles and addresses.
     """
 
     version: str
+    server: str
+    status: ServerStatus = NOT_ASKED
     last_complete_poll: Instant | None = None
-    up: bool = False
-    baseline_progress: float | None = None
-    tasks: Mapping[str, int] = field(default_factory=dict)
+    progress: Progress | None = None
+    tasks: TaskCounts | None = None
     source_payers: int = 0
+    documents: Sequence[tuple[str, str]] = ()
 
 
 STATUS_ORDER: tuple[str, ...] = tuple(dict.fromkeys([*DOCUMENTED, *Status]))
@@ -38,9 +52,11 @@ STATUS_COLORS: Mapping[str, str] = {
 }
 ENDPOINTS = (
     ("/metrics", "metrics for Prometheus; a scrape polls the FHIR server for changes"),
+    ("/probe", "state of one bulk export job of the FHIR server: /probe?target=STATUS_URL"),
     ("/-/healthy", "liveness probe: the process answers"),
     ("/-/ready", "readiness probe: the exporter can do its work"),
 )
+NO_TASK = '<p class="empty">No Task yet: the last complete poll found none.</p>\n'
 AGE_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 STYLE = """
@@ -65,21 +81,23 @@ dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--dim)
 .dot { display: inline-block; width: .65em; height: .65em; border-radius: 50%; margin-right: .45em; }
 .bar { height: .55rem; border-radius: 4px; background: var(--line); overflow: hidden; }
 .bar i { display: block; height: 100%; min-width: 3px; border-radius: 4px; }
-.scan { margin-top: 1.2rem; } .scan p { margin: 0 0 .4rem; font-size: .9rem; }
+dl + dl { margin-top: 1.1rem; }
+.note { margin-top: 1.2rem; } .note p { margin: 0 0 .4rem; font-size: .9rem; } .past { color: var(--dim); }
+.error { border-left: 4px solid var(--bad); padding-left: .8rem; }
 table { width: 100%; border-collapse: collapse; }
 td, th { padding: .32rem 0; text-align: left; font-weight: 400; }
 td.n { text-align: right; width: 6.5rem; padding-right: 1.1rem; font-variant-numeric: tabular-nums; font-weight: 600; }
 th { width: 9.5rem; } tr.none { color: var(--dim); } tr.none td.n { font-weight: 400; }
 p.empty { margin: 0; color: var(--dim); }
 ul { list-style: none; margin: 0; padding: 0; } li { display: flex; padding: .2rem 0; color: var(--dim); }
-li a { flex: 0 0 8rem; font-family: ui-monospace, Menlo, Consolas, monospace; }
+.paths a { flex: 0 0 8rem; font-family: ui-monospace, Menlo, Consolas, monospace; }
 a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .95em; }
 """
 
 
 def render(landing: Landing, now: Instant) -> bytes:
-    """Write the page. `now` is the exporter's clock, which `last_complete_poll` was read from too."""
+    """Write the page. `now` is the exporter's clock, which all its times were read from."""
     text = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -95,14 +113,16 @@ def render(landing: Landing, now: Instant) -> bytes:
 <h1>fhir-task-exporter <small>{escape(landing.version)}</small></h1>
 <p class="lead">Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.</p>
 <section><h2>Status</h2>
-{_status(landing, now)}{_baseline(landing.baseline_progress)}</section>
+{_status(landing, now)}{_error(landing.status, now)}{_progress(landing)}</section>
 <section><h2>Tasks by status</h2>
 {_tasks(landing.tasks)}</section>
 <section><h2>Endpoints</h2>
-<ul>{"".join(f'<li><a href="{path}">{path}</a><span>{meaning}</span></li>' for path, meaning in ENDPOINTS)}</ul>
+<ul class="paths">{_paths()}</ul>
 </section>
-<p class="empty">Each metric is described in <code>/metrics</code>, each option in
-<code>fhir-task-exporter serve --help</code>; <code>fhir-task-exporter check</code> diagnoses problems.</p>
+<section><h2>Documents of this version</h2>
+<ul>{_documents(landing.documents)}</ul>
+</section>
+<p class="empty"><code>fhir-task-exporter check</code> diagnoses problems with the connection.</p>
 </main>
 </body>
 </html>
@@ -111,30 +131,67 @@ def render(landing: Landing, now: Instant) -> bytes:
 
 
 def _status(landing: Landing, now: Instant) -> str:
-    color, word = ("var(--good)", "up") if landing.up else ("var(--bad)", "down")
-    if not landing.up and landing.last_complete_poll is None and landing.baseline_progress is None:
-        color, word = "var(--dim)", "unknown"
+    tasks = landing.tasks
+    counts = {
+        "Overdue": None if tasks is None else tasks.overdue,
+        "Stalled": None if tasks is None else tasks.stalled,
+        "Failed": None if tasks is None else tasks.by_status.get(Status.FAILED, 0),
+    }
     return f"""<dl>
-<div><dt>FHIR server</dt><dd><span class="dot" style="background:{color}"></span>{word}</dd></div>
+<div><dt>FHIR server {escape(landing.server)}</dt><dd>{_found(landing.status, now)}</dd></div>
 <div><dt>Last complete poll</dt><dd>{_when(landing.last_complete_poll, now)}</dd></div>
 <div><dt>Source payers</dt><dd>{landing.source_payers or "none yet"}</dd></div>
+</dl>
+<dl>
+{"".join(f"<div><dt>{name}</dt><dd>{_count(count)}</dd></div>" for name, count in counts.items())}
 </dl>
 """
 
 
+def _found(status: ServerStatus, now: Instant) -> str:
+    """Say how the server was found, and since when; the ledger can fail polls of a server that answers."""
+    by_server = status.error is None or status.error.by_server
+    color, word = {
+        None: ("var(--dim)", "not asked yet"),
+        True: ("var(--good)", "up"),
+        False: ("var(--bad)", "down" if by_server else "polls fail"),
+    }[status.up]
+    since = "" if status.since is None else f"<small>since {_utc(status.since)} ({_age(status.since, now)})</small>"
+    return f'<span class="dot" style="background:{color}"></span>{word}{since}'
+
+
+def _count(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
+def _error(status: ServerStatus, now: Instant) -> str:
+    """Show the last error: with its remedy while it lasts, as a note once polls succeed again."""
+    error = status.error
+    if error is None:
+        return ""
+    if status.up:
+        return f'<div class="note past"><p>Last error ({_age(error.at, now)}): {escape(error.sentence)}</p></div>\n'
+    return f"""<div class="note error"><p><strong>{escape(error.sentence)}</strong></p>
+<p>{escape(error.remedy)}</p>
+<p class="past">Last tried {_age(error.at, now)}.</p></div>
+"""
+
+
 def _when(instant: Instant | None, now: Instant) -> str:
-    if instant is None:
-        return "none yet"
-    return f"{_age((now - instant) // 1000)}<small>{_utc(instant)}</small>"
+    return "none yet" if instant is None else f"{_age(instant, now)}<small>{_utc(instant)}</small>"
 
 
-def _age(seconds: int) -> str:
+def _age(instant: Instant, now: Instant) -> str:
     """Write an age in the largest unit that fits; a clock that was set back gives no negative age."""
+    seconds = (now - instant) // 1000
     for size, unit in AGE_UNITS:
         if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+            return f"{_plural(seconds // size, unit)} ago"
     return "just now"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _utc(instant: Instant) -> str:
@@ -144,20 +201,44 @@ def _utc(instant: Instant) -> str:
         return ""
 
 
-def _baseline(progress: float | None) -> str:
-    if progress is None:
+def _progress(landing: Landing) -> str:
+    """Show how far the baseline or a long poll is, also while the server is down and it cannot go on."""
+    progress = landing.progress
+    if progress is None and landing.last_complete_poll is not None:
         return ""
-    percent = min(max(progress, 0.0), 1.0) * 100
-    return f"""<div class="scan"><p>Initial scan (baseline): {percent:.0f} %.
-Task metrics appear when it is complete.</p>
+    baseline = progress is None or progress.kind is WalkKind.BASELINE
+    what = "Initial scan (baseline)" if baseline else "Poll"
+    notes = (
+        "Task metrics appear when it is complete." if baseline else "",
+        "It continues when polls succeed again." if landing.status.up is False else "",
+    )
+    percent = 100 * ((progress and progress.fraction) or 0)
+    return f"""<div class="note"><p>{what}: {_read(progress)}. {" ".join(filter(None, notes))}</p>
 {_bar(percent, "var(--accent)")}</div>
 """
 
 
-def _tasks(tasks: Mapping[str, int]) -> str:
-    if not tasks:
+def _read(progress: Progress | None) -> str:
+    """Say how many Tasks were read, of how many where the server counts them."""
+    if progress is None:
+        return "no Task read yet"
+    if progress.fraction is None:
+        return f"{_plural(progress.tasks, 'Task')} read"
+    return f"{progress.tasks:,} of {_plural(progress.expected or 0, 'Task')} read ({progress.fraction:.0%})"
+
+
+def _paths() -> str:
+    return "".join(f'<li><a href="{path}">{path}</a><span>{meaning}</span></li>' for path, meaning in ENDPOINTS)
+
+
+def _documents(documents: Sequence[tuple[str, str]]) -> str:
+    return "".join(f'<li><a href="{escape(address)}">{escape(title)}</a></li>' for title, address in documents)
+
+
+def _tasks(tasks: TaskCounts | None) -> str:
+    if tasks is None:
         return '<p class="empty">No data: there was no complete poll yet, or the last one is too old.</p>\n'
-    return f"<table>{''.join(_rows(tasks))}</table>\n"
+    return f"<table>{''.join(_rows(tasks.by_status))}</table>\n" if tasks.by_status else NO_TASK
 
 
 def _rows(tasks: Mapping[str, int]) -> Iterator[str]:

@@ -6,6 +6,7 @@ See docs/design.md#polled-on-scrape, docs/design.md#slow-clients.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from .connections import Peer
 
@@ -32,17 +33,29 @@ COMMON_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request without its body. Header names are lower case; repeated ones are joined by a comma (RFC 9110, 5.3)."""
+    """A request without its body. Header names are lower case; repeated ones are joined by a comma (RFC 9110, 5.3).
+
+    `query` is what stands behind the question mark, as it came.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     peer: Peer
+    query: bytes = b""
 
     @property
     def by_prometheus(self) -> bool:
         """Whether Prometheus sent it and will store the answer, which it does not for a HEAD."""
         return self.method == "GET" and SCRAPE_TIMEOUT_HEADER in self.headers
+
+    def parameter(self, name: str) -> str | None:
+        """Return the value of the only parameter; None unless it is there once, and nothing beside it."""
+        try:
+            pairs = parse_qsl(self.query.decode("ascii"), keep_blank_values=True, strict_parsing=True)
+        except ValueError:
+            return None
+        return pairs[0][1] if [key for key, _ in pairs] == [name] else None
 
     def budget_seconds(self, offset_seconds: float) -> float:
         """Return how long it may wait for a poll: Prometheus' timeout less the offset, but at least half of it."""
@@ -53,7 +66,11 @@ class Request:
 
 
 def parse_request(
-    method: str, path: str, raw_headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int | None] | None
+    method: str,
+    path: str,
+    raw_headers: Iterable[tuple[bytes, bytes]],
+    client: tuple[str, int | None] | None,
+    query: bytes = b"",
 ) -> Request:
     """Build a request from the parts of an ASGI scope."""
     headers: dict[str, str] = {}
@@ -61,7 +78,7 @@ def parse_request(
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     host, port = client or ("", 0)
-    return Request(method, path, headers, (host, port or 0))
+    return Request(method, path, headers, (host, port or 0), query)
 
 
 def _positive_number(text: str) -> float | None:
@@ -101,7 +118,13 @@ NOT_FOUND = Response(404, PLAIN, b"Not found. See / for the list of endpoints.\n
 METHOD_NOT_ALLOWED = Response(405, PLAIN, b"Only GET and HEAD are allowed.\n", (("allow", "GET, HEAD"),))
 INTERNAL_ERROR = Response(500, PLAIN, b"Internal error. See the log.\n")
 HEALTHY = Response(200, PLAIN, b"Healthy.\n")
+BUSY = Response(503, PLAIN, b"Too many export jobs are probed at once. Probe fewer, or less often.\n")
 READY = Response(200, PLAIN, b"Ready.\n")
+
+
+def bad_request(sentence: str) -> Response:
+    """Refuse a request with a sentence, which repeats nothing of it."""
+    return Response(400, PLAIN, f"{sentence}\n".encode())
 
 
 def unready(reason: str) -> Response:

@@ -53,7 +53,9 @@ class AsgiApplication:
             await send({"type": "websocket.close", "code": 1000, "reason": None})
 
     async def _serve(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request = parse_request(scope["method"], scope["path"], scope["headers"], scope["client"])
+        request = parse_request(
+            scope["method"], scope["path"], scope["headers"], scope["client"], scope["query_string"]
+        )
         disconnected = asyncio.create_task(_until_disconnected(receive))
         try:
             with self._limiter.answering(request.peer):

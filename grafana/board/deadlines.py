@@ -33,7 +33,7 @@ def _overdue() -> Ready:
         "Open exchanges past their deadline, by the payer that has to answer. The dashed line is at 1.",
         "a single payer: contact it. All payers at once: check our own batch jobs and outgoing network.",
         "unknown: no fresh data",
-        ("P2PExchangeOverdue",),
+        ("P2PExchangeOverdue", "P2PExchangeLongOverdue"),
     )
     expr = total(once(pairs("fhir_tasks_overdue")), "source_payer")
     measure = COUNT._replace(steps=more_than(EXCHANGE["overdue_count"], RED))

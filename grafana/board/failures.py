@@ -7,6 +7,7 @@ from .queries import COMPLETED, FAILED, ONE_SERVER, ended, events, once, pairs, 
 from .spec import Column, Label, Measure, Query, Size, Words
 
 REASONS = "{{reason}} {{fhir_source}}"
+EXEMPLARS = "With --metrics.exemplars, points lead to single Tasks."
 
 
 def panels() -> tuple[Ready, ...]:
@@ -37,13 +38,13 @@ def _table() -> Ready:
 def _reasons() -> Ready:
     words = Words(
         "Failures by reason per hour",
-        "Exchanges that failed, by classified reason, stacked.",
+        f"Exchanges that failed, by classified reason, stacked. {EXEMPLARS}",
         "auth and kickoff jump when a credential or an address is wrong; timeout and export build up slowly.",
         "none known yet",
         ("P2PExchangeFailed",),
     )
     expr = total(once(events(pairs("fhir_task_failures_total"), "1h"), "reason"), "reason")
-    return bars(words, Query(expr, REASONS), size=Size(12, 9))
+    return bars(words, Query(expr, REASONS, exemplars=True), size=Size(12, 9))
 
 
 def _ratio() -> Ready:
@@ -78,13 +79,14 @@ def _quantiles() -> Ready:
     words = Words(
         "Duration of completed exchanges (last 1 d)",
         "p50 and p95 of the time from authoredOn to the version first seen completed: an upper bound, estimated from "
-        "buckets. The line is at 24 h.",
+        "buckets. The line is at 24 h. "
+        f"{EXEMPLARS}",
         "only p95 high: a slow payer, see the table Payers. Both high: our queue or the network.",
         "none completed in a day",
         ("P2PExchangeSlowBudgetBurn",),
     )
-    shares = (0.5, "p50"), (0.95, "p95")
-    queries = tuple(Query(quantile(share, "1d"), f"{name} {{{{fhir_source}}}}") for share, name in shares)
+    shares = (0.5, "p50", False), (0.95, "p95", True)  # both read the same buckets, so one has the exemplars
+    queries = tuple(Query(quantile(share, "1d"), f"{name} {{{{fhir_source}}}}", each) for share, name, each in shares)
     return lines(words, queries, Measure("s", above(OBJECTIVE["slow_seconds"], RED), 1))
 
 
@@ -92,9 +94,10 @@ def _heatmap() -> Ready:
     words = Words(
         "Durations of completed exchanges (heat map)",
         "Completed exchanges by duration; each cell is an hour or more. Empty if several FHIR servers are selected: "
-        "select one above, since they are never mixed.",
+        "select one above, since they are never mixed. "
+        f"{EXEMPLARS}",
         "a second band far above the first is usually one slow payer: see the table Payers.",
         "none completed, or several FHIR servers selected",
     )
     buckets = once(f"increase({pairs('fhir_task_duration_seconds_bucket', COMPLETED)}[$__rate_interval])", "le")
-    return warmth(words, Query(f"{total(buckets, 'le')} and on () ({ONE_SERVER})", "{{le}}"), Measure("s"))
+    return warmth(words, Query(f"{total(buckets, 'le')} and on () ({ONE_SERVER})", "{{le}}", True), Measure("s"))

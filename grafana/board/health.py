@@ -107,7 +107,7 @@ def _poll_errors() -> Ready:
 def _poll_time() -> Ready:
     words = Words(
         "Duration of polls, p95",
-        "p95 of the duration of polls, including the baseline and catch-ups.",
+        "p95 of the duration of polls, including the baseline.",
         "longer than the scrape timeout: scrapes get the last snapshot. Check the load of the FHIR server.",
         "no polls",
     )

@@ -117,7 +117,7 @@ def rows(words: Words, labels: tuple[Label, ...], columns: tuple[Column, ...], s
 def ask(query: Query, place: int) -> prometheus.Dataquery:
     """Make a target; its letter is derived from its position."""
     target = prometheus.Dataquery().datasource(PROMETHEUS).expr(query.expr).ref_id("ABCDEFGHIJKL"[place])
-    return target.legend_format(query.legend).exemplar(False)
+    return target.legend_format(query.legend).exemplar(query.exemplars)
 
 
 def dress(panel: dashboard.Panel, words: Words, measure: Measure, size: Size, interval: str = "1m") -> Ready:

@@ -16,6 +16,8 @@ GREY = "#5a6069"
 
 LIMITS: Limits = yaml.safe_load((Path(__file__).parent.parent / "thresholds.yaml").read_text(encoding="utf-8"))
 EXCHANGE, OBJECTIVE, EXPORTER = LIMITS["exchange"], LIMITS["slo"], LIMITS["exporter"]
+EXPORT = LIMITS["export"]
+BATCH_JOBS = LIMITS["batch_jobs"]
 
 NONE: Steps = ((None, PLAIN),)
 """Without any step, Grafana would use its default: red from 80 on."""

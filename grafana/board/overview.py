@@ -28,10 +28,11 @@ def _overdue() -> Ready:
     words = Words(
         "Overdue",
         "Open exchanges past their deadline (--deadline, default 24 h). We made the request: either the other payer is "
-        "late, or our own job is stuck. This alone does not mean that we are in breach.",
+        "late, or our own job is stuck. This alone does not mean that we are in breach. What was overdue when the "
+        "exporter first started is included, but does not page.",
         "find the payer in the table Payers, and check whether others have overdue exchanges too.",
         STALE,
-        ("P2PExchangeOverdue",),
+        ("P2PExchangeOverdue", "P2PExchangeLongOverdue"),
     )
     expr = total(once(pairs("fhir_tasks_overdue")))
     return number(words, Query(expr), COUNT._replace(steps=more_than(EXCHANGE["overdue_count"], RED)))

@@ -1,6 +1,7 @@
 """Queries of the dashboard: selectors, and aggregations that keep replicas and FHIR servers apart.
 
-Rule 1: every selector uses the variables, so that the selection applies to every panel.
+Rule 1: every selector uses the variables, so that the selection applies to every panel. Export jobs have another scrape
+job, so only the FHIR server can be selected for them.
 Rule 2: replicas of the exporter count the same exchanges. `once` takes the maximum over replicas before `total` adds
 up payers. Two FHIR servers differ in `job` or `fhir_source`, which every result keeps, so they are never added.
 `without (instance)` does not work: Prometheus Operator adds `pod`, so each replica would be kept.
@@ -11,6 +12,7 @@ from exporter.task.model import TERMINAL, TIMED, Status
 SERVER = ("job", "fhir_source")
 PAIR = (*SERVER, "source_payer", "requesting_payer")
 TARGETS = 'job=~"$job", instance=~"$instance", fhir_source=~"$fhir_source"'
+EXPORT_JOBS = 'job="fhir-export-jobs", fhir_source=~"$fhir_source"'
 PAYERS = 'source_payer=~"$source_payer", requesting_payer=~"$requesting_payer"'
 
 OPEN = f'status!~"{"|".join(status for status in Status if status in TERMINAL)}"'
@@ -26,6 +28,11 @@ ONE_SERVER = f"count(count by ({', '.join(SERVER)}) (fhir_task_exporter_build_in
 def own(name: str, *matchers: str) -> str:
     """Select a metric without payer labels."""
     return f"{name}{{{', '.join((TARGETS, *matchers))}}}"
+
+
+def probed(name: str, *matchers: str) -> str:
+    """Select a metric of export jobs: they have a scrape job of their own, and an instance for each job."""
+    return f"{name}{{{', '.join((EXPORT_JOBS, *matchers))}}}"
 
 
 def pairs(name: str, *matchers: str) -> str:

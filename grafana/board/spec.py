@@ -40,10 +40,11 @@ class Size(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A query and its legend. An absent label adds nothing to the legend."""
+    """A query and its legend. An absent label adds nothing to the legend. `exemplars` asks for those of its series."""
 
     expr: str
     legend: str = "{{job}} {{fhir_source}}"
+    exemplars: bool = False
 
 
 COUNT = Measure("locale")

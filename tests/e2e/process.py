@@ -13,6 +13,7 @@ import httpx
 
 from exporter.clock import SystemClock
 from exporter.demo.app import asgi, serve_on_loopback
+from exporter.demo.batch_jobs import MODULE
 from exporter.demo.server import Request, Response, answer
 from exporter.demo.store import Store
 
@@ -94,6 +95,11 @@ def demo(folder: Path, speed: int) -> Iterator[tuple[str, str]]:
     patterns = (r" address=(\S+)\s", r" url=(\S+)\s")
     with started(command, folder / "demo.log", *patterns, within=START_WITHIN) as (_, (address, base)):
         yield address, base
+
+
+def batch_jobs_of(demo_base: str) -> tuple[str, ...]:
+    """Give the options with which an exporter reads the batch jobs of the demo, too."""
+    return ("--batch-jobs.url", f"{demo_base.removesuffix('/fhir')}/admin", "--batch-jobs.module", MODULE)
 
 
 def total(text: str, metric: str, **labels: str) -> float:

@@ -32,7 +32,7 @@ from ..assets.monitoring.judge import KNOWN
 from ..assets.monitoring.promql import Selector, selectors
 from ..assets.monitoring.shipped import ALERTS, ALL, GRAFANA, RECORDED, RUNBOOKS
 from .alertmanager import Alertmanager, Inbox, alertmanager, delivered_to, inbox, require_alertmanager
-from .process import Process, demo, exporter
+from .process import Process, batch_jobs_of, demo, exporter
 from .program import environment
 from .prometheus import Prometheus, prometheus, require_prometheus
 
@@ -110,7 +110,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     example = yaml.safe_load((GRAFANA / "alertmanager.yaml").read_text())
     with ExitStack() as stack:
         _, fhir = stack.enter_context(demo(folder, SPEED))
-        options = ("--series.hold", HOLD, "--poll.min-interval", "1s")
+        options = ("--series.hold", HOLD, "--poll.min-interval", "1s", *batch_jobs_of(fhir))
         north, south = (
             stack.enter_context(exporter(fhir, folder, *options, ledger=str(folder / f"{source}.db")))
             for source in ("north", "south")
@@ -149,7 +149,7 @@ def test_the_first_failure_of_a_payer_reaches_the_desk_with_all_that_it_says(wat
     assert notice.annotations.keys() == rule.said["annotations"].keys()
     assert notice.annotations["summary"] == rule.said["annotations"]["summary"]
     assert notice.annotations["description"].startswith(
-        f"1 requests of {OUR_PLAN} to {payer} failed in the last hour with the reason {REASON}."
+        f"Requests of {OUR_PLAN} to {payer} that failed in the last hour with the reason {REASON}: 1."
     )
     assert notice.annotations["dashboard_url"].endswith(
         "/d/p2p-exchanges?var-job=fhir-task-exporter&var-fhir_source=south"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ..assets.monitoring.board import BOARD, asked, filled
-from .process import Process, demo, exporter
+from .process import Process, batch_jobs_of, demo, exporter
 from .prometheus import Prometheus, prometheus
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -51,7 +51,7 @@ def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
 
 
 def _replica(base: str, folder: Path) -> AbstractContextManager[Process]:
-    return exporter(base, folder, "--series.hold", "5s", "--poll.min-interval", "1s")
+    return exporter(base, folder, "--series.hold", "5s", "--poll.min-interval", "1s", *batch_jobs_of(base))
 
 
 def _queries(source: str) -> dict[str, str]:

@@ -3,10 +3,14 @@
 See docs/design.md#backing-off.
 """
 
+import logging
+import socket
+
+import httpx
 import pytest
 
 from exporter.config import ReconcileSettings
-from exporter.demo.server import Response
+from exporter.demo.server import Request, Response
 from exporter.metrics.vocabulary import ScrapeAnswer
 
 from ..support import quirks
@@ -100,3 +104,23 @@ def test_a_young_snapshot_is_served_again_without_a_request() -> None:
     rig.scrape(1)
     assert rig.last_answer is ScrapeAnswer.REUSED
     assert rig.transport.count == asked
+
+
+def broken(cause: Exception) -> quirks.Quirk:
+    """Break each request as the network does."""
+
+    def refuse(_: Request) -> Response:
+        raise httpx.ConnectError("no connection") from cause
+
+    return lambda _answer: refuse
+
+
+def test_each_kind_of_failure_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    rig = settled(task("a"))
+    unknown_name = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    with caplog.at_level(logging.WARNING):
+        for cause in (ConnectionRefusedError(), ConnectionRefusedError(), unknown_name, unknown_name):
+            rig.play(broken(cause))
+            rig.scrape(600)
+    said = [record.fields["error"] for record in caplog.records if "asking the FHIR server" in record.getMessage()]  # type: ignore[attr-defined]
+    assert ["refused" in each for each in said] == [True, False]

@@ -231,7 +231,7 @@ def test_a_snapshot_without_changes_is_the_same_object_and_text() -> None:
     assert rig.worker.published.snapshot is first
 
 
-def test_q25_no_history_is_ever_asked_for() -> None:
+def test_q25_no_history_is_asked_for_where_polls_see_every_version() -> None:
     rig = settled(task("a"), quirks=[quirks.history_refused])
     for status in ("in-progress", "failed", "in-progress"):
         rig.store.put(task("a", status))

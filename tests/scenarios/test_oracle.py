@@ -17,13 +17,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.absorb import absorb
 from exporter.context import WalkContext, WalkRules
+from exporter.exemplars import Exemplars
+from exporter.history import HistoryReader
 from exporter.ledger import Binding, open_ledger
 from exporter.ledger.state import ALL_GENERATIONS, PollEnd, StateKey
 from exporter.ledger.transaction import Transaction
 from exporter.names import Namer
 from exporter.task.deadline import Deadlines, FixedTime
-from exporter.task.lifecycle import Observation
+from exporter.task.lifecycle import Changes, Observation
 from exporter.task.model import Event, Page, Selection, Snapshot, Status, Task
+from exporter.task.payer_table import PayerTable
 from exporter.task.payers import PairRule
 
 from ..support.fake import START, HandClock
@@ -77,8 +80,10 @@ class Exactness(RuleBasedStateMachine):
             ledger=self.ledger,
             clock=clock,
             telemetry=nothing,
-            namer=Namer({}, "", clock),
+            namer=Namer(PayerTable(), "", clock),
+            history=HistoryReader(nothing, clock, nothing, wanted=False),
             hold=nothing,
+            exemplars=Exemplars(clock, Snapshot(), wanted=False),
             rules=rules,
             server_clock=nothing,
             watermark=nothing,
@@ -93,7 +98,7 @@ class Exactness(RuleBasedStateMachine):
         versions.append(Task(id_, str(len(versions) + 1), stamp, status))
 
     def deliver(self, page: list[Task], crash: bool) -> None:
-        def finish(tx: Transaction) -> None:
+        def finish(tx: Transaction, _: Changes) -> None:
             if crash:
                 raise Crash
             tx.set_state(StateKey.WATERMARK, self.at)

@@ -20,10 +20,11 @@ import pytest
 from exporter.demo.server import JSON, Response, outcome
 from exporter.errors import ServerError
 from exporter.logs import FORMS, LineFormatter
+from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.task.model import Event, Selection
 from exporter.task.search import Search
-from exporter.web.backend import Backend
+from exporter.web.backend import Backend, PageOptions
 from exporter.web.landing import render
 
 from ..support import fake, quirks
@@ -87,7 +88,7 @@ def logs() -> Iterator[Logs]:
 
 def shown(rig: Rig) -> str:
     """All that a scrape, a person and a probe are shown."""
-    backend = Backend(rig.worker, rig.telemetry, Thread())
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions("fhir.example:80"))
     published = backend.published()
     pages = [backend.render(published, form).decode() for form in Format]
     landing = backend.landing()
@@ -154,6 +155,31 @@ def test_nothing_of_a_task_is_shown_or_logged_and_only_ids_and_payers_rest(tmp_p
     assert set(files) == {"ledger.db", "ledger.db-wal"}
     assert not hits("".join(files.values()), *SECRETS)
     assert hits("".join(files.values()), TASK, "CanaryPayerName")
+
+
+def test_with_exemplars_the_ids_of_tasks_are_in_openmetrics_and_nothing_else_is(logs: Logs) -> None:
+    rig = settled(quirks=[quirks.elements_ignored], exemplars=True)
+    for resource in loaded():
+        rig.store.put(resource)
+    rig.scrape()
+    published = rig.worker.published
+    openmetrics, text = (
+        TaskText().render(published.snapshot, form).decode() for form in (Format.OPENMETRICS, Format.TEXT)
+    )
+    assert hits(openmetrics, TASK)
+    assert not hits(openmetrics, *SECRETS)
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions("fhir.example:80"))
+    assert not hits(text + logs.text + repr(backend.landing()), *SECRETS, TASK)
+
+
+def test_nothing_of_a_history_is_shown_or_logged(logs: Logs) -> None:
+    rig = settled(quirks=[quirks.elements_ignored])
+    for resource in loaded():
+        rig.store.put(resource)
+        rig.store.put(resource | {"description": f"{NOTE} again"})
+    rig.scrape()
+    assert any(url.partition("?")[0].endswith("/_history") for url in rig.transport.urls)
+    assert not hits(shown(rig) + logs.text, *SECRETS, TASK)
 
 
 def _body(text: str) -> Quirk:

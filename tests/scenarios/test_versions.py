@@ -16,8 +16,8 @@ from ..support.rig import Rig, filled, settled
 # --- Q15, Q17: what a Task goes through
 
 
-def test_q15_what_happens_between_two_polls_is_one_transition() -> None:
-    rig = settled(task("known"))
+def test_q15_without_histories_what_happens_between_two_polls_is_one_transition() -> None:
+    rig = settled(task("known"), history=False)
     quirk_tasks.hurry(rig.store, "known", "in-progress", "completed")
     quirk_tasks.hurry(rig.store, "new", "requested", "in-progress", "failed")
     rig.scrape()

@@ -8,6 +8,7 @@ import pytest
 
 from exporter.config import Settings, load_settings
 from exporter.errors import ConfigurationError
+from exporter.task.payer_table import PayerTable
 
 URL = "https://cdr.example.org/fhir"
 PREFIX = "FHIR_TASK_EXPORTER_"
@@ -24,6 +25,11 @@ def load_with_file(flags: Mapping[str, Sequence[str]], environment: Mapping[str,
 def settings(yaml: str = "", **flags: str) -> Settings:
     """Load a URL, these flags and this file."""
     return load_with_file({"fhir.url": [URL]} | {name: [text] for name, text in flags.items()}, {}, yaml)
+
+
+def payer_table(yaml: str) -> PayerTable:
+    """Load what stands below `payers:`."""
+    return settings(f"payers:\n{yaml}\n").payers
 
 
 def problems(load: Callable[[], object]) -> tuple[str, ...]:

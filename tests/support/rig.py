@@ -15,11 +15,14 @@ from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.vocabulary import ScrapeAnswer
+from exporter.probe import Probes
 from exporter.task.model import Selection
+from exporter.task.payer_table import PayerTable
 from exporter.worker import Worker
 
 from . import fake
 from .builders import CODE, TAG, Resource, task
+from .configuration import payer_table
 from .quirks import Quirk, played
 
 SELECTION = Selection(TAG, CODE)
@@ -37,6 +40,8 @@ class Rig:
     path: str = ":memory:"
     hold: float = 0
     payers: dict[str, str] = field(default_factory=dict)
+    payer_yaml: str = ""
+    """The table `payers:` as an operator writes it, instead of the names in `payers`."""
     pairs_max: int = 100
     deadline: str = "24h"
     payer_deadlines: dict[str, str] = field(default_factory=dict)
@@ -44,6 +49,8 @@ class Rig:
     selection: Selection = SELECTION
     fhir: Mapping[str, Any] = field(default_factory=dict)
     """Further options of the FHIR server, by the name of their field."""
+    history: bool = True
+    exemplars: bool = False
     real_network: bool = False
     rebind: bool = False
 
@@ -63,8 +70,10 @@ class Rig:
             ledger_rebind=self.rebind,
             poll=PollSettings(),
             reconcile=self.comparisons,
+            history=self.history,
+            exemplars=self.exemplars,
             hold=self.hold,
-            payers=self.payers,
+            payers=payer_table(self.payer_yaml) if self.payer_yaml else PayerTable(self.payers),
             pairs_max=self.pairs_max,
             deadline=deadline(self.deadline),
             payer_deadlines={name: deadline(text) for name, text in self.payer_deadlines.items()},
@@ -73,6 +82,10 @@ class Rig:
     @property
     def worker(self) -> Worker:
         return self._started.worker
+
+    @property
+    def probes(self) -> Probes:
+        return self._started.probes
 
     @property
     def context(self) -> WalkContext:

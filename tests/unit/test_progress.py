@@ -11,9 +11,9 @@ from exporter.progress import LOG_INTERVAL_SECONDS, LogLines, TerminalBar
 from exporter.steps import Progress, WalkKind
 from tests.support.fake import HandClock
 
-FIRST = Progress(WalkKind.BASELINE, window_number=1, walked=200, expected=None)
-MIDDLE = Progress(WalkKind.BASELINE, window_number=1, walked=400, expected=900)
-LAST = Progress(WalkKind.BASELINE, ended=True, window_number=1, walked=900, expected=900)
+FIRST = Progress(WalkKind.BASELINE, window_number=1, tasks=200, expected=None)
+MIDDLE = Progress(WalkKind.BASELINE, window_number=1, tasks=400, expected=900)
+LAST = Progress(WalkKind.BASELINE, ended=True, window_number=1, tasks=900, expected=900)
 
 
 class Terminal(io.StringIO):
@@ -54,10 +54,24 @@ def test_a_bar_is_drawn_once_the_length_is_known_and_ends_full(monkeypatch: pyte
     assert "900/900" in terminal.getvalue()
 
 
+def test_a_bar_without_a_count_has_no_length_and_takes_one_that_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    bar = TerminalBar()
+    bar(Progress(WalkKind.BASELINE, window_number=1, tasks=400, expected=0))
+    assert terminal.getvalue().endswith("400")
+    bar(Progress(WalkKind.BASELINE, window_number=1, tasks=600, expected=900))
+    assert "600/900" in terminal.getvalue()
+    bar(Progress(WalkKind.BASELINE, window_number=1, tasks=1_000, expected=0))
+    assert terminal.getvalue().rstrip().endswith("1000")
+    bar(Progress(WalkKind.BASELINE, ended=True, window_number=1, tasks=1_200, expected=0))
+    assert "1200/1200" in terminal.getvalue()
+
+
 def test_a_walk_of_a_single_page_shows_as_done(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    TerminalBar()(Progress(WalkKind.BASELINE, ended=True, window_number=1, walked=3, expected=None))
+    TerminalBar()(Progress(WalkKind.BASELINE, ended=True, window_number=1, tasks=3, expected=None))
     assert "3/3" in terminal.getvalue()
 
 
@@ -69,14 +83,21 @@ def test_the_log_has_a_line_every_interval_and_one_at_the_end(caplog: pytest.Log
         clock.advance(seconds)
         report(progress)
     assert [(each.message, each.__dict__["fields"]) for each in caplog.records] == [
-        ("baseline running", {"tasks": 200, "expected": None}),
-        ("baseline complete", {"tasks": 900, "expected": 900}),
+        ("baseline running", {"tasks": 200}),
+        ("baseline complete", {"tasks": 900}),
     ]
 
 
-def test_a_walk_that_is_no_baseline_is_logged_as_a_catch_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_names_the_servers_count_while_it_says_how_much_is_left(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    LogLines(HandClock())(Progress(WalkKind.POLL, ended=True, window_number=2, walked=7, expected=0))
-    assert [(each.message, each.__dict__["fields"]) for each in caplog.records] == [
-        ("catch-up complete", {"tasks": 7, "expected": None})
-    ]
+    clock = HandClock()
+    report = LogLines(clock)
+    clock.advance(LOG_INTERVAL_SECONDS)
+    report(MIDDLE)
+    assert [each.__dict__["fields"] for each in caplog.records] == [{"tasks": 400, "expected": 900}]
+
+
+def test_a_walk_that_is_no_baseline_is_logged_as_a_poll(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    LogLines(HandClock())(Progress(WalkKind.POLL, ended=True, window_number=2, tasks=7, expected=0))
+    assert [(each.message, each.__dict__["fields"]) for each in caplog.records] == [("poll complete", {"tasks": 7})]

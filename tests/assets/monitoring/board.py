@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter.metrics.catalogue import CATALOGUE, Definition, MetricType
+from exporter.metrics.catalogue import CATALOGUE, PROBE, Definition, MetricType
+
+from .judge import RENAMED
 
 ROOT = Path(__file__).parents[3]
 PATH = ROOT / "grafana" / "dashboards" / "p2p-exchanges.json"
@@ -27,8 +29,8 @@ class Exposed(NamedTuple):
 
 
 def _series() -> Iterator[tuple[str, Exposed]]:
-    for definition in CATALOGUE:
-        labels = TARGET_LABELS | set(definition.label_names)
+    for definition in (*CATALOGUE, *PROBE.values()):
+        labels = TARGET_LABELS | {RENAMED.get(name, name) for name in definition.label_names}
         if definition.kind is not MetricType.HISTOGRAM:
             yield definition.name, Exposed(definition.kind is MetricType.COUNTER, labels, definition)
             continue

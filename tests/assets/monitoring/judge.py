@@ -5,13 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exporter.metrics.catalogue import CATALOGUE, Definition, MetricType
+from exporter.metrics.catalogue import CATALOGUE, PROBE, Definition, MetricType
 
 from .promql import Matcher, Selector, groupings, selectors
 from .shipped import RECORDED, Rule
 
 TARGET = frozenset({"job", "instance", "fhir_source", "pod"})
 """What Prometheus and the scrape configuration add to every series."""
+
+RENAMED = {"job": "exported_job"}
+"""Labels of ours that Prometheus' own take the name of."""
 
 RATES = {"rate", "increase", "irate", "resets"}
 
@@ -25,7 +28,7 @@ class Series(NamedTuple):
 
 
 def _exposed(definition: Definition) -> Iterator[tuple[str, Series]]:
-    labels = TARGET | set(definition.label_names)
+    labels = TARGET | {RENAMED.get(name, name) for name in definition.label_names}
     closed = {label.name: label.values for label in definition.labels if label.closed}
     if definition.kind is not MetricType.HISTOGRAM:
         yield definition.name, Series(labels, definition.kind is MetricType.COUNTER, closed)
@@ -45,7 +48,7 @@ def _recorded(rule: Rule) -> Series:
 KNOWN: dict[str, Series] = {
     "up": Series(TARGET),
     "ALERTS": Series(TARGET | {"alertname", "alertstate", "severity", "component"}),
-    **dict(pair for definition in CATALOGUE for pair in _exposed(definition)),
+    **dict(pair for definition in (*CATALOGUE, *PROBE.values()) for pair in _exposed(definition)),
     **{rule.name: _recorded(rule) for rule in RECORDED},
 }
 

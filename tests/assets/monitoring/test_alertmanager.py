@@ -54,6 +54,7 @@ def test_amtool_accepts_the_example() -> None:
         (labels_of("P2PExporterDown", **HERE), "page"),
         (labels_of("P2PExchangeOverdue", **PAIR), "page"),
         (labels_of("P2PExchangeFailed", **PAIR), "desk"),
+        (labels_of("P2PExchangeLongOverdue", **PAIR), "desk"),
         (labels_of("P2PExchangesCancelled", **HERE), "desk"),
         (labels_of("P2PExchangeFailed", source_payer="Example Health Plan"), "example-health-plan-desk,desk"),
         (labels_of("P2PExchangeOverdue", source_payer="Example Health Plan"), "example-health-plan-desk,page"),
@@ -98,8 +99,9 @@ def test_one_replica_that_is_down_mutes_nothing() -> None:
     assert not any(muted(labels_of(alert.name, alert.severity, **PAIR), firing) for alert in ALERTS)
 
 
-def test_overdue_mutes_due_soon_of_the_same_pair() -> None:
-    target = labels_of("P2PExchangeDueSoon", **PAIR)
+@pytest.mark.parametrize("name", ["P2PExchangeDueSoon", "P2PExchangeLongOverdue"])
+def test_overdue_mutes_what_it_says_of_the_same_pair(name: str) -> None:
+    target = labels_of(name, **PAIR)
     assert muted(target, labels_of("P2PExchangeOverdue", **PAIR))
     assert not muted(target, labels_of("P2PExchangeOverdue", **{**PAIR, "source_payer": "Other Payer"}))
 

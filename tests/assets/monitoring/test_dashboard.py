@@ -28,10 +28,11 @@ def test_the_head_suits_import_and_provisioning_on_grafana_10_to_13() -> None:
     assert not {"id", "version", "__inputs", "__requires", "__elements"} & BOARD.keys()
 
 
-def test_rows_are_those_that_the_documents_name_and_the_last_is_folded() -> None:
+def test_rows_are_those_that_the_documents_name_and_the_last_are_folded() -> None:
     rows = [(panel["title"], panel["collapsed"]) for panel in BOARD["panels"] if panel["type"] == "row"]
     open_rows = ["Overview", "Deadlines", "Flow", "Failures", "Latency", "Payers"]
-    assert rows == [*((title, False) for title in open_rows), ("Exporter health", True)]
+    folded = ["Export jobs", "Batch jobs", "Exporter health"]
+    assert rows == [*((title, False) for title in open_rows), *((title, True) for title in folded)]
 
 
 def test_ids_are_one_to_n_with_rows() -> None:
@@ -123,12 +124,27 @@ def test_no_axis_leaves_out_ticks(panel: dict[str, Any]) -> None:
 def test_stats_and_tables_ask_for_one_instant_and_graphs_for_the_range(panel: dict[str, Any]) -> None:
     now = panel["type"] in {"stat", "bargauge", "table"}
     for target in panel["targets"]:
-        assert (target["instant"], target["range"], target["exemplar"]) == (now, not now, False)
+        assert (target["instant"], target["range"]) == (now, not now)
+        assert isinstance(target["exemplar"], bool)
         assert target.get("format") == {"table": "table", "heatmap": "heatmap"}.get(panel["type"])
     if panel["type"] in {"stat", "bargauge"}:
         assert panel["options"]["reduceOptions"]["calcs"] == ["lastNotNull"]
     if panel["type"] == "timeseries":
         assert panel["options"]["legend"]["showLegend"] is True
+
+
+def test_graphs_of_series_with_exemplars_ask_for_them_once() -> None:
+    """An exemplar belongs to a bucket or to a failure. Grafana asks for it in each query over a range that says so."""
+    asking = [
+        (panel["title"], panel["type"], target)
+        for panel in shown()
+        for target in panel["targets"]
+        if target["exemplar"]
+    ]
+    assert len({title for title, _, _ in asking}) == len(asking) == 3
+    for _, kind, target in asking:
+        assert kind in {"timeseries", "heatmap"}
+        assert re.search(r"fhir_task_(duration_seconds_bucket|failures_total)\{", target["expr"])
 
 
 def test_tables_lead_into_the_payer_of_the_line() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics.catalogue import CATALOGUE, TASKS, Definition
+from exporter.metrics.catalogue import CATALOGUE, PROBE, TASKS, Definition
 
 from .board import asked
 from .judge import KNOWN
@@ -25,7 +25,8 @@ FILES = sorted(
         *ROOT.glob("*.md"),
     ]
 )
-EXISTING = frozenset({*KNOWN, *(definition.name for definition in CATALOGUE)})
+EVERY = (*CATALOGUE, *PROBE.values())
+EXISTING = frozenset({*KNOWN, *(definition.name for definition in EVERY)})
 """Documents may also say a histogram's own name, which no query can ask for: tests/monitoring/judge.py sees to that."""
 
 NAME = re.compile(r"(?<![\w:])(?:job\w*:\w+:\w+|fhir_task\w*|(?:process|smilecdr|probe|fhir_export)_\w+)")
@@ -35,6 +36,11 @@ PACKAGE = "fhir_task_exporter"
 """What the wheel installs; it is named in documents as well."""
 
 NOT_LOOKED_AT = {
+    "probe_duration_seconds": "as of every probe; fhir_task_exporter_request_duration_seconds has the same requests",
+    "fhir_export_job_progress_ratio": "HAPI and Smile CDR give no percentage",
+    "fhir_export_job_retry_after_seconds": "for people who look at one probe",
+    "fhir_export_job_transaction_timestamp_seconds": "for rules of people's own, such as the age of the newest export",
+    "fhir_export_job_expires_timestamp_seconds": "HAPI gives none; for rules of people's own where a server does",
     "fhir_task_oldest_updated_timestamp_seconds": "for rules of people's own with other limits: fhir_tasks_stalled "
     "judges it already, by --stalled-after",
 }
@@ -86,17 +92,17 @@ def test_a_name_of_nothing_is_found_with_its_file(text: str) -> None:
 def test_documents_and_rules_are_really_read() -> None:
     text = "".join(file.read_text("utf-8") for file in FILES)
     assert EXISTING - {"up", "ALERTS"} - set(NAME.findall(text)) <= {
-        f"{definition.name}_{end}" for definition in CATALOGUE for end in ("bucket", "count", "sum")
+        f"{definition.name}_{end}" for definition in EVERY for end in ("bucket", "count", "sum")
     }
 
 
-@pytest.mark.parametrize("definition", CATALOGUE, ids=lambda definition: definition.name)
+@pytest.mark.parametrize("definition", EVERY, ids=lambda definition: definition.name)
 def test_every_metric_has_its_row_in_the_documents(definition: Definition) -> None:
     text = (ROOT / "docs" / "metrics.md").read_text("utf-8")
     assert f"\n| `{definition.name}` | {definition.kind} |" in text
 
 
-def test_somebody_looks_at_every_metric_of_tasks_or_the_reason_stands_here() -> None:
+def test_somebody_looks_at_every_metric_of_tasks_and_jobs_or_the_reason_stands_here() -> None:
     asked_for = looked_at()
-    unseen = {definition.name for definition in TASKS if not series_of(definition) & asked_for}
+    unseen = {definition.name for definition in (*TASKS, *PROBE.values()) if not series_of(definition) & asked_for}
     assert unseen == NOT_LOOKED_AT.keys()

@@ -15,6 +15,8 @@ ALERTS = {
     for rule in group["rules"]
 }
 EXCHANGE, OBJECTIVE, EXPORTER = LIMITS["exchange"], LIMITS["slo"], LIMITS["exporter"]
+EXPORT = LIMITS["export"]
+BATCH_JOBS = LIMITS["batch_jobs"]
 AGES = [EXCHANGE["oldest_warning_seconds"], EXCHANGE["oldest_critical_seconds"]]
 
 # Alerts fire above a limit, Grafana colours from a step on: one more for a count.
@@ -34,11 +36,17 @@ STEPS: dict[str, list[float]] = {
     "Failure ratio over time (last 6 h)": [EXCHANGE["failure_ratio"]],
     "Failure ratio by payer (last 6 h)": [1],
     "Duration of completed exchanges (last 1 d)": [OBJECTIVE["slow_seconds"]],
+    "Admin API up": [1],
+    "Oldest unfinished batch job": [BATCH_JOBS["unfinished_seconds"]],
+    "Time since the last failed batch job": [BATCH_JOBS["failed_within_seconds"]],
     "Replicas up": [1],
     "FHIR server up": [1],
     "Pairs beyond --pairs.max": [EXPORTER["pairs_capped_count"] + 1],
     "Age of the data by replica": [EXPORTER["stale_seconds"]],
     "Polls not complete (last 30 min)": [EXPORTER["poll_error_ratio"]],
+    "Export jobs failed": [EXPORT["job_failed_count"] + 1],
+    "Export jobs not readable": [EXPORT["job_unreadable_count"] + 1],
+    "Duration of export jobs": [EXPORT["job_slow_seconds"]],
     "Clock skew": [EXPORTER["clock_skew_seconds"]],
     "Payers (counts and p95 over the range): Overdue": [EXCHANGE["overdue_count"] + 1],
     "Payers (counts and p95 over the range): Oldest": AGES,

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.metrics.catalogue import PROBE
+
 from . import promql
 from .board import SERIES, Asked, asked, filled, shown
 
+PROBED = {definition.name for definition in PROBE.values()}
 PANELS = pytest.mark.parametrize("panel", shown(), ids=lambda panel: panel["title"])
 QUERIES = pytest.mark.parametrize("query", asked(), ids=lambda query: query.where)
 PANEL_QUERIES = [query for query in asked() if ", panel " in query.where]
@@ -75,6 +78,9 @@ def test_every_selector_follows_the_variables(query: Asked) -> None:
         wanted = ["job", "instance", "fhir_source", "source_payer", "requesting_payer"]
         if selector.metric == "ALERTS":  # alerts over replicas have no instance, and those of one payer only its own
             wanted = ["job", "fhir_source"]
+        if selector.metric in PROBED:  # they have a scrape job and instances of their own
+            wanted = ["fhir_source"]
+            assert promql.Matcher("job", "=", "fhir-export-jobs") in selector.matchers
         for label in wanted:
             held = promql.Matcher(label, "=~", f"${label}") in selector.matchers
             assert held == (label in labels), f"{query.where}: {selector.metric}, {label}"

@@ -13,9 +13,12 @@ from .promql import groupings, numbers, selectors, tokens
 from .shipped import ALERT_NAMES, ALERTS, ALL, RECORDED, RULES, THRESHOLDS, Rule, parse, program, run
 
 JOB = "fhir-task-exporter"
+EXPORT_JOBS = "fhir-export-jobs"
+"""The scrape job of probes, in grafana/prometheus-export-jobs.yaml."""
 LIMITS = {
     "P2PExchangeDueSoon": "due_soon_seconds",
     "P2PExchangeOverdue": "overdue_count",
+    "P2PExchangeLongOverdue": "overdue_count",
     "P2PExchangeNotStarted": "not_started_seconds",
     "P2PExchangeStalled": "stalled_count",
     "P2PExchangeFailed": "failed_count",
@@ -29,9 +32,16 @@ LIMITS = {
     "P2PPollErrors": "poll_error_ratio",
     "P2PPairsCapped": "pairs_capped_count",
     "P2PClockSkew": "clock_skew_seconds",
+    "P2PExportJobFailed": "job_failed_count",
+    "P2PExportJobSlow": "job_slow_seconds",
+    "P2PExportJobUnreadable": "job_unreadable_count",
+    "P2PBatchJobFailed": "failed_within_seconds",
 }
 BURN = {"critical": "slow_ratio_fast slow_floor", "warning": "slow_ratio_slow slow_floor"}
-ON_VANISHING_GAUGES = {"P2PExchangeDueSoon", "P2PExchangeOverdue", "P2PExchangeNotStarted", "P2PExchangeStalled"}
+ON_VANISHING_GAUGES = {
+    *("P2PExchangeDueSoon", "P2PExchangeOverdue", "P2PExchangeLongOverdue"),
+    *("P2PExchangeNotStarted", "P2PExchangeStalled"),
+}
 MAX_STALENESS, SCRAPE_INTERVAL = 300, 60
 TEST_FILES = sorted(RULES.glob("*_test.yaml"))
 
@@ -81,8 +91,9 @@ def test_a_rule_about_what_does_not_exist_is_named_with_its_file(expression: str
 
 @every_rule
 def test_every_selector_names_the_job(rule: Rule) -> None:
+    job = EXPORT_JOBS if rule.name.startswith("P2PExportJob") else JOB
     for selector in selectors(rule.expression):
-        assert ("job", "=", JOB) in selector.matchers, selector.metric
+        assert ("job", "=", job) in selector.matchers, selector.metric
 
 
 @every_rule
@@ -164,6 +175,7 @@ def test_a_recorded_name_says_labels_metric_and_operation(record: Rule) -> None:
     assert set(outermost) - {"fhir_source"} == {
         "job",
         *({"source_payer"} if "source_payer" in level else set()),
+        *({"requesting_payer"} if "requesting_payer" in level else set()),
         *({"status"} if "status" in level else set()),
     }
     assert ("_per_" in metric) == operation.startswith("ratio_") == ("/" in record.expression)
@@ -181,7 +193,7 @@ def test_an_alert_says_how_grave_it_is_and_whose(alert: Rule) -> None:
     assert re.fullmatch(r"P2P[A-Z][A-Za-z]+", alert.name)
     assert set(alert.said["labels"]) == {"severity", "component"}
     assert alert.severity in {"critical", "warning", "info", "none"}
-    assert alert.said["labels"]["component"] in {"exchange", "exporter"}
+    assert alert.said["labels"]["component"] in {"exchange", "exporter", "batch-jobs"}
 
 
 @every_alert
@@ -210,7 +222,9 @@ def _level(metric: str) -> set[str]:
     if ":" not in metric:
         return set()
     level = metric.split(":", maxsplit=1)[0]
-    return {"job", "fhir_source"} | {label for label in ("source_payer", "status") if label in level}
+    return {"job", "fhir_source"} | {
+        label for label in ("source_payer", "requesting_payer", "status") if label in level
+    }
 
 
 @every_alert
@@ -244,6 +258,12 @@ def test_an_alert_on_gauges_outlives_them_until_the_source_is_known_to_be_down(n
 def test_a_limit_is_that_of_the_table(name: str, keys: str) -> None:
     (alert,) = (rule for rule in ALERTS if rule.name == name)
     assert {float(limit(key)) for key in keys.split()} <= numbers(alert.expression)
+
+
+def test_the_limit_of_batch_jobs_is_that_of_the_table_for_exports_and_others_alike() -> None:
+    found = [rule for rule in ALERTS if rule.name == "P2PBatchJobOverdue"]
+    assert {rule.severity for rule in found} == {"critical", "warning"}
+    assert all(numbers(rule.expression) == {float(limit("unfinished_seconds"))} for rule in found)
 
 
 @pytest.mark.parametrize(("severity", "keys"), BURN.items())

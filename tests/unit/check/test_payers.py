@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 
+from exporter.task.payer_table import PayerTable
+
 from ...support.builders import (
     by_display,
     by_identifier,
@@ -34,7 +36,7 @@ def test_the_printed_table_is_one_that_the_configuration_takes(capsys: pytest.Ca
     told = run(capsys, *tasks)
     table = told.partition("\npayers:\n")[2].partition("\n\n")[0]
     found = load_with_file({"fhir.url": [BASE]}, {}, f"payers:\n{table}\n").payers
-    assert set(found) == {
+    assert set(found.keys) == {
         "Organization/42",
         "http://hl7.org/fhir/sid/us-npi|9941339108",
         "https://elsewhere.example/fhir/Organization/7",
@@ -45,7 +47,7 @@ def test_the_printed_table_is_one_that_the_configuration_takes(capsys: pytest.Ca
 
 
 def test_a_number_that_the_operator_chose_as_a_name_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = dataclasses.replace(SETTINGS, payers={"9941339108": "9941339108"})
+    settings = dataclasses.replace(SETTINGS, payers=PayerTable({"9941339108": "9941339108"}))
     told = run(capsys, task("a", requester=None, owner=by_identifier("9941339108")), settings=settings)
     assert "payer 9941339108 (source of 1, requesting 0)" in told
     assert "payers: some have no name" not in told

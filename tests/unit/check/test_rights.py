@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from exporter.demo.server import Request
+from exporter.task.payer_table import PayerTable
 
 from ...support import quirks
 from ...support.builders import by_display, by_identifier, reference, task
@@ -78,7 +79,7 @@ def test_the_right_is_tested_where_there_is_no_task(capsys: pytest.CaptureFixtur
 
 
 def test_the_right_is_tested_where_each_payer_is_configured(case: Case) -> None:
-    payers = {"Organization/new-payer": "New", "Organization/old-payer": "Old"}
+    payers = PayerTable({"Organization/new-payer": "New", "Organization/old-payer": "Old"})
     settings = dataclasses.replace(SETTINGS, payers=payers)
     code, told = case.run(refusing("Organization"), settings=settings)
     assert code == 1

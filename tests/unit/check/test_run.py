@@ -57,6 +57,15 @@ OK    search by status:not: obeyed
 OK    pairs of payers: 1 in the sample, of at most 100
 OK    payer New Payer (source of 0, requesting 5): reference Organization/new-payer
 OK    payer Old Payer (source of 5, requesting 0): reference Organization/old-payer
+INFO  payers: a table of those without an entry; with it, the sample has 1 pair of payers
+      -> Optional. Those with one parent become one payer, for good: \
+https://github.com/fhir-task-exporter/fhir-task-exporter/blob/main/docs/payers.md says more.
+
+payers:
+  - name: "New Payer"
+    references: ["Organization/new-payer"]
+  - name: "Old Payer"
+    references: ["Organization/old-payer"]
 
 No problems found.
 """

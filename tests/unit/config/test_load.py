@@ -7,6 +7,7 @@ import pytest
 from exporter.config import (
     CONFIG_FILE,
     OPTIONS,
+    BatchJobsSettings,
     Option,
     load_demo_settings,
     load_once_settings,
@@ -25,6 +26,10 @@ from ...support.configuration import (
     problems,
     settings,
 )
+
+ADMIN = {"batch-jobs.url": "https://cdr.example.org:9000", "batch-jobs.module": "persistence"}
+ADMIN_USER = {"batch-jobs.username": "me", "batch-jobs.password-file": "/dev/null"}
+USE_ADMIN_USER = "use --batch-jobs.username and --batch-jobs.password-file"
 
 
 def test_a_flag_wins_over_a_variable_over_the_file_over_the_default() -> None:
@@ -66,6 +71,13 @@ def test_a_flag_turns_off_what_a_variable_turned_on() -> None:
     assert not load_with_file({"fhir.url": [URL], "fhir.rewrite-links": ["false"]}, variables).fhir.rewrite_links
 
 
+def test_what_is_on_by_default_is_turned_off_in_every_place() -> None:
+    assert load_with_file({"fhir.url": [URL]}, {}).history
+    assert not load_with_file({"fhir.url": [URL], "history": ["false"]}, {}).history
+    assert not load_with_file({"fhir.url": [URL]}, {PREFIX + "HISTORY": "no"}).history
+    assert not settings("history: false").history
+
+
 def test_the_demo_takes_its_own_options_only() -> None:
     assert load_demo_settings({"speed": ["2.5"]}, {PREFIX + "FHIR_URL": "nonsense"}).speed == 2.5
     assert problems(lambda: load_demo_settings({"speed": ["0"]}, {})) == (
@@ -99,6 +111,33 @@ def test_a_problem_of_a_variable_has_its_name() -> None:
             {"fhir.url": "http://cdr.example.org/fhir", "fhir.bearer-token-file": "/dev/null"},
             "--fhir.url: would send credentials unencrypted; use https or set --fhir.allow-plain-http",
         ),
+        ({"batch-jobs.url": "https://cdr:9000"}, "--batch-jobs.url: requires --batch-jobs.module"),
+        ({"batch-jobs.module": "persistence"}, "--batch-jobs.module: requires --batch-jobs.url"),
+        (
+            {"batch-jobs.username": "me", "batch-jobs.password-file": "/dev/null"},
+            "--batch-jobs.username: requires --batch-jobs.url",
+        ),
+        (ADMIN | {"batch-jobs.username": "me"}, "--batch-jobs.username: requires --batch-jobs.password-file"),
+        (
+            ADMIN | {"batch-jobs.password-file": "/dev/null"},
+            "--batch-jobs.password-file: requires --batch-jobs.username",
+        ),
+        (
+            ADMIN | ADMIN_USER | {"batch-jobs.url": "http://cdr.example.org:9000"},
+            "--batch-jobs.url: would send credentials unencrypted; use https or set --fhir.allow-plain-http",
+        ),
+        (
+            ADMIN | {"batch-jobs.url": f"https://{CANARY}:{CANARY}@cdr"},
+            "--batch-jobs.url: must not contain a user name or password; " + USE_ADMIN_USER,
+        ),
+        (ADMIN | {"batch-jobs.url": "https://cdr/?a=b"}, "--batch-jobs.url: must not contain a query or fragment"),
+        *(
+            (
+                ADMIN | {"batch-jobs.module": module},
+                "--batch-jobs.module: must be the id of a module: letters, digits, underscores, dots and hyphens",
+            )
+            for module in ("..", "a/b", "a?b", "a b", "%2e", "m" * 101)
+        ),
         (
             {"poll.min-interval": "10m"},
             "--poll.min-interval: must be at most --poll.max-staleness",
@@ -115,7 +154,10 @@ def test_conflicting_options_are_reported(flags: dict[str, str], problem: str) -
 
 def test_every_way_to_authenticate_is_kept_off_unencrypted_connections() -> None:
     credentials = {option.name for option in OPTIONS if option.credential}
-    assert credentials == {"fhir.bearer-token-file", "fhir.username", "fhir.password-file"}
+    assert credentials == {
+        *("fhir.bearer-token-file", "fhir.username", "fhir.password-file"),
+        *("batch-jobs.username", "batch-jobs.password-file"),
+    }
     basic = {"fhir.url": "http://cdr/fhir", "fhir.username": "me", "fhir.password-file": "/dev/null"}
     assert len(flag_problems(**basic)) == 1
 
@@ -133,6 +175,19 @@ def test_a_name_that_only_looks_like_this_machine_is_another(host: str) -> None:
 def test_credentials_go_unencrypted_where_that_is_allowed() -> None:
     flags = {"fhir.url": "http://cdr/fhir", "fhir.bearer-token-file": "/dev/null", "fhir.allow-plain-http": "true"}
     assert settings(**flags).fhir.allow_plain_http
+
+
+def test_batch_jobs_are_off_unless_they_are_configured() -> None:
+    assert settings().batch_jobs == BatchJobsSettings()
+    found = settings(**ADMIN, **ADMIN_USER).batch_jobs
+    assert (found.url, found.module, found.username) == ("https://cdr.example.org:9000", "persistence", "me")
+
+
+def test_credentials_of_one_server_are_no_reason_to_refuse_the_address_of_the_other() -> None:
+    plain = {"fhir.url": "http://cdr.example.org/fhir"}
+    assert settings(**plain, **ADMIN, **ADMIN_USER).fhir.url == plain["fhir.url"]
+    bearer = {"fhir.bearer-token-file": "/dev/null", "batch-jobs.url": "http://cdr.example.org:9000"}
+    assert settings(**(ADMIN | bearer)).batch_jobs.url == bearer["batch-jobs.url"]
 
 
 def test_a_conflict_is_reported_where_the_option_was_given() -> None:

@@ -24,6 +24,8 @@ def test_only_the_url_is_required_and_the_defaults_are_those_of_the_contract() -
     )
     assert (found.reconcile.open_interval, found.reconcile.lookback, found.reconcile.full_interval) == (300, 900, 3600)
     assert (found.hold, found.deadline.seconds, found.stalled_after, found.pairs_max) == (120, 86400, 14400, 100)
+    assert found.probe_path == "$export-poll-status"
+    assert (found.history, found.exemplars) == (True, False)
     assert (found.web.host, found.web.port, found.web.scrape_timeout_offset) == ("127.0.0.1", 9842, 1)
     assert (found.ledger, found.log.level, found.log.format) == ("fhir-task-exporter.db", "info", "logfmt")
 
@@ -42,7 +44,7 @@ def test_every_option_has_a_sentence_of_help() -> None:
 
 def test_settings_and_their_groups_are_frozen() -> None:
     found = settings("payers: [{name: A, references: [Organization/1]}]")
-    assert not hasattr(found.payers, "__setitem__")
+    assert not hasattr(found.payers.keys, "__setitem__")
     for value in (found, *(getattr(found, each.name) for each in fields(found))):
         if is_dataclass(value):
             with pytest.raises(AttributeError):

@@ -81,6 +81,14 @@ def test_nothing_else_is_a_duration(text: str) -> None:
         ("holidays", "us", "must be a country, or country and state, such as US or US-NY"),
         ("holidays", "XX", "is not a country or state whose holidays are known"),
         ("holidays", "US-XX", "is not a country or state whose holidays are known"),
+        *(
+            (
+                "probe.path",
+                text,
+                "must be a path below the base URL such as $export-poll-status, without a slash at its ends",
+            )
+            for text in ("/a", "a/", "a//b", "..", "a/../b", ".", "a?b", "a%2fb", "a;b", "ü", "a b")
+        ),
         ("pairs.max", "-1", "must be a whole number from 1 to 10000"),
         ("log.level", "loud", "must be one of debug, info, warning, error"),
         ("log.format", "xml", "must be one of logfmt, json"),

@@ -21,7 +21,7 @@ def test_payers_are_named_by_reference_and_by_identifier() -> None:
         "payers:\n- name: A\n  references: [Organization/1, 'https://x/fhir/Organization/1']\n"
         "- name: B\n  identifiers: ['s|v', bare]\n"
     )
-    assert found.payers == {
+    assert found.payers.keys == {
         "Organization/1": "A",
         "https://x/fhir/Organization/1": "A",
         "s|v": "B",
@@ -54,7 +54,13 @@ def test_an_empty_file_gives_nothing() -> None:
         ("ledger: a\n\nledger: b", "line 3, ledger: duplicate key, first on line 1"),
         ("? [a]\n: b", "line 1: has a key that is not a string"),
         ("payers: {}", "line 1, payers: must be a list"),
-        ("payers: [A]", "line 1, payers: must be a list of entries with name, references, identifiers, deadline"),
+        (
+            "payers: [A]",
+            (
+                "line 1, payers: must be a list of entries with name, references, identifiers, reference_patterns, "
+                "identifier_patterns, parent, formerly, deadline"
+            ),
+        ),
         ("payers:\n- references: [Organization/1]", "line 2, payers.name: is missing"),
         (
             "payers:\n- name: ' '\n  references: [Organization/1]",
@@ -74,7 +80,7 @@ def test_an_empty_file_gives_nothing() -> None:
         ),
         (
             "payers:\n- name: A",
-            "line 2, payers: an entry needs references or identifiers",
+            "line 2, payers: an entry needs references, identifiers or patterns, or a parent, or former names",
         ),
         (
             "payers:\n- {name: A, references: [Organization/1]}\n- {name: B, references: [Organization/1]}",
@@ -157,7 +163,7 @@ def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text("utf-8")
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     found = load_with_file({}, {}, example.replace("bearer-token-file: token", f"bearer-token-file: {token}"))
-    assert (found.deadline.business_days, len(found.payers), len(found.reasons)) == (1, 3, 2)
+    assert (found.deadline.business_days, len(found.payers.keys), len(found.reasons)) == (1, 3, 2)
 
 
 def test_payers_can_have_deadlines_and_days_can_be_closed() -> None:

@@ -313,3 +313,36 @@ def test_the_transport_records_requests_and_leaves_the_body_to_be_read_raw() -> 
     with httpx.Client(transport=recording) as client, client.stream("GET", f"{made.base}/Task?_tag={TOKEN}") as answer:
         assert ids(json.loads(b"".join(answer.iter_raw()))) == ["a"]
     assert [request.query for request in recording.requests] == [(("_tag", TOKEN),)]
+
+
+def history(source: Store, *query: tuple[str, str]) -> Bundle:
+    return body(get(source, "/Task/a/_history", *query))
+
+
+def test_a_history_has_the_newest_version_first_and_deletions_without_a_resource() -> None:
+    made = store()
+    for status in ("requested", "in-progress"):
+        made.put(task("a", status))
+    made.delete("a")
+    made.put(task("a", "failed"))
+    bundle = history(made, ("_elements", "status,meta"))
+    assert (bundle["type"], bundle["total"]) == ("history", 4)
+    assert [entry["request"]["method"] for entry in bundle["entry"]] == ["PUT", "DELETE", "PUT", "POST"]
+    assert [entry["request"]["url"][-1] for entry in bundle["entry"]] == ["5", "3", "2", "1"]
+    shown = [entry.get("resource", {}) for entry in bundle["entry"]]
+    assert [each.get("status") for each in shown] == ["failed", None, "in-progress", "requested"]
+    assert "owner" not in shown[0]
+
+
+def test_a_history_has_pages_and_ends_with_an_expunge() -> None:
+    made = store()
+    for status in ("requested", "in-progress", "on-hold"):
+        made.put(task("a", status))
+    first = history(made, ("_count", "2"))
+    assert [entry["resource"]["status"] for entry in first["entry"]] == ["on-hold", "in-progress"]
+    assert first["link"][1]["url"] == f"{made.base}/Task/a/_history?_count=2&_offset=2"
+    last = history(made, ("_count", "2"), ("_offset", "2"))
+    assert [entry["resource"]["status"] for entry in last["entry"]] == ["requested"]
+    assert len(last["link"]) == 1
+    made.expunge("a")
+    assert get(made, "/Task/a/_history").status == 404

@@ -9,6 +9,7 @@ import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 
 import httpx
@@ -53,10 +54,10 @@ class Log(Telemetry):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requests: list[tuple[Operation, int | None]] = []
+        self.requests: list[tuple[StrEnum, int | None]] = []
         self.bytes = 0
 
-    def count_request(self, operation: Operation, status: int | None, seconds: float) -> None:
+    def count_request(self, operation: StrEnum, status: int | None, seconds: float) -> None:
         assert seconds >= 0
         self.requests.append((operation, status))
 

@@ -30,13 +30,14 @@ from exporter.ledger.info import read_info
 from exporter.ledger.prune import find_dead, prune
 from exporter.ledger.state import StateKey
 from exporter.task.model import OTHER_PAIR, Pair, Snapshot, Status
+from exporter.task.payer_table import PayerTable
 from exporter.task.payers import PairRule
 from tests.support.fake import START
 
 from .ledgers import PAIR, SOURCE, ledger_at, mode, opened, version, write
 
 DEAD = Pair("Dead Payer", "New Payer")
-NOBODY: frozenset[str] = frozenset()
+NOBODY = PayerTable()
 
 
 def lived(path: Path) -> str:
@@ -412,7 +413,7 @@ DYING = """
     sqlite3.connect = lambda *args, **more: connect(*args, factory=Dying, **more)
     {what}
 """
-PRUNE = "from exporter.ledger.prune import prune; prune(sys.argv[1], frozenset())"
+PRUNE = "from exporter.ledger import prune as it; it.prune(sys.argv[1], it.PayerTable())"
 BACKUP = "from exporter.ledger.backup import back_up; back_up(sys.argv[1], sys.argv[1] + '.copy')"
 
 

@@ -4,6 +4,7 @@
 steps today give the server as it then was, and the ledger to compare with.
 """
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -112,12 +113,17 @@ def counted(rig: Rig, *events: Event) -> dict[str, dict[str, int]]:
     return {event.value: totals(rig, event) for event in events}
 
 
+WALKED = re.compile(r"(?<=\], )\d+(?=, \d+\]'\);$)", re.MULTILINE)
+"""How many Tasks a walk had read: the earlier version left out the page that was committed with the number."""
+
+
 @pytest.mark.parametrize("name", HISTORIES)
 def test_what_is_stored_is_what_the_earlier_version_stored(tmp_path: Path, name: str) -> None:
     found = continued(tmp_path, name)
     for path in (found.earlier, found.today):
         found.start(path).stop()
-    assert sorted(dump(found.earlier).splitlines()) == sorted(dump(found.today).splitlines())
+    earlier, today = (WALKED.sub("walked", dump(path)) for path in (found.earlier, found.today))
+    assert sorted(earlier.splitlines()) == sorted(today.splitlines())
 
 
 def test_an_earlier_ledger_shows_the_counters_that_it_showed_and_goes_on_counting(tmp_path: Path) -> None:

@@ -3,14 +3,24 @@
 from prometheus_client import ProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
+from exporter.metrics.batch_jobs import BatchJobsCollector
 from exporter.metrics.catalogue import CATALOGUE
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format, join
 from exporter.metrics.telemetry import Telemetry
-from exporter.metrics.vocabulary import LedgerFigures
+from exporter.metrics.vocabulary import BatchJobFigures, BatchJobsReport, BatchJobStatus, LedgerFigures
 from tools.sample_snapshot import EVERYTHING, sample_snapshot
 
 from ...support.promtool import complaints
+
+FAILED = ("BULK_EXPORT", BatchJobStatus.FAILED)
+JOBS = BatchJobFigures(
+    jobs={FAILED: 1},
+    oldest_unfinished={"BULK_EXPORT": 1_700_000_000_000},
+    errors={"BULK_EXPORT": 3},
+    last_end={FAILED: 1_700_000_000_000},
+    complete=True,
+)
 
 
 def page(form: Format) -> bytes:
@@ -21,6 +31,7 @@ def page(form: Format) -> bytes:
     telemetry.set_ledger_figures(
         LedgerFigures(1, 1, 0, 4096, 1_700_000_000_000, 1_700_000_000_000, baseline_complete=True)
     )
+    telemetry.registry.register(BatchJobsCollector(lambda: BatchJobsReport(up=True, figures=JOBS)))
     return join([TaskText().render(sample_snapshot(2, EVERYTHING), form), telemetry.render(form)], form)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from exporter.errors import NotFhir, ServerError, WrongResource
-from exporter.task.bundle import decode_count, decode_organization, decode_page
+from exporter.task.bundle import decode_count, decode_history, decode_organization, decode_page
 from exporter.task.model import Anomaly, Page
 from tests.support import builders as make
 
@@ -173,3 +173,31 @@ def test_an_organization_is_its_name(body: bytes, name: str | None) -> None:
 def test_another_resource_is_no_organization(body: bytes) -> None:
     with pytest.raises(WrongResource):
         decode_organization(body)
+
+
+# Histories
+
+
+def test_a_history_has_every_version_but_no_deletion() -> None:
+    versions = [stored(make.task("a"), versionId=number) for number in ("5", "4", "3")]
+    entries = [
+        {"resource": versions[0], "request": {"method": "PUT", "url": "Task/a"}},
+        {"request": {"method": "DELETE", "url": "Task/a"}},
+        {"resource": versions[1], "request": {"method": "DELETE", "url": "Task/a"}},
+        {"resource": versions[2], "request": "POST"},
+    ]
+    links = [{"relation": "next", "url": "http://x/b"}]
+    page = decode_history(searchset(*entries, type="history", link=links), OURS, quiet)
+    assert [task.version for task in page.tasks] == ["5", "3"]
+    assert page.next == "http://x/b"
+
+
+@pytest.mark.parametrize("kind", ["searchset", "collection", None])
+def test_a_history_is_a_bundle_of_its_type(kind: str | None) -> None:
+    with pytest.raises(WrongResource):
+        decode_history(searchset(type=kind), OURS, quiet)
+
+
+def test_a_page_of_a_search_is_no_history() -> None:
+    with pytest.raises(WrongResource):
+        decode_page(searchset(type="history"), OURS, quiet)

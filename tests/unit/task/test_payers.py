@@ -1,15 +1,19 @@
 """How a Reference becomes a payer, step by step (docs/fhir-quirks.md#owner-resolution)."""
 
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.task.labels import PEOPLE, clean
 from exporter.task.model import Anomaly, Party
-from exporter.task.payers import PEOPLE, NeedsOrganization, PayerDirectory, clean, name_payer
+from exporter.task.payer_table import PayerTable
+from exporter.task.payers import NeedsOrganization, PayerDirectory, name_payer
 from tests.support import builders as make
+from tests.support.configuration import payer_table
 
 from .pages import decoded, entry, read, stored
 
@@ -17,6 +21,10 @@ BASE = "https://cdr.example/fhir"
 OWN = "Organization/7"
 FULL = Party(OWN, "Organization", "npi|123", "Displayed", "Contained")
 ELSEWHERE = "https://other.example/fhir/Organization/7"
+
+
+def directory(keys: Mapping[str, str], base: str, read: Mapping[str, str | None] | None = None) -> PayerDirectory:
+    return PayerDirectory(PayerTable(keys), base, {} if read is None else read)
 
 
 # From a Reference to a Party
@@ -93,47 +101,47 @@ def test_the_same_contained_id_in_two_tasks_means_two_payers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("party", "directory", "label"),
+    ("party", "known", "label"),
     [
-        (FULL, PayerDirectory({OWN: "Mapped", "npi|123": "By token"}, BASE, {OWN: "Read"}), "Mapped"),
-        (FULL, PayerDirectory({f"{BASE}/{OWN}": "Mapped"}, BASE), "Mapped"),
-        (FULL._replace(reference=f"{BASE}/{OWN}"), PayerDirectory({OWN: "Mapped"}, BASE), "Mapped"),
-        (FULL, PayerDirectory({"npi|123": "By token"}, BASE, {OWN: "Read"}), "Read"),
-        (FULL._replace(reference=f"{BASE}/{OWN}"), PayerDirectory({}, BASE + "/", {OWN: "Read"}), "Read"),
-        (FULL, PayerDirectory({"npi|123": "By token"}, BASE, {OWN: None}), "Contained"),
+        (FULL, directory({OWN: "Mapped", "npi|123": "By token"}, BASE, {OWN: "Read"}), "Mapped"),
+        (FULL, directory({f"{BASE}/{OWN}": "Mapped"}, BASE), "Mapped"),
+        (FULL._replace(reference=f"{BASE}/{OWN}"), directory({OWN: "Mapped"}, BASE), "Mapped"),
+        (FULL, directory({"npi|123": "By token"}, BASE, {OWN: "Read"}), "Read"),
+        (FULL._replace(reference=f"{BASE}/{OWN}"), directory({}, BASE + "/", {OWN: "Read"}), "Read"),
+        (FULL, directory({"npi|123": "By token"}, BASE, {OWN: None}), "Contained"),
         (
             FULL._replace(contained=None),
-            PayerDirectory({"npi|123": "By token", "123": "By value"}, BASE, {OWN: None}),
+            directory({"npi|123": "By token", "123": "By value"}, BASE, {OWN: None}),
             "By token",
         ),
-        (FULL._replace(contained=None), PayerDirectory({"123": "By value"}, BASE, {OWN: None}), "By value"),
-        (FULL._replace(contained=None), PayerDirectory({}, BASE, {OWN: None}), "123"),
-        (FULL._replace(contained=None), PayerDirectory({}, BASE, {OWN: "\u200b\u202e"}), "123"),
-        (Party(identifier="|123"), PayerDirectory({"|123": "Without system"}, BASE), "Without system"),
-        (Party(identifier="urn:x|a|b"), PayerDirectory({}, BASE), "a|b"),
-        (Party(display="Displayed"), PayerDirectory({"Displayed": "no key"}, BASE), "Displayed"),
-        (Party(OWN, display="Displayed"), PayerDirectory({}, BASE, {OWN: None}), "Displayed"),
-        (Party(OWN), PayerDirectory({}, BASE, {OWN: None}), "unknown"),
-        (Party("#payer", contained="Contained"), PayerDirectory({}, BASE), "Contained"),
-        (Party("#payer"), PayerDirectory({}, BASE), "unknown"),
-        (Party(ELSEWHERE), PayerDirectory({ELSEWHERE: "Mapped"}, BASE), "Mapped"),
-        (Party(ELSEWHERE, display="Displayed"), PayerDirectory({}, BASE, {OWN: "Read"}), "Displayed"),
-        (Party(display="other"), PayerDirectory({}, BASE), "other"),
-        (None, PayerDirectory({"": "x"}, BASE), "unknown"),
+        (FULL._replace(contained=None), directory({"123": "By value"}, BASE, {OWN: None}), "By value"),
+        (FULL._replace(contained=None), directory({}, BASE, {OWN: None}), "123"),
+        (FULL._replace(contained=None), directory({}, BASE, {OWN: "\u200b\u202e"}), "123"),
+        (Party(identifier="|123"), directory({"|123": "Without system"}, BASE), "Without system"),
+        (Party(identifier="urn:x|a|b"), directory({}, BASE), "a|b"),
+        (Party(display="Displayed"), directory({"Displayed": "no key"}, BASE), "Displayed"),
+        (Party(OWN, display="Displayed"), directory({}, BASE, {OWN: None}), "Displayed"),
+        (Party(OWN), directory({}, BASE, {OWN: None}), "unknown"),
+        (Party("#payer", contained="Contained"), directory({}, BASE), "Contained"),
+        (Party("#payer"), directory({}, BASE), "unknown"),
+        (Party(ELSEWHERE), directory({ELSEWHERE: "Mapped"}, BASE), "Mapped"),
+        (Party(ELSEWHERE, display="Displayed"), directory({}, BASE, {OWN: "Read"}), "Displayed"),
+        (Party(display="other"), directory({}, BASE), "other"),
+        (None, directory({"": "x"}, BASE), "unknown"),
     ],
 )
-def test_the_first_step_that_has_a_name_decides(party: Party | None, directory: PayerDirectory, label: str) -> None:
-    assert name_payer(party, directory) == label
+def test_the_first_step_that_has_a_name_decides(party: Party | None, known: PayerDirectory, label: str) -> None:
+    assert name_payer(party, known) == label
 
 
 @pytest.mark.parametrize("reference", [OWN, f"{BASE}/{OWN}"])
 @pytest.mark.parametrize("base", [BASE, BASE + "/"])
 def test_an_organization_on_the_server_is_read_once(reference: str, base: str) -> None:
     read: dict[str, str | None] = {}
-    directory = PayerDirectory({}, base, read)
-    assert name_payer(Party(reference, display="Displayed"), directory) == NeedsOrganization(OWN)
+    known = directory({}, base, read)
+    assert name_payer(Party(reference, display="Displayed"), known) == NeedsOrganization(OWN)
     read[OWN] = "Read"
-    assert name_payer(Party(reference, display="Displayed"), directory) == "Read"
+    assert name_payer(Party(reference, display="Displayed"), known) == "Read"
 
 
 @pytest.mark.parametrize(
@@ -152,13 +160,13 @@ def test_an_organization_on_the_server_is_read_once(reference: str, base: str) -
     ],
 )
 def test_nothing_else_is_ever_read(reference: str) -> None:
-    assert name_payer(Party(reference), PayerDirectory({}, BASE)) == "unknown"
+    assert name_payer(Party(reference), directory({}, BASE)) == "unknown"
 
 
 @pytest.mark.parametrize("kind", sorted(PEOPLE))
 def test_a_person_is_a_type_word_whatever_else_is_known(kind: str) -> None:
     party = Party(f"{kind}/7", kind, "npi|123", "Dr Adam Careful", "Careful")
-    assert name_payer(party, PayerDirectory({f"{kind}/7": "Mapped", "npi|123": "Mapped"}, BASE)) == kind
+    assert name_payer(party, directory({f"{kind}/7": "Mapped", "npi|123": "Mapped"}, BASE)) == kind
 
 
 @pytest.mark.parametrize(
@@ -203,4 +211,58 @@ def test_every_way_to_a_name_is_cleaned(text: str, way: str) -> None:
         "identifier": Party(identifier="s|" + text),
         "display": Party(display=text),
     }[way]
-    assert name_payer(party, PayerDirectory({"#x": text}, BASE, {OWN: text})) == clean(text)
+    assert name_payer(party, directory({"#x": text}, BASE, {OWN: text})) == clean(text)
+
+
+# Patterns, groups and former names
+
+TABLE = """
+- name: Ours
+  reference_patterns: ['Organization/.*', 'https://other\\.example/.*']
+- name: Exact
+  references: [Organization/8]
+  identifiers: ['npi|123']
+- name: By pattern
+  identifier_patterns: ['npi\\|9.*', '4[0-9]+']
+- name: Child
+  parent: Parent
+- name: New
+  formerly: [Old, '77']
+"""
+
+
+@pytest.mark.parametrize(
+    ("party", "label"),
+    [
+        (Party(OWN), "Ours"),
+        (Party(f"{BASE}/{OWN}"), "Ours"),
+        (Party("Organization/8"), "Exact"),
+        (Party(f"{BASE}/Organization/8"), "Exact"),
+        (Party(ELSEWHERE), "Ours"),
+        (Party(OWN, identifier="npi|123"), "Exact"),
+        (Party(OWN, identifier="npi|999"), "Ours"),
+        (Party("#x", contained="Inside", identifier="npi|123"), "Inside"),
+        (Party("#x", contained="Child", identifier="npi|123"), "Parent"),
+        (Party(identifier="npi|91"), "By pattern"),
+        (Party(identifier="urn:y|41"), "By pattern"),
+        (Party(identifier="npi|5"), "5"),
+        (Party(identifier="npi|77"), "New"),
+        (Party(display="Child"), "Parent"),
+        (Party(display=" Old "), "New"),
+        (Party(display="Older"), "Older"),
+        (Party("Practitioner/7", "Practitioner", display="Child"), "Practitioner"),
+        (None, "unknown"),
+    ],
+)
+def test_keys_win_over_patterns_and_every_name_is_shown_as_its_label(party: Party | None, label: str) -> None:
+    assert name_payer(party, PayerDirectory(payer_table(TABLE), BASE)) == label
+
+
+def test_a_pattern_spares_the_read_of_the_organization_and_a_name_on_the_server_finds_its_parent() -> None:
+    table = payer_table("- {name: A, reference_patterns: ['Organization/a-.*']}\n- {name: B of Ohio, parent: B}")
+    read: dict[str, str | None] = {}
+    known = PayerDirectory(table, BASE, read)
+    assert name_payer(Party("Organization/a-1"), known) == "A"
+    assert name_payer(Party("Organization/b-1"), known) == NeedsOrganization("Organization/b-1")
+    read["Organization/b-1"] = "B of Ohio"
+    assert name_payer(Party("Organization/b-1"), known) == "B"

@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPResponse
 
 from exporter.metrics.negotiation import Format
 from exporter.metrics.vocabulary import ScrapeAnswer
+from exporter.probe import Probe
 from exporter.published import PublishedSnapshot, Scrape
 from exporter.task.model import Snapshot
 from exporter.web.backend import Backend
@@ -35,11 +36,19 @@ class FakeBackend(Backend):
     unready: str | None = None
     broken: bool = False
     scrapes: int = 0
+    probed: Probe | Exception = field(default_factory=Probe)
+    targets: list[str] = field(default_factory=list)
     counted: list[tuple[ScrapeAnswer, str, bool]] = field(default_factory=list)
 
     def scrape(self) -> Scrape:
         self.scrapes += 1
         return self.given
+
+    def probe(self, target: str) -> Probe:
+        self.targets.append(target)
+        if isinstance(self.probed, Exception):
+            raise self.probed
+        return self.probed
 
     def published(self) -> PublishedSnapshot:
         return PublishedSnapshot(Snapshot(), self.generation)
@@ -59,7 +68,7 @@ class FakeBackend(Backend):
     def landing(self) -> Landing:
         if self.broken:
             raise KeyError(self)
-        return Landing(version="1.2.3")
+        return Landing(version="1.2.3", server="cdr.example:443")
 
     def finish(self, poll: "Future[bool]", generation: int) -> None:
         """Once a scrape waits, publish a snapshot and end its poll."""
