@@ -16,20 +16,22 @@ ENV PIP_CONFIG_FILE=/run/secrets/pip.conf \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md LICENSE ./
-# Wheels only: nothing is compiled, and no build script of a package runs.
+COPY pyproject.toml requirements.lock requirements-build.lock README.md LICENSE ./
+# Only wheels whose hashes are in the lock files: nothing is compiled, and no build script of a package runs.
 RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt \
     python3 -m venv /tools \
-    && /tools/bin/pip install --quiet --only-binary :all: --constraint constraints.txt hatchling hatch-vcs \
-    && python3 -m venv --without-pip /opt/fhir-task-exporter
+    && /tools/bin/pip install --quiet --only-binary :all: --require-hashes --requirement requirements-build.lock \
+    && python3 -m venv --without-pip /opt/fhir-task-exporter \
+    && /tools/bin/pip --python /opt/fhir-task-exporter/bin/python install --quiet --only-binary :all: \
+       --require-hashes --requirement requirements.lock
 COPY exporter exporter
 COPY grafana grafana
 ARG VERSION
-RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt \
-    SETUPTOOLS_SCM_PRETEND_VERSION="${VERSION}" \
-    /tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
+RUN SETUPTOOLS_SCM_PRETEND_VERSION="${VERSION}" \
+    /tools/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /tools/bin/pip --python /opt/fhir-task-exporter/bin/python install --quiet --only-binary :all: \
-       --constraint constraints.txt "$(echo /wheels/*.whl)[holidays]" \
+       --no-index --no-deps --find-links /wheels fhir-task-exporter \
+    && /tools/bin/pip --python /opt/fhir-task-exporter/bin/python check \
     && install -d -m 0700 -o 65532 -g 65532 /ledger
 
 FROM ${BASE}

@@ -2,18 +2,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install setup demo test check fix generate golden e2e bench clean
+.PHONY: install setup demo test check fix generate golden e2e bench lock clean
 
 install: .venv/.installed          ## the command alone, at .venv/bin/fhir-task-exporter
 setup: .venv/.setup                ## and what tests and linters need
 
-.venv/.installed: pyproject.toml constraints.txt
+# Wheels whose hashes are in the lock files, and our own code without asking the network for anything.
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+LOCKED := $(PIP) install --require-hashes --only-binary :all:
+OURSELVES := $(PIP) install --no-deps --no-build-isolation --editable .
+
+.venv/.installed: pyproject.toml requirements.lock requirements-build.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[holidays]'
+	$(LOCKED) --requirement requirements.lock --requirement requirements-build.lock
+	$(OURSELVES)
 	@touch $@
 
-.venv/.setup: .venv/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+.venv/.setup: .venv/.installed requirements-dev.lock
+	$(LOCKED) --requirement requirements-dev.lock
 	@touch $@
 
 demo: install                      ## a simulated payer network and the exporter on it, at 127.0.0.1:9842 or as ARGS say
@@ -40,6 +46,18 @@ generate: setup                    ## write every generated document: tables of 
 
 golden: setup                      ## rewrite the golden texts; then read the difference
 	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/unit/metrics tests/scenarios/test_golden.py
+
+# One file for the image and `make install`, one for the tools that build the wheel, one for tests and linters; the later
+# ones take their versions from the first. `make lock ARGS=--upgrade` takes the newest versions.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build --no-strip-extras \
+	--no-annotate --custom-compile-command 'make lock' $(ARGS)
+BUILD_REQUIREMENTS := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")
+
+lock: setup                        ## write the lock files for what pyproject.toml asks for
+	$(LOCK) pyproject.toml --extra holidays --output-file requirements.lock
+	$(LOCK) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(BIN)/python -c '$(BUILD_REQUIREMENTS)' \
+		| $(LOCK) - --constraint requirements-dev.lock --output-file requirements-build.lock
 
 bench: setup                       ## the figures of docs/performance.md
 	$(BIN)/python -m benchmarks

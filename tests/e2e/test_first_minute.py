@@ -26,6 +26,7 @@ PATIENCE = 300.0
 """Seconds for what takes a machine as long as it takes."""
 A_MINUTE = 60.0
 """Seconds; the simulation goes by the clock, however busy the machine is."""
+PACKAGE = "fhir_task_exporter"
 COMMAND = Path(".venv") / "bin" / "fhir-task-exporter"
 
 
@@ -139,16 +140,18 @@ def test_the_wheel_works_alone_and_carries_what_it_prints(clone: Path, tmp_path:
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {"exporter/_bundle/dashboards/p2p-exchanges.json", "exporter/_bundle/rules/alerts.yaml"} <= names
-    assert {name.split("/")[0].partition("-")[0] for name in names} == {"exporter", "fhir_task_exporter"}
+    assert {f"{PACKAGE}/_bundle/{path}" for path in ("dashboards/p2p-exchanges.json", "rules/alerts.yaml")} <= names
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {PACKAGE}
 
     python = tmp_path / "venv" / "bin" / "python"
     run("python3", "-m", "venv", tmp_path / "venv", folder=tmp_path)
-    run(python, "-m", "pip", "install", "--quiet", "--constraint", clone / "constraints.txt", wheel, folder=tmp_path)
+    pip = (python, "-m", "pip", "install", "--quiet")
+    run(*pip, "--require-hashes", "--requirement", clone / "requirements.lock", folder=tmp_path)
+    run(*pip, "--no-index", wheel, folder=tmp_path)
     shutil.rmtree(clone)
     command = python.with_name("fhir-task-exporter")
     assert run(command, "--version", folder=tmp_path).startswith("fhir-task-exporter ")
     assert json.loads(run(command, "dashboard", folder=tmp_path))["uid"] == "p2p-exchanges"
     assert 'job="elsewhere"' in run(command, "rules", "--job", "elsewhere", folder=tmp_path)
     assert "serve" in run(command, "--help", folder=tmp_path)
-    run(python, "-c", "import exporter.app, exporter.check.run, exporter.bundle", folder=tmp_path)
+    run(python, "-c", f"import {PACKAGE}.app, {PACKAGE}.check.run, {PACKAGE}.bundle", folder=tmp_path)

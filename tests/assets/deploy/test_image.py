@@ -10,6 +10,7 @@ import pytest
 from .files import LEDGER_FOLDER, OPTION_VARIABLES, ROOT, USER, fallback_version, ours, pyproject, stages
 
 BUILDER, FINAL = stages((ROOT / "Dockerfile").read_text("utf-8"))
+LOCKS = ["requirements.lock", "requirements-build.lock"]
 IGNORED = [
     line for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line and not line.startswith("#")
 ]
@@ -91,15 +92,25 @@ def test_label_and_package_have_the_version_that_the_build_is_given() -> None:
     assert 'SETUPTOOLS_SCM_PRETEND_VERSION="${VERSION}"' in step
 
 
-def test_no_package_is_compiled_and_each_is_constrained() -> None:
+def test_no_package_is_compiled_and_each_comes_with_its_hash() -> None:
     installs = [step for word, rest in BUILDER if word == "RUN" for step in rest.split("&&") if " install --q" in step]
-    assert installs
-    assert all("--only-binary :all:" in step and "--constraint constraints.txt" in step for step in installs)
+    assert all("--only-binary :all:" in step for step in installs)
+    locked = [step for step in installs if "--no-index" not in step]
+    assert [shlex.split(step)[-1] for step in locked] == ["requirements-build.lock", "requirements.lock"]
+    assert all("--require-hashes --requirement" in step for step in locked)
+
+
+def test_what_no_lock_names_is_our_own_and_comes_from_no_index() -> None:
+    steps = [step for word, rest in BUILDER if word == "RUN" for step in rest.split("&&") if "pip" in step]
+    (installed,) = (step for step in steps if "--find-links /wheels" in step)
+    (built,) = (step for step in steps if "pip wheel" in step)
+    assert shlex.split(installed)[-1] == pyproject()["project"]["name"]
+    assert all("--no-index --no-deps" in step for step in (installed, built))
 
 
 def test_what_the_wheel_is_made_of_reaches_the_build() -> None:
     wheel = pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]
-    wanted = ["pyproject.toml", "constraints.txt", "README.md", "LICENSE", "exporter/app.py", *wheel["force-include"]]
+    wanted = ["pyproject.toml", *LOCKS, "README.md", "LICENSE", "exporter/app.py", *wheel["force-include"]]
     copied = {each for word, rest in BUILDER if word == "COPY" for each in rest.split()[:-1]}
     assert [path for path in wanted if not reaches_the_build(path)] == []
     assert [path for path in wanted if path.split("/")[0] not in copied] == []
