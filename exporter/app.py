@@ -217,7 +217,8 @@ def watch_sources(settings: Settings, clock: Clock, transport: Transport | None 
     telemetry = Telemetry()
     server = fhir_server(settings, telemetry, transport)
     payers = PayerRules(Namer(settings.payers, server.http.base, clock), _deadlines(settings))
-    return Sources(server, export_status(settings, telemetry, transport), payers, clock)
+    exports = export_status(settings, telemetry, transport)
+    return Sources(server, exports, batch_jobs(settings, transport), payers, clock)
 
 
 def demo(settings: DemoSettings) -> int:

@@ -37,14 +37,16 @@ WATCH_PARAMETERS: Sequence[click.Parameter] = (
 EXAMPLES = (
     "watch 'https://cdr.example.org/fhir/$export-poll-status?_jobId=4f3c' --config.file exporter.yaml",
     "watch Task/123 --config.file exporter.yaml",
+    "watch job/4f3c --config.file exporter.yaml",
 )
 
 
 @click.command(cls=Command, params=list(WATCH_PARAMETERS), examples=EXAMPLES)
 def watch(target: str, cancel: bool, show_notes: bool, **given: Any) -> int:
-    """Follow one export job or one Task until it ends.
+    """Follow one export job, Task or batch job until it ends.
 
-    TARGET is the status URL that the kick-off of the export answered with, or Task/ and an id.
+    TARGET is the status URL that the kick-off of the export answered with, or Task/ and an id, or job/ and the id of a
+    batch job.
 
     Exits 0 when it completed; 1 when it failed, was cancelled or is gone, or --timeout is over; 130 on Ctrl-C. Nothing
     is changed on the server, unless --cancel is given.
