@@ -212,7 +212,7 @@ def watch(settings: Settings, request: "WatchRequest") -> int:
 
 def watch_sources(settings: Settings, clock: Clock, transport: Transport | None = None) -> "Sources":
     """Make the clients that `watch` asks through."""
-    from .watch.subjects import PayerRules, Sources
+    from .watch.subjects import BatchSource, PayerRules, Sources
 
     telemetry = Telemetry()
     server = fhir_server(settings, telemetry, transport)

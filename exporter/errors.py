@@ -16,6 +16,7 @@
     │   │   └── TlsExpected     the port speaks TLS, and was asked in plain HTTP
     │   ├── AuthFailed          401, or no credentials to send
     │   │   └── Forbidden       403: the credentials are known, a right is missing
+    │   │       └── ExportForbidden     the same for the status of an export job
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
     │   │   └── CountThrottled  an optional count, for showing progress, was throttled
     │   ├── ClientFault         another 4xx: the server rejects the request
@@ -186,6 +187,15 @@ class Forbidden(AuthFailed):
     remedy = (
         "Grant the right to read Task and Organization: FHIR_READ_ALL_OF_TYPE for both, "
         "or the scopes system/Task.read and system/Organization.read."
+    )
+
+
+class ExportForbidden(Forbidden):
+    """403 for the status of an export job."""
+
+    remedy = (
+        "Allow the exporter's user to read the status of export jobs; "
+        "some servers show a job only to the user that started it."
     )
 
 

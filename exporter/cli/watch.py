@@ -45,8 +45,8 @@ EXAMPLES = (
 def watch(target: str, cancel: bool, show_notes: bool, **given: Any) -> int:
     """Follow one export job, Task or batch job until it ends.
 
-    TARGET is the status URL that the kick-off of the export answered with, or Task/ and an id, or job/ and the id of a
-    batch job.
+    TARGET is the status URL that the kick-off of the export answered with, Task/ and an id, or job/ and the id of a
+    batch job of Smile CDR, for which --batch-jobs.url and --batch-jobs.module are needed.
 
     Exits 0 when it completed; 1 when it failed, was cancelled or is gone, or --timeout is over; 130 on Ctrl-C. Nothing
     is changed on the server, unless --cancel is given.

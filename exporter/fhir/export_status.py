@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from http import HTTPStatus
 
-from ..errors import NotFhir, ServerError, ServerFault, Throttled
+from ..errors import ExportForbidden, NotFhir, ServerError, ServerFault, Throttled
 from ..metrics.vocabulary import Operation
 from ..task.export_job import ExportJob, StatusReply, read_job
 from .export_target import status_address
@@ -60,10 +60,16 @@ class ExportStatus:
             return Cancellation.REFUSED
         raise self._error(reply)
 
+    def close(self) -> None:
+        """End the connection that is kept, if one is."""
+        self._http.close()
+
     def _error(self, reply: StatusReply) -> ServerError:
         """Choose the error of an answer that is not about the job."""
         status, wait = reply.effective_status, reply.retry_after_seconds
         said = f"{self._http.host_and_port} answered {status} to our request for the status of an export job."
+        if status == HTTPStatus.FORBIDDEN:
+            return ExportForbidden(said)
         if status == HTTPStatus.OK:
             return NotFhir(f"{self._http.host_and_port} answered our request for an export job without a manifest.")
         asks_to_wait = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -8,7 +8,7 @@ import pytest
 from exporter.config import FhirSettings
 from exporter.errors import (
     AuthFailed,
-    Forbidden,
+    ExportForbidden,
     NotFhir,
     Redirected,
     ServerError,
@@ -131,7 +131,7 @@ def test_a_failed_job_keeps_its_message_to_itself() -> None:
     ("status", "headers", "body", "error"),
     [
         (401, [], b"", AuthFailed),
-        (403, [], b"", Forbidden),
+        (403, [], b"", ExportForbidden),
         (429, [("Retry-After", "7")], outcome("throttled"), Throttled),
         (429, [], b"", Throttled),
         (503, [("Retry-After", "7")], b"", Throttled),

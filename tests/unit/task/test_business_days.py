@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import holidays
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.task.business_days import BusinessDays, Calendar
@@ -79,6 +79,7 @@ def test_a_calendar_without_business_days_still_ends() -> None:
     assert never.cutoff(START) < START
 
 
+@settings(deadline=None)
 @given(CALENDARS, DAYS, INSTANTS | near_changes(), INSTANTS | near_changes())
 def test_a_later_task_is_never_due_earlier(calendar: Calendar, days: int, one: int, other: int) -> None:
     deadline = BusinessDays(days, calendar)
@@ -86,12 +87,14 @@ def test_a_later_task_is_never_due_earlier(calendar: Calendar, days: int, one: i
     assert first <= deadline.due(first) <= deadline.due(second)
 
 
+@settings(deadline=None)
 @given(CALENDARS, DAYS, near_changes(), st.integers(0, 7_200_000))
 def test_nor_within_hours_of_a_change_of_clocks(calendar: Calendar, days: int, one: int, later: int) -> None:
     deadline = BusinessDays(days, calendar)
     assert deadline.due(one) <= deadline.due(one + later)
 
 
+@settings(deadline=None)
 @given(CALENDARS, DAYS, INSTANTS | near_changes(), INSTANTS | near_changes())
 def test_the_cutoff_is_the_inverse(calendar: Calendar, days: int, authored: int, now: int) -> None:
     deadline = BusinessDays(days, calendar)
@@ -100,6 +103,7 @@ def test_the_cutoff_is_the_inverse(calendar: Calendar, days: int, authored: int,
     assert deadline.due(cutoff) >= now > deadline.due(cutoff - 1)
 
 
+@settings(deadline=None)
 @given(CALENDARS, DAYS, INSTANTS)
 def test_so_many_business_days_lie_between(calendar: Calendar, days: int, authored: int) -> None:
     arrived = calendar.wall_time(authored).date()
