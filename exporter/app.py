@@ -22,7 +22,6 @@ from prometheus_client import ProcessCollector
 
 from .batch_jobs.client import BatchJobs
 from .batch_jobs.reader import BatchJobsReader
-from .batch_jobs.remedies import remedy_for
 from .clock import Clock, SystemClock
 from .config import BatchJobsSettings, DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
 from .context import WalkContext, WalkRules
@@ -213,14 +212,13 @@ def watch(settings: Settings, request: "WatchRequest") -> int:
 
 def watch_sources(settings: Settings, clock: Clock, transport: Transport | None = None) -> "Sources":
     """Make the clients that `watch` asks through."""
-    from .watch.subjects import BatchSource, PayerRules, Sources
+    from .watch.subjects import PayerRules, Sources
 
     telemetry = Telemetry()
     server = fhir_server(settings, telemetry, transport)
     payers = PayerRules(Namer(settings.payers, server.http.base, clock), _deadlines(settings))
-    admin = batch_jobs(settings, transport)
-    source = None if admin is None else BatchSource(admin.job, remedy_for)
-    return Sources(server, export_status(settings, telemetry, transport), payers, clock, source)
+    exports = export_status(settings, telemetry, transport)
+    return Sources(server, exports, batch_jobs(settings, transport), payers, clock)
 
 
 def demo(settings: DemoSettings) -> int:

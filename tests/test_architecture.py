@@ -65,7 +65,7 @@ MAY_IMPORT = {
         "task",
         "errors",
     },
-    "watch": {"watch", "clock", "names", "fhir", "task", "errors"},
+    "watch": {"watch", "clock", "names", "batch_jobs", "fhir", "metrics", "task", "errors"},
 }
 """Who may know whom, by folder or module of the package; those not named here are the outermost ring."""
 

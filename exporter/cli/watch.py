@@ -37,6 +37,7 @@ WATCH_PARAMETERS: Sequence[click.Parameter] = (
 EXAMPLES = (
     "watch 'https://cdr.example.org/fhir/$export-poll-status?_jobId=4f3c' --config.file exporter.yaml",
     "watch Task/123 --config.file exporter.yaml",
+    "watch job/4f3c --config.file exporter.yaml",
 )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
+from ..batch_jobs.client import BatchJobs
+from ..batch_jobs.remedies import remedy_for
 from ..clock import Clock
 from ..errors import ConfigurationError, Forbidden, ServerError, TargetRefused
 from ..fhir.client import FhirServer, FhirWindow
@@ -19,7 +21,7 @@ from ..task.deadline import Deadlines
 from ..task.export_history import JobHistory
 from ..task.model import NO_PAIR, Pair, Task
 from ..task.watched import decode_task
-from .batch import BatchJobFacts, observe_batch
+from .batch import observe_batch
 from .export import observe_export
 from .model import Observation
 from .targets import Kind, Target
@@ -106,30 +108,22 @@ class TaskSubject:
             return NO_PAIR
 
 
-@dataclass(frozen=True, slots=True)
-class BatchSource:
-    """Where batch jobs are asked for: one by its id, None if it is not listed; and the remedies of the Admin API."""
-
-    job: Callable[[str], BatchJobFacts | None]
-    remedy: Callable[[ServerError], str]
-
-
 class BatchSubject:
     """A batch job of the Admin API."""
 
-    def __init__(self, source: BatchSource, id_: str, clock: Clock) -> None:
+    def __init__(self, batch_jobs: BatchJobs, id_: str, clock: Clock) -> None:
         self.name = f"job/{id_}"
-        self._source = source
+        self._batch_jobs = batch_jobs
         self._id = id_
         self._clock = clock
 
     def look(self) -> Observation:
         """Look for the job in the list."""
-        return observe_batch(self._source.job(self._id), self._clock.wall())
+        return observe_batch(self._batch_jobs.job(self._id), self._clock.wall())
 
     def remedy(self, error: ServerError) -> str:
         """Return what to do about the Admin API."""
-        return self._source.remedy(error)
+        return remedy_for(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +132,9 @@ class Sources:
 
     server: FhirServer
     exports: ExportStatus
+    batch_jobs: BatchJobs | None
     payers: PayerRules
     clock: Clock
-    batch_jobs: BatchSource | None = None
 
 
 def _export(sources: Sources, target: str) -> Subject:

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from exporter import app
 from exporter.config import FhirSettings, Settings
 from exporter.demo.server import Request, Response
 from exporter.watch.run import WatchRequest, watch
-from exporter.watch.subjects import BatchSource
 
 from .fake import BASE, HandClock, RecordingTransport
 
@@ -26,7 +24,6 @@ class Watching:
         self.clock = clock
         self.transport = RecordingTransport(answer)
         self.pauses: list[float] = []
-        self.batch_jobs: BatchSource | None = None
         self.interrupt_after: int | None = None
         """Ctrl-C at this wait."""
         self.meanwhile: Callable[[int], None] = lambda _: None
@@ -35,7 +32,6 @@ class Watching:
 
     def __call__(self, target: str = STATUS_URL, settings: Settings | None = None, **request: Any) -> int:
         sources = app.watch_sources(settings or Settings(fhir=FhirSettings(url=BASE)), self.clock, self.transport)
-        sources = replace(sources, batch_jobs=self.batch_jobs)
         return watch(WatchRequest(target=target, **request), sources, self.pause)
 
     def pause(self, seconds: float) -> None:
