@@ -16,6 +16,7 @@ JOB = "fhir-task-exporter"
 RUNBOOKS = "https://fhir-task-exporter.example/runbooks"
 GRAFANA = "https://grafana.example"
 CDR = "https://smile-cdr.example"
+REFRESH_SECONDS = 92 * 86_400
 """What the bundled files contain; `.example` is a reserved domain (RFC 2606), so a forgotten one is obvious."""
 
 _DASHBOARD = "dashboards/p2p-exchanges.json"
@@ -28,16 +29,27 @@ _JOB = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,127}")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]{1,500}")
 
 
-def rules(job: str = JOB, runbook_url: str = RUNBOOKS, grafana_url: str = GRAFANA) -> str:
+def rules(
+    job: str = JOB,
+    runbook_url: str = RUNBOOKS,
+    grafana_url: str = GRAFANA,
+    refresh_after_seconds: int = REFRESH_SECONDS,
+) -> str:
     """Return recording and alerting rules as one rule file for this job, with links to these URLs.
 
-    Raises ConfigurationError with every problem; it does not repeat the values.
+    `refresh_after_seconds` is the limit of P2PRefreshDue. Raises ConfigurationError with every problem; it does not
+    repeat the values.
     """
     wrong_job = [] if _JOB.fullmatch(job) else ["--job: must be 1 to 128 letters, digits and any of _ . : / -"]
     _raise([*wrong_job, *_wrong_urls({"--runbook-url": runbook_url, "--grafana-url": grafana_url})])
     comments, groups = zip(*(_read(name).split(_GROUPS) for name in _RULES), strict=True)
     text = "\n#\n".join(comments) + _GROUPS + "\n".join(groups)
-    replacements = {f'job="{JOB}"': f'job="{job}"', RUNBOOKS: runbook_url.rstrip("/"), GRAFANA: grafana_url.rstrip("/")}
+    replacements = {
+        f'job="{JOB}"': f'job="{job}"',
+        RUNBOOKS: runbook_url.rstrip("/"),
+        GRAFANA: grafana_url.rstrip("/"),
+        f"> {REFRESH_SECONDS}": f"> {refresh_after_seconds}",
+    }
     return _replace(text, replacements)
 
 

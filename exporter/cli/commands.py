@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import click
 
 from .. import bundle, config
+from ..config.values import positive_duration
 from .command import Command, Group, version_line, version_option
 from .ledger import ledger
-from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, settings_from
+from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, parsed, settings_from
 from .reasons import reasons
 from .watch import watch
 
@@ -122,9 +123,11 @@ def _warn_of_defaults(where: str, urls: Mapping[str, str]) -> None:
 @click.option("--job", default=bundle.JOB, show_default=True, help="Name of the scrape job in Prometheus.")
 @click.option("--runbook-url", default=bundle.RUNBOOKS, help="Base URL of your runbooks. [default: leads nowhere]")
 @click.option("--grafana-url", default=bundle.GRAFANA, help="Base URL of your Grafana. [default: leads nowhere]")
-def rules(job: str, runbook_url: str, grafana_url: str) -> int:
+@click.option("--refresh-after", default="92d", show_default=True, help="When an exchange with a payer is due again.")
+def rules(job: str, runbook_url: str, grafana_url: str, refresh_after: str) -> int:
     """Print the bundled Prometheus rules as one file."""
-    click.echo(bundle.rules(job, runbook_url, grafana_url), nl=False)
+    seconds = round(parsed("--refresh-after", positive_duration, refresh_after))
+    click.echo(bundle.rules(job, runbook_url, grafana_url, seconds), nl=False)
     _warn_of_defaults("alerts", {"--runbook-url": runbook_url, "--grafana-url": grafana_url})
     return 0
 

@@ -9,12 +9,14 @@ import click
 
 from .. import config, logs
 from ..config import DemoSettings, LedgerSettings, Option, Settings
+from ..config.values import InvalidValue
 from ..errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
 Given = bool | Sequence[str] | None
 """What click hands over for an option: texts, of a switch whether it is on, or None."""
+T = TypeVar("T")
 AnySettings = TypeVar("AnySettings", Settings, DemoSettings, LedgerSettings)
 
 SETTINGS_OPTIONS = (config.CONFIG_FILE, *config.OPTIONS)
@@ -74,6 +76,14 @@ def settings_from(
     for name in unknown:
         logs.log_event(logger, logging.WARNING, "ignoring unknown environment variable", variable=name)
     return settings
+
+
+def parsed(flag: str, parse: Callable[[str], T], text: str) -> T:
+    """Parse the text of an option of one command alone; raises ConfigurationError."""
+    try:
+        return parse(text.strip())
+    except InvalidValue as invalid:
+        raise ConfigurationError((f"{flag}: {invalid}",)) from None
 
 
 def flags_of(given: Mapping[str, Given]) -> config.Flags:

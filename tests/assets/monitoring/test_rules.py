@@ -20,6 +20,7 @@ LIMITS = {
     "P2PExchangeOverdue": "overdue_count",
     "P2PExchangeLongOverdue": "overdue_count",
     "P2PExchangeNotStarted": "not_started_seconds",
+    "P2PRefreshDue": "refresh_after_seconds",
     "P2PExchangeStalled": "stalled_count",
     "P2PExchangeFailed": "failed_count",
     "P2PExchangeFailureRatioHigh": "failure_ratio failure_ratio_floor",
@@ -40,7 +41,7 @@ LIMITS = {
 BURN = {"critical": "slow_ratio_fast slow_floor", "warning": "slow_ratio_slow slow_floor"}
 ON_VANISHING_GAUGES = {
     *("P2PExchangeDueSoon", "P2PExchangeOverdue", "P2PExchangeLongOverdue"),
-    *("P2PExchangeNotStarted", "P2PExchangeStalled"),
+    *("P2PExchangeNotStarted", "P2PExchangeStalled", "P2PRefreshDue"),
 }
 MAX_STALENESS, SCRAPE_INTERVAL = 300, 60
 TEST_FILES = sorted(RULES.glob("*_test.yaml"))
