@@ -18,7 +18,7 @@ def panels() -> tuple[Ready, ...]:
         "completed exchanges. Click a payer to filter by it.",
         "red in Overdue or Oldest: contact the source payer. Failed: see the reason in the table above.",
         "none",
-        ("P2PExchangeOverdue", "P2PExchangeFailed"),
+        ("P2PExchangeOverdue", "P2PExchangeFailed", "P2PRefreshDue"),
     )
     return (rows(words, PAIR_LABELS, (*_now(), *_in_range())),)
 
