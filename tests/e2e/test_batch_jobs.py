@@ -139,7 +139,9 @@ def test_a_bad_answer_costs_the_batch_jobs_alone(
 
 
 @pytest.mark.parametrize(
-    "play", [silent, drips(head("Content-Length: 99"), b" "), drips(b"", b"HTTP/1.1 103 E\r\n\r\n")], ids=str
+    "play",
+    [silent, drips(head("Content-Length: 99"), b" "), drips(b"", b"HTTP/1.1 103 E\r\n\r\n")],
+    ids=["silent", "dripping body", "endless 103"],
 )
 def test_an_admin_api_that_hangs_delays_no_poll_and_no_stop(
     fhir: SimulatedServer, tmp_path: Path, play: Callable[..., None]
