@@ -35,6 +35,7 @@
     ├── LedgerError             the ledger cannot be used
     │   ├── LedgerInUse         another process has it open
     │   │   └── LedgerHeld      the same, for a command about the file
+    │   ├── LedgerAbsent        a command finds no file
     │   ├── LedgerForeign       it is not a ledger, or belongs to another source
     │   │   └── LedgerOfAnotherSource   another FHIR server or selection of Tasks
     │   ├── LedgerNotRebound    it was not shown that another server holds the same Tasks
@@ -325,10 +326,13 @@ class LedgerInUse(LedgerError):
 class LedgerHeld(LedgerInUse):
     """The same, for a command about the file."""
 
-    remedy = (
-        "Stop the exporter for this command; it catches up when it starts again. "
-        "Without stopping it, only a snapshot of the whole volume is a good backup."
-    )
+    remedy = "Stop the exporter for this command; it catches up when it starts again."
+
+
+class LedgerAbsent(LedgerError):
+    """There is no file for a command to work on."""
+
+    remedy = "Check the path of --ledger; serve creates a ledger when it starts."
 
 
 class LedgerForeign(LedgerError):

@@ -189,7 +189,7 @@ def paged(asked: int, given: int | None) -> Finding:
     if given >= asked:
         return ok(f"pages: of {tasks(given)}, as asked for")
     remedy = "No action is needed; for a faster baseline, raise the server's maximum page size."
-    return info(f"pages: of {tasks(given)}, though {asked} were asked for", remedy)
+    return info(f"pages: the server sends {tasks(given)} per page; {asked} were requested", remedy)
 
 
 def sorted_by(stamps: Sequence[Instant]) -> Finding:

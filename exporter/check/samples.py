@@ -73,7 +73,7 @@ def diagnose(sample: Sample) -> Iterator[Finding]:
 
 def _tags(sample: Sample, tagged: int) -> Iterator[Finding]:
     read = len(sample.tasks)
-    yield ok(f"sample: {count_tasks(read)} read, {tagged} ours by tag")
+    yield ok(f"sample: {count_tasks(read)} read, {tagged} with the tag")
     if sample.by_tag and tagged < read:
         text = f"search by _tag: ignored; of {count_tasks(read)}, {read - tagged} without it, left out here"
         yield warn(text, "Let _tag through to the server: without it every Task is read.")
@@ -119,7 +119,7 @@ def payers(found: Sequence[Naming]) -> Iterator[Finding]:
     """Report each payer's name and where it comes from."""
     for one in found[:MOST_SHOWN]:
         mark = Mark.WARN if one.name == UNKNOWN_PAYER else Mark.OK
-        roles = f"source of {one.source}, requesting {one.requesting}"
+        roles = f"answers {one.source:,}, asks {one.requesting:,}"
         yield Finding(mark, f"payer {one.name} ({roles}): {_origin(one.party)}")
     if len(found) > MOST_SHOWN:
         yield ok(f"payers: {len(found) - MOST_SHOWN} more")

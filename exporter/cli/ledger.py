@@ -78,8 +78,10 @@ def _print_dead(dead: Sequence["DeadPair"], *, removed: bool) -> None:
             f"source_payer={each.pair.source!r} requesting_payer={each.pair.requesting!r} last transition {last}"
         )
     pairs = "1 pair" if len(dead) == 1 else f"{len(dead):,} pairs"
-    if removed or not dead:
-        click.echo(f"{pairs} without a Task{' removed' if removed else ''}.")
+    if not dead:
+        click.echo("Nothing to remove: every pair has a Task.")
+    elif removed:
+        click.echo(f"{pairs} without a Task removed.")
     else:
         click.echo(f"{pairs} without a Task. To remove: add --yes.")
 

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from ..errors import (
+    LedgerAbsent,
     LedgerDamaged,
     LedgerError,
     LedgerFailed,
@@ -29,7 +30,7 @@ from .state import StateKey
 def check_exists(path: str) -> None:
     """Refuse a path without a file: commands create none."""
     if not Path(path).is_file():
-        raise LedgerFailed(f"there is no ledger at {path}")
+        raise LedgerAbsent(f"there is no ledger at {path}")
 
 
 def check_is_ledger(connection: sqlite3.Connection, path: str) -> None:

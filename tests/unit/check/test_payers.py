@@ -49,13 +49,13 @@ def test_the_printed_table_is_one_that_the_configuration_takes(capsys: pytest.Ca
 def test_a_number_that_the_operator_chose_as_a_name_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     settings = dataclasses.replace(SETTINGS, payers=PayerTable({"9941339108": "9941339108"}))
     told = run(capsys, task("a", requester=None, owner=by_identifier("9941339108")), settings=settings)
-    assert "payer 9941339108 (source of 1, requesting 0)" in told
+    assert "payer 9941339108 (answers 1, asks 0)" in told
     assert "payers: some have no name" not in told
 
 
 def test_persons_are_told_by_their_type_word_only(capsys: pytest.CaptureFixture[str]) -> None:
     told = run(capsys, task("a", owner=reference(f"Practitioner/{CANARY}", display=CANARY)))
-    assert "payer Practitioner (source of 1, requesting 0): no organization" in told
+    assert "payer Practitioner (answers 1, asks 0): no organization" in told
     assert CANARY not in told
 
 

@@ -83,7 +83,7 @@ def test_the_right_is_tested_where_each_payer_is_configured(case: Case) -> None:
     settings = dataclasses.replace(SETTINGS, payers=payers)
     code, told = case.run(refusing("Organization"), settings=settings)
     assert code == 1
-    assert "payer Old (source of 5" in told
+    assert "payer Old (answers 5" in told
     assert "payers: some have no name" not in told
 
 

@@ -41,7 +41,7 @@ OK    cache: a repeated search gets a new answer
 OK    page links: lead back to the server and work
 OK    pages: too few Tasks to fill one of 200
 OK    _sort: obeyed
-OK    sample: 5 Tasks read, 5 ours by tag
+OK    sample: 5 Tasks read, 5 with the tag
 OK    failures: member_match 1
 OK    anomalies: none
 OK    Tasks: 5 (requested 1, in-progress 1, completed 2, cancelled 0, failed 1)
@@ -55,8 +55,8 @@ OK    search by _tag: obeyed
 OK    search by status: obeyed
 OK    search by status:not: obeyed
 OK    pairs of payers: 1 in the sample, of at most 100
-OK    payer New Payer (source of 0, requesting 5): reference Organization/new-payer
-OK    payer Old Payer (source of 5, requesting 0): reference Organization/old-payer
+OK    payer New Payer (answers 0, asks 5): reference Organization/new-payer
+OK    payer Old Payer (answers 5, asks 0): reference Organization/old-payer
 INFO  payers: a table of those without an entry; with it, the sample has 1 pair of payers
       -> Optional. Those with one parent become one payer, for good: \
 https://github.com/fhir-task-exporter/fhir-task-exporter/blob/main/docs/payers.md says more.

@@ -39,7 +39,7 @@ def test_tasks_with_our_tag_and_another_code_are_told(capsys: pytest.CaptureFixt
 def test_untagged_tasks_are_told_where_the_server_ignores_the_tag(capsys: pytest.CaptureFixture[str]) -> None:
     code, told = Case(capsys, (*PAYERS, task("a"), task("b", meta=meta()))).run(quirks.ignoring("_tag"))
     assert code == 0
-    assert "sample: 2 Tasks read, 1 ours by tag" in told
+    assert "sample: 2 Tasks read, 1 with the tag" in told
     assert "WARN  search by _tag: ignored; of 2 Tasks, 1 without it, left out here" in told
 
 
@@ -73,7 +73,7 @@ def test_one_task_is_no_plural(capsys: pytest.CaptureFixture[str]) -> None:
     )[1]
     assert "OK    pages: of 1 Task, as asked for\n" in told
     alone = run(capsys, *PAYERS, task("a", code=concept(TAG)))
-    assert "sample: 1 Task read, 1 ours by tag\n" in alone
+    assert "sample: 1 Task read, 1 with the tag\n" in alone
     assert "foreign: of 1 Task with our tag, 1 with another code" in alone
     for text in (told, alone):
         assert not re.search(r"\b1 (Tasks|problems|seconds|pages)\b", text), text

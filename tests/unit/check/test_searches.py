@@ -34,8 +34,16 @@ def test_what_the_operator_should_look_at_is_a_warning(case: Case, name: str) ->
 INFORMATION = {
     "no upper bound": ((quirks.bound_ignored("lt"),), "search by _lastUpdated before: ignored", "reads every Task"),
     "no counts by tag": ((quirks.tag_retired,), "counts: none, since", "reads every Task"),
-    "small pages": ((quirks.clamped(2),), "pages: of 2 Tasks, though 200 were asked for", "maximum page size"),
-    "pages of one": ((quirks.clamped(1),), "pages: of 1 Task, though 200 were asked for", "maximum page size"),
+    "small pages": (
+        (quirks.clamped(2),),
+        "pages: the server sends 2 Tasks per page; 200 were requested",
+        "maximum page size",
+    ),
+    "pages of one": (
+        (quirks.clamped(1),),
+        "pages: the server sends 1 Task per page; 200 were requested",
+        "maximum page size",
+    ),
 }
 
 

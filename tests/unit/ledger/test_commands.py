@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 
 from exporter import cli
 from exporter.errors import (
+    LedgerAbsent,
     LedgerBackupFailed,
     LedgerDamaged,
     LedgerError,
-    LedgerFailed,
     LedgerForeign,
     LedgerInUse,
     LedgerOutdated,
@@ -97,7 +97,7 @@ def damaged(path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize(
-    ("make", "error"), [(emptied, LedgerForeign), (text, LedgerForeign), (damaged, LedgerDamaged), (None, LedgerFailed)]
+    ("make", "error"), [(emptied, LedgerForeign), (text, LedgerForeign), (damaged, LedgerDamaged), (None, LedgerAbsent)]
 )
 def test_what_is_no_ledger_is_refused_and_left_as_it_was(
     tmp_path: Path, name: str, make: Callable[[Path], None] | None, error: type[LedgerError]
@@ -282,8 +282,8 @@ def test_a_pair_without_a_task_is_listed_and_removed_when_told(tmp_path: Path) -
     ]
     assert Path(path).read_bytes() == before
     assert run("prune", "--ledger", path, "--yes").stdout.splitlines()[-1] == "1 pair without a Task removed."
-    assert run("prune", "--ledger", path, "--yes").stdout == "0 pairs without a Task removed.\n"
-    assert run("prune", "--ledger", path).stdout == "0 pairs without a Task.\n"
+    assert run("prune", "--ledger", path, "--yes").stdout == "Nothing to remove: every pair has a Task.\n"
+    assert run("prune", "--ledger", path).stdout == "Nothing to remove: every pair has a Task.\n"
     assert lines(run("info", "--ledger", path))["pairs"] == "1 of 100 (--pairs.max)"
 
 
@@ -292,7 +292,7 @@ def test_a_configured_payer_keeps_its_slot(tmp_path: Path) -> None:
     config = tmp_path / "exporter.yaml"
     config.write_text("payers: [{name: Dead Payer, references: [Organization/dead]}]\n")
     result = run("prune", "--ledger", path, "--config.file", str(config), "--yes")
-    assert result.stdout == "0 pairs without a Task removed.\n"
+    assert result.stdout == "Nothing to remove: every pair has a Task.\n"
 
 
 def test_a_pair_whose_task_was_removed_lately_keeps_its_slot_since_it_may_return(tmp_path: Path) -> None:
