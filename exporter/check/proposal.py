@@ -79,7 +79,8 @@ class Proposal:
     def count_pairs(self, tasks: Sequence[Task], named: Sequence[Pair]) -> int:
         """Count the pairs that these Tasks would have with the table."""
         keys = {text: entry.label for entry in self.entries for texts in entry.keys.values() for text in texts}
-        shown = {entry.name: entry.label for entry in self.entries}
+        shown = {entry.former: entry.label for entry in self.entries if entry.former is not None}
+        shown |= {entry.name: entry.label for entry in self.entries}
 
         def label(party: Party | None, name: str) -> str:
             kind, text = (key_of(party) if party and party.kind not in PEOPLE else None) or ("", "")

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -109,6 +109,13 @@ READ = st.dictionaries(st.builds("Organization/{}".format, IDS), st.none() | NAM
 
 @hypothesis_settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(PARTIES, PARTIES), max_size=8), READ)
+@example(  # a second identifier that is shown by the same name, and so follows the rename
+    [
+        (Party(display="Acme"), Party(identifier="|0", display="Acme")),
+        (Party(identifier="|0"), Party(identifier="|0\x1b")),
+    ],
+    {},
+)
 def test_whatever_was_seen_the_loader_takes_the_table_and_it_has_as_many_pairs_as_was_said(
     seen: list[tuple[Party, Party]], read: dict[str, str | None]
 ) -> None:
