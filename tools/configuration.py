@@ -26,8 +26,8 @@ def _row(option: Option) -> tuple[str, str, str]:
 
 
 def _switch_flag(option: Option) -> str:
-    """Return the flag that changes something."""
-    return option.off_flag if option.on_by_default else option.flag
+    """Return the flag that changes something; both where it is on, so that `on` does not read as the negative."""
+    return f"{option.flag} / {option.off_flag}" if option.on_by_default else option.flag
 
 
 def _default(option: Option) -> str:

@@ -72,6 +72,20 @@ def configured(settings: Settings, base: str) -> Iterator[Finding]:
     yield ok(f"configuration: {_selection(settings.fhir.selection)}")
     if settings.fhir.tag is None and settings.fhir.code is None:
         yield warn("configuration: every Task counts as an exchange", "Set --fhir.tag or --fhir.code.")
+    yield _deadline(settings)
+
+
+def _deadline(settings: Settings) -> Finding:
+    days = settings.deadline.business_days
+    if not days:
+        return ok(f"configuration: deadline {span(settings.deadline.seconds)}")
+    zone, place = str(settings.timezone), settings.holidays
+    said = (
+        f"configuration: deadline {days} business {'day' if days == 1 else 'days'}, {zone}, holidays {place or 'none'}"
+    )
+    if place is None or zone == "UTC":
+        return warn(said, "Set --timezone and --holidays: else days are those of UTC, and no day is a public holiday.")
+    return ok(said)
 
 
 def _selection(selection: Selection) -> str:

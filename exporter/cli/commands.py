@@ -25,8 +25,8 @@ def main() -> None:
 
     `demo` shows it without a server. For your own: `check`, then `serve` with the same options.
 
-    Every option of serve, check, once and demo is also an environment variable: --fhir.url is
-    FHIR_TASK_EXPORTER_FHIR_URL. Options of serve, check and once can also be set in the YAML file of --config.file.
+    Every option that a configuration can hold is also an environment variable: --fhir.url is
+    FHIR_TASK_EXPORTER_FHIR_URL. All but those of demo can also be set in the YAML file of --config.file.
     """
 
 

@@ -121,7 +121,7 @@ def _check_former_names(entries: Sequence[_Entry], reader: NodeReader) -> None:
     known: set[str] = set()
     for node, text in (former for entry in entries for former in entry.formerly):
         if text in current:
-            sentence = "is still a name in this table; a former name must be of no use any more"
+            sentence = "is still a name in this table; a former name must no longer be used as a name"
             reader.problem(node, "payers.formerly", sentence)
         elif text in known:
             reader.problem(node, "payers.formerly", "duplicate former name; a series can go on under one name only")

@@ -26,7 +26,9 @@ def status_address(base: str, path: str, target: str) -> str:
         return f"{base}/{path}?_jobId={target}"
     found = _ADDRESS.fullmatch(target)
     if found is None:
-        raise TargetRefused("The target is no status URL: it needs the query _jobId=… with a job id, and no other.")
+        raise TargetRefused(
+            "The target is no status URL of an export job: it needs the query _jobId=… with a job id, and no other."
+        )
     try:
         address = links.resolve(base, found["path"].replace("%24", "$"))
     except LinkRefused:

@@ -435,7 +435,7 @@ PROBE: Mapping[str, Definition] = {
     ),
     "progress": _export_job(
         "progress_ratio",
-        "Fraction of the export job that is done; absent where the server gives no percentage, as HAPI and Smile CDR.",
+        "Fraction of the export job that is done; absent without a percentage from the server (HAPI, Smile CDR).",
         unit="ratio",
     ),
     "duration": _export_job(
@@ -461,7 +461,7 @@ PROBE: Mapping[str, Definition] = {
     ),
     "files": _export_job("files", "Files in the manifest of the export job.", RESOURCE_TYPE),
     "error_files": _export_job(
-        "error_files", "Files with errors in the manifest of the export job: it is not complete.", RESOURCE_TYPE
+        "error_files", "Files with errors in the manifest of the export job: its data is incomplete.", RESOURCE_TYPE
     ),
 }
 """Metrics of one export job, which `/probe` alone serves, by the name that `metrics/probe` uses."""

@@ -25,7 +25,10 @@ REFUSED: Mapping[ExportState, Answer] = {
     ExportState.COMPLETED: Answer("The export job has completed: a completed job cannot be cancelled."),
     ExportState.FAILED: Answer("The export job has failed already; there is nothing to cancel."),
     ExportState.CANCELLED: Answer("The export job was cancelled before.", True),
-    ExportState.GONE: Answer("The server does not know this job: it was removed after it ended, or the id is wrong."),
+    ExportState.GONE: Answer(
+        "The server does not know this job: it was removed after it ended, the id is wrong, or the server shows it "
+        "only to the user that started it."
+    ),
 }
 """By the state of a job that the server did not cancel."""
 

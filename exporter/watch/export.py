@@ -21,7 +21,10 @@ ENDS: Mapping[ExportState, End] = {
 SAID: Mapping[ExportState, str] = {
     ExportState.FAILED: "The job failed. The log of the FHIR server says why; what it answered may name members.",
     ExportState.CANCELLED: "The job was cancelled.",
-    ExportState.GONE: "The server does not know this job: it was removed after it ended, or the address is wrong.",
+    ExportState.GONE: (
+        "The server does not know this job: it was removed after it ended, the id is wrong, or the server shows it "
+        "only to the user that started it. (A Task is written Task/ID.)"
+    ),
 }
 """What is said at an end that has no files."""
 

@@ -29,7 +29,7 @@ def observe_task(found: WatchedTask, pair: Pair, deadline: Deadline, at: Instant
         notes=tuple(
             f"note {number} ({note.reason}): {readable(note.text)}" for number, note in enumerate(found.notes, 1)
         ),
-        data=_data(found, pair, due),
+        data=_data(found, pair, due, at),
     )
 
 
@@ -53,7 +53,7 @@ def _details(found: WatchedTask, pair: Pair, due: Instant | None) -> Iterator[st
     if Anomaly.UNPARSABLE in task.anomalies:
         yield "cannot be read completely"
     if task.status in TERMINAL and due is not None:
-        yield f"overdue by {span((task.updated - due) / 1000)}" if task.updated > due else "in time"
+        yield f"overdue by {span((task.updated - due) / 1000)}" if task.updated > due else "before its deadline"
     if task.status is Status.COMPLETED:
         yield "1 document" if task.documents == 1 else f"{task.documents} documents"
     if task.status is Status.FAILED:
@@ -69,7 +69,7 @@ def _counted(notes: tuple[Note, ...]) -> str:
     return f"{'1 note' if len(notes) == 1 else f'{len(notes)} notes'}{f' ({words})' if words else ''}"
 
 
-def _data(found: WatchedTask, pair: Pair, due: Instant | None) -> Mapping[str, Json]:
+def _data(found: WatchedTask, pair: Pair, due: Instant | None, at: Instant) -> Mapping[str, Json]:
     task = found.task
     known = pair != NO_PAIR
     return {
@@ -78,7 +78,7 @@ def _data(found: WatchedTask, pair: Pair, due: Instant | None) -> Mapping[str, J
         "authored_on": None if task.authored is None else format_instant(task.authored),
         "last_updated": format_instant(task.updated),
         "due": None if due is None else format_instant(due),
-        "overdue": None if due is None or task.status not in TERMINAL else task.updated > due,
+        "overdue": None if due is None else (task.updated if task.status in TERMINAL else at) > due,
         "reason": task.reason if task.status is Status.FAILED else None,
         "note_reasons": [note.reason for note in found.notes],
         "documents": task.documents if task.status is Status.COMPLETED else None,

@@ -29,6 +29,7 @@ HAPPY = """\
 OK    configuration: server http://fhir.example/fhir
 OK    configuration: tag http://payer-to-payer-exchange/CodeSystem/p2p-internal-codes|CDR_MANAGED, code \
 http://hl7.org/fhir/us/davinci-hrex/CodeSystem/hrex-temp|data-request
+OK    configuration: deadline 24 hours
 OK    ledger: none yet; serve will create it
 OK    name: fhir.example was found
 OK    connect: fhir.example:80 answers

@@ -89,15 +89,15 @@ def test_names_are_what_a_label_shows_of_them() -> None:
         ),
         (
             "- {name: A, formerly: [Z, B]}\n- {name: B, references: [Organization/1]}",
-            "line 2, payers.formerly: is still a name in this table; a former name must be of no use any more",
+            "line 2, payers.formerly: is still a name in this table; a former name must no longer be used as a name",
         ),
         (
             "- {name: A, formerly: [B]}\n- {name: C, parent: B}",
-            "line 2, payers.formerly: is still a name in this table; a former name must be of no use any more",
+            "line 2, payers.formerly: is still a name in this table; a former name must no longer be used as a name",
         ),
         (
             "- {name: A, formerly: [A]}",
-            "line 2, payers.formerly: is still a name in this table; a former name must be of no use any more",
+            "line 2, payers.formerly: is still a name in this table; a former name must no longer be used as a name",
         ),
         (
             "- {name: A, formerly: [Z]}\n- {name: B, formerly: [Z]}",

@@ -50,7 +50,7 @@ def test_a_task_is_followed_through_its_statuses(capsys: Any) -> None:
     assert exchange.lines() == [
         "requested, elapsed 1h, due in 23h, source payer Old Payer, requesting payer unknown",
         "in-progress, elapsed 1h, due in 22h59m, source payer Old Payer, requesting payer unknown",
-        "completed, after 1h, source payer Old Payer, requesting payer unknown, in time, 2 documents",
+        "completed, after 1h, source payer Old Payer, requesting payer unknown, before its deadline, 2 documents",
     ]
     assert exchange.watch.pauses == [5, 5, 5]
     assert set(exchange.watch.methods) == {"GET"}
@@ -137,7 +137,7 @@ def test_notes_are_matched_to_reasons_and_not_printed(capsys: Any) -> None:
     assert exchange.watch(TARGET) == 1
     out, errors = exchange.watch.printed()
     assert out[0].endswith(", 1 note")
-    assert out[1].endswith(", in time, reason member_match, 1 note (member_match 1)")
+    assert out[1].endswith(", before its deadline, reason member_match, 1 note (member_match 1)")
     assert hits("\n".join(out + errors), CANARY, "p2p-task-1", "patient-1", "consent-1") == []
 
 
@@ -214,7 +214,7 @@ def test_an_organization_that_cannot_be_read_costs_its_name_only(capsys: Any) ->
 
     exchange.watch.transport.answer = answer
     assert exchange.watch(TARGET) == 0
-    assert exchange.lines() == ["completed, after 1h, in time, 1 document"]
+    assert exchange.lines() == ["completed, after 1h, before its deadline, 1 document"]
 
 
 @pytest.mark.parametrize(
