@@ -40,6 +40,7 @@ ABOUT_ONE_TASK = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 """Where histories could be read before: the Task is gone by now."""
 
 LOST = "what a Task passes through between two polls is not counted until the next full comparison asks again"
+MORE_OFTEN = "Scrape more often, if this is not the catch-up after an outage."
 REMEDY = "Allow the interaction history-instance for Task, or set --no-history."
 
 
@@ -50,6 +51,7 @@ class HistorySupport:
     works: bool = False
     given_up: bool = False
     said: bool = False
+    incomplete: bool = False
     failures: int = 0
 
     def read(self) -> None:
@@ -67,9 +69,28 @@ class HistorySupport:
             details = {"why": why, "effect": LOST, "remedy": REMEDY}
             log_event(logger, logging.WARNING, "the FHIR server gives no instance history of Tasks", **details)
 
+    def failed(self, why: str) -> None:
+        """Count a failure; too many in a row end it."""
+        self.failures += 1
+        if self.failures >= FAILURES:
+            self.give_up(why)
+
+    def left_out(self, tasks: int) -> None:
+        """Say, once until the next full comparison, that some status changes were not seen by any read."""
+        if not self.incomplete:
+            self.incomplete = True
+            log_event(
+                logger,
+                logging.WARNING,
+                "Tasks changed more often than could be read",
+                tasks=tasks,
+                effect="some of their status changes are not counted",
+                remedy=MORE_OFTEN,
+            )
+
     def ask_again(self) -> None:
         """Try again: a right may have been granted."""
-        self.given_up, self.failures = False, 0
+        self.given_up, self.incomplete, self.failures = False, False, 0
 
 
 class HistoryReader:
@@ -118,11 +139,13 @@ class HistoryReader:
                     started_seconds = self._clock.monotonic()
                     found[identifier] = self._read(window, identifier, gap)
                     self._seconds_left -= self._clock.monotonic() - started_seconds
+        if len(found) < len(gaps) and not self.support.given_up:
+            self.support.left_out(len(gaps) - len(found))
         return found
 
     def _read(self, window: FhirWindow, identifier: str, gap: Gap) -> tuple[Task, ...]:
         try:
-            history = window.history(identifier, gap, min(PAGES, self._reads_left))
+            history = window.history(identifier, gap, min(PAGES, self._reads_left), self._reads_left)
         except Throttled:
             self.support.give_up("it asks to wait")
             raise
@@ -132,14 +155,16 @@ class HistoryReader:
         self._reads_left -= history.requests
         if history.status == HTTPStatus.OK:
             self.support.read()
-        elif not (self.support.works and history.status in ABOUT_ONE_TASK):
+        elif history.status not in ABOUT_ONE_TASK:
             self.support.give_up(f"status {history.status}")
+        elif not self.support.works:  # the Task may be gone by now, or the server has no histories
+            self.support.failed(f"status {history.status}")
+        if not history.whole:
+            self.support.left_out(1)
         return history.versions
 
     def _failed(self, error: ServerError) -> None:
         """Count a failure, and read no more for this poll."""
         self._telemetry.count_error(error.reason)
         self._reads_left = 0
-        self.support.failures += 1
-        if self.support.failures >= FAILURES:
-            self.support.give_up(error.reason.value)
+        self.support.failed(error.reason.value)

@@ -75,6 +75,8 @@ def _route(store: Store, request: Request) -> Response:
             return _read(store, kind, identifier)
         case ["Task", identifier, "_history"]:
             return _history(store, identifier, dict(request.query))
+        case ["Task", identifier, "_history", number]:
+            return _one_version(store, identifier, number)
     raise Refused(404, "Unknown path")
 
 
@@ -109,6 +111,16 @@ def _history(store: Store, identifier: str, parameters: dict[str, str]) -> Respo
     head = {"resourceType": "Bundle", "meta": {"lastUpdated": format_stamp(store.clock())}, "type": "history"}
     opening = json.dumps(head | {"total": len(versions), "link": links}).encode()
     return _respond(store, 200, opening[:-1] + b',"entry":[' + b",".join(entries) + b"]}")
+
+
+def _one_version(store: Store, identifier: str, number: str) -> Response:
+    """Answer one version of a Task."""
+    found = next((each for each in store.history(identifier) if str(each.version) == number), None)
+    if found is None:
+        raise Refused(404, "HAPI-0979: Version is not valid for resource")
+    if isinstance(found, Deletion):
+        raise Refused(410, "Resource was deleted")
+    return _respond(store, 200, found.data)
 
 
 def _version(identifier: str, version: Record | Deletion, elements: frozenset[str] | None) -> bytes:

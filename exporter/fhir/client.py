@@ -19,10 +19,10 @@ from urllib.parse import quote, urlencode
 from ..config import FhirSettings
 from ..errors import Cached, ClientFault, LinkCycle, LinkRefused, WrongResource
 from ..metrics.vocabulary import Operation
-from ..task.bundle import decode_count, decode_history, decode_organization, decode_page
+from ..task.bundle import decode_count, decode_history, decode_organization, decode_page, decode_version
 from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
-from ..task.history import Gap, reaches, unseen
+from ..task.history import Gap, below, reaches, unseen
 from ..task.model import Coding, Page, Task
 from ..task.reasons import Classify
 from ..task.search import Bound, Search
@@ -71,11 +71,15 @@ class SearchOptions:
 
 
 class InstanceHistory(NamedTuple):
-    """The unseen versions of one Task, oldest first; none where the status is not 200. `requests` is what it took."""
+    """The unseen versions of one Task, oldest first; none where the status is not 200. `requests` is what it took.
+
+    `whole` says that it was read back to the last version seen.
+    """
 
     status: int
     versions: tuple[Task, ...] = ()
     requests: int = 1
+    whole: bool = True
 
 
 class FhirServer:
@@ -179,8 +183,12 @@ class FhirWindow:
         self._session.log.write()
         return reply.status
 
-    def history(self, id_: str, gap: Gap, most_pages: int) -> InstanceHistory:
-        """Read the versions of one Task that no search has shown; raises a ServerError."""
+    def history(self, id_: str, gap: Gap, most_pages: int, most_requests: int) -> InstanceHistory:
+        """Read the versions of one Task that no search has shown; raises a ServerError.
+
+        HAPI keeps the number of versions for a minute and then leaves out the oldest ones of a list: those are read
+        one by one.
+        """
         size = min(self._server.settings.page_size, gap.before - gap.after + 1)  # one more: it may have changed since
         address = f"{self._base}/Task/{quote(id_, safe='')}/_history?_count={size}&_elements={ELEMENTS}"
         reply = self._session.get(address, Operation.READ, accept=_NO_HISTORY)
@@ -192,7 +200,21 @@ class FhirWindow:
         while page.next is not None and not reaches(gap, versions) and requests < most_pages:
             page, requests = self._history_page(self._fetch(page.next, seen)), requests + 1
             versions += page.tasks
-        return InstanceHistory(reply.status, unseen(gap, id_, versions), requests)
+        needed = below(gap, versions) if page.next is None else None
+        while needed is not None and requests < most_requests:
+            version, requests = self._version(id_, needed), requests + 1
+            versions += () if version is None else (version,)
+            needed = None if version is None else below(gap, versions)
+        whole = page.next is None or reaches(gap, versions)
+        return InstanceHistory(reply.status, unseen(gap, id_, versions), requests, whole and needed is None)
+
+    def _version(self, id_: str, number: int) -> Task | None:
+        address = f"{self._base}/Task/{quote(id_, safe='')}/_history/{number}?_elements={ELEMENTS}"
+        reply = self._session.get(address, Operation.READ, accept=_NO_HISTORY)
+        self._session.log.write()
+        if reply.status != HTTPStatus.OK:
+            return None
+        return decode_version(reply.body, self._server.selection, self._server.options.classify)
 
     def task(self, id_: str) -> Reply:
         """Read one Task as it is now, whatever its tag. 404 and 410 are answers too, without a body."""

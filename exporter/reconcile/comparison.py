@@ -13,6 +13,7 @@ from ..errors import ServerError
 from ..ledger.state import StateKey
 from ..steps import PollFirst, Step, WalkKind, WalkPlan
 from ..task.model import TERMINAL, Status
+from ..task.rows import ROWS_KEPT_MS
 from ..task.search import LAST_INSTANT, Bound, Search, Slice, search_of
 from ..walk import Walk
 from .failures import survive, without_count
@@ -22,9 +23,6 @@ from .slices import FEW, count, differing
 
 NOT_ENDED = ("status:not", ",".join(sorted(TERMINAL)))
 """Open Tasks are asked for by what they are not: a Task may have no status (measured on HAPI 8.8.0)."""
-
-KEPT_MS = 30 * 86_400_000
-"""How long the row of a Task outlives it, so that an untagged one that returns goes on."""
 
 
 def compare_open(context: WalkContext, lookback_ms: int) -> Iterator[Step]:
@@ -61,7 +59,7 @@ def _end(context: WalkContext, *, walked: bool) -> None:
     """Save that everything was compared; `walked` means that every Task was also read."""
     context.watermark.let_jump()
     with context.ledger.transaction() as tx:
-        tx.delete_removed((context.watermark.instant or 0) - KEPT_MS)
+        tx.delete_removed((context.watermark.instant or 0) - ROWS_KEPT_MS)
         tx.set_state(StateKey.COMPARED_WALL, context.clock.wall())
         if walked:
             tx.set_state(StateKey.NAMES, context.rules.names_fingerprint)

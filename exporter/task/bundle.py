@@ -16,7 +16,7 @@ from . import fhir_json
 from .dates import parse_instant
 from .entry import PageContext, read_entry
 from .fhir_json import DECODE_ERRORS, decode_or_none
-from .model import Page, Selection
+from .model import Page, Selection, Task
 from .reasons import Classify
 
 _BUNDLE = Decoder(fhir_json.Bundle)
@@ -50,6 +50,11 @@ def decode_history(body: bytes, selection: Selection, classify: Classify) -> Pag
     written = (raw for raw in bundle.entry or () if not _is_deletion(raw))
     tasks = tuple(task for raw in written if (task := read_entry(raw, context)) is not None)
     return Page(tasks, _next_url(bundle.link or ()), matches=len(tasks))
+
+
+def decode_version(body: bytes, selection: Selection, classify: Classify) -> Task | None:
+    """Read one version of a Task, which comes without a Bundle; None where it is no resource."""
+    return read_entry(Raw(b'{"resource":' + body + b"}"), PageContext(selection, classify, None))
 
 
 def _is_deletion(raw: Raw) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .lifecycle import Observation
 from .model import Anomaly, Instant, Task
-from .rows import Row
+from .rows import ROWS_KEPT_MS, Row
 from .versions import Verdict, verdict, version_number
 
 
@@ -36,9 +36,10 @@ def _gap(row: Row | None, task: Task, observation: Observation, baseline_from: I
     if number is None or not (task.named and task.tagged and task.usable):
         return None
     what = verdict(row, task)
-    if row is None:
+    if row is None:  # it may have had a row, of a Task that was removed: what is as old was counted then
         joins_baseline = observation.joining is not None and task.updated < observation.joining
-        gap = Gap(number if joins_baseline else 0, number, baseline_from)
+        since = max(baseline_from, observation.now - ROWS_KEPT_MS)
+        gap = Gap(number if joins_baseline else 0, number, since)
     elif what is Verdict.RECREATED:
         gap = Gap(0, number, row.updated + 1)
     elif what is Verdict.NEWER:
@@ -67,6 +68,18 @@ def reaches(gap: Gap, versions: Sequence[Task]) -> bool:
     """Whether a history, which begins with the newest version, has been read back to the last version seen."""
     numbers = [number for version in versions if (number := version_number(version.version)) is not None]
     return min(numbers, default=gap.before) <= gap.after + 1
+
+
+def below(gap: Gap, versions: Sequence[Task]) -> int | None:
+    """Return the number of the version before the oldest one that was read; None if it is not needed.
+
+    Numbers below a version that was deleted, or of another life of the Task, are of no use.
+    """
+    if reaches(gap, versions) or not versions:
+        return None
+    oldest = min(versions, key=lambda version: version_number(version.version) or gap.before)
+    number = version_number(oldest.version)
+    return None if number is None or oldest.updated < gap.since else number - 1
 
 
 def with_unseen(tasks: Iterable[Task], found: Mapping[str, Sequence[Task]]) -> list[Task]:

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 from .model import LASTING, OPEN, Anomaly, Instant, Pair, Status
 
+ROWS_KEPT_MS = 30 * 86_400_000
+"""How long the row of a Task stays after it was removed: one that returns within that time is known."""
+
 
 class Removal(StrEnum):
     """Why a Task is in no gauge any more. An untagged one that returns is continued; a deleted one is new."""

@@ -83,3 +83,17 @@ def test_a_failure_that_was_retried_within_one_scrape_interval_counts(
         assert requests(seeing, "read") == reads
         assert requests(seeing, "page") == pages
         assert REFUSED not in seeing.log.read_text()
+
+
+def test_a_history_that_was_read_less_than_a_minute_ago_is_read_whole(
+    server: tuple[HapiServer, TagStorage], tmp_path: Path
+) -> None:
+    """Q39: HAPI lists only as many versions as there were at the read before, the newest first."""
+    driver = Driver(server[0], "twice", server[1])
+    with exporter(server[0].base, tmp_path, *driver.options) as process:
+        until(process, "fhir_task_exporter_baseline_complete", 1)
+        for count in (1, 2):
+            hurry(driver, "twice-new")
+            text = until(process, "fhir_task_transitions_total", count, status="completed")
+            assert transitions(text) == dict.fromkeys(STATUSES, count)
+            assert total(text, "fhir_task_failures_total", reason="auth") == count

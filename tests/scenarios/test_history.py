@@ -232,6 +232,53 @@ def test_small_pages_are_followed_as_far_as_they_are_needed() -> None:
     assert reads(rig) == 2
 
 
+def short(count: int) -> quirks.Quirk:
+    """Q39: the list ends after the newest versions: HAPI counted them less than a minute ago."""
+
+    def spoil(bundle: dict[str, Any], request: Request) -> None:
+        if is_history(request):
+            bundle["entry"], bundle["link"], bundle["total"] = bundle["entry"][:count], [], count
+
+    return quirks.editing(spoil)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_versions_that_a_list_leaves_out_are_read_one_by_one(count: int) -> None:
+    rig = settled(task("a"))
+    rig.play(short(count))
+    write(rig, *RETRIED)
+    rig.scrape()
+    assert totals(rig, Event.TRANSITION) == {"failed": 1, "in-progress": 1, "completed": 1}
+    assert totals(rig, Event.FAILURE) == {"auth": 1}
+
+
+def test_what_could_not_be_read_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    names = [f"t-{n:03}" for n in range(history.READS + 10)]
+    rig = settled(*map(task, names))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            for name in names:
+                write(rig, failed(name), completed(name), seconds=0.01)
+            rig.scrape()
+    (said,) = [each for each in caplog.records if "changed more often" in each.getMessage()]
+    assert said.fields["tasks"] == 10  # type: ignore[attr-defined]
+
+
+def test_the_earlier_life_of_a_task_that_returns_after_its_row_is_not_counted_again() -> None:
+    rig = settled(task("b"))
+    write(rig, task("a"))
+    rig.scrape()
+    write(rig, failed("a"))
+    rig.scrape()
+    rig.store.delete("a")
+    for _ in range(2):
+        rig.clock.advance(31 * 86_400)
+        rig.compare_all()
+    write(rig, task("a"))
+    rig.scrape()
+    assert totals(rig, Event.TRANSITION) == {"requested": 2, "failed": 1}
+
+
 def test_a_history_without_end_ends() -> None:
     rig = settled(task("a"), quirks=[quirks.clamped(1)])
     write(rig, *(task("a", status) for status in ("in-progress", "on-hold") * 10))
@@ -281,15 +328,20 @@ def test_slow_histories_do_not_hold_a_poll_up() -> None:
     assert totals(rig, Event.TRANSITION)["completed"] == len(names)
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 410, 501])
-def test_a_server_that_refuses_is_asked_once_and_said_once(status: int, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("status", "tries"),
+    [(400, 1), (403, 1), (405, 1), (501, 1), (404, history.FAILURES), (410, history.FAILURES)],  # gone, or no histories
+)
+def test_a_server_that_refuses_is_asked_no_more_and_said_once(
+    status: int, tries: int, caplog: pytest.LogCaptureFixture
+) -> None:
     rig = settled(task("a"), task("b"), quirks=[answering(status)], comparisons=FULL_ONLY)
     for name in ("a", "b"):
         write(rig, failed(name), completed(name))
     rig.scrape()
     write(rig, failed("a"), completed("a"))
     rig.scrape()
-    assert reads(rig) == 1
+    assert reads(rig) == tries
     assert is_up(rig)
     assert errors(rig) == {}
     assert totals(rig, Event.TRANSITION) == {"completed": 2}
