@@ -31,7 +31,6 @@ from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.export_status import ExportStatus
 from .fhir.http import ADMIN, Http, Transport
-from .fhir.links import parse_base_url
 from .history import HistoryReader
 from .hold import SeriesHold
 from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
@@ -120,7 +119,7 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
         exporter.probes,
         exporter.telemetry,
         worker,
-        PageOptions(_server_address(exporter), poll_on_view),
+        PageOptions(exporter.context.server.http.host_and_port, poll_on_view),
     )
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
@@ -137,11 +136,6 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     finally:
         if reader is not None:
             reader.stop()  # a daemon that holds nothing: nobody waits for it
-
-
-def _server_address(exporter: Exporter) -> str:
-    """Return the host and port of the FHIR server: path, query and user are nobody's business."""
-    return parse_base_url(exporter.context.server.http.base).address
 
 
 def _log_address(host: str, port: int, *, open_page: bool) -> None:

@@ -77,7 +77,7 @@ def passed(fhir: FhirSettings, home: BaseUrl, proven: Step) -> Iterator[Finding]
     """Report the steps on the way to the server that are proven to work."""
     lines = {
         Step.NAME: _named(home.host),
-        Step.CONNECT: ok(f"connect: {home.host}:{home.port} answers"),
+        Step.CONNECT: ok(f"connect: {home.address} answers"),
         Step.TLS: _encrypted(fhir, home),
         Step.AUTHENTICATION: _authenticated(fhir),
     }

@@ -22,6 +22,7 @@ from ..metrics.vocabulary import Operation
 from ..task.bundle import decode_count, decode_history, decode_organization, decode_page, decode_version
 from ..task.capability import Capability, decode_capability
 from ..task.dates import format_instant
+from ..task.entry import PageContext
 from ..task.history import Gap, below, reaches, unseen
 from ..task.model import Coding, Page, Task
 from ..task.reasons import Classify
@@ -178,7 +179,7 @@ class FhirWindow:
 
     def status_of(self, id_: str) -> int:
         """Read one Task for its HTTP status alone: 200, 404 or 410."""
-        address = f"{self._base}/Task/{quote(id_, safe='')}?_elements=status"
+        address = f"{self._task_address(id_)}?_elements=status"
         reply = self._session.get(address, Operation.READ, accept=_ABSENT)
         self._session.log.write()
         return reply.status
@@ -190,7 +191,7 @@ class FhirWindow:
         one by one.
         """
         size = min(self._server.settings.page_size, gap.before - gap.after + 1)  # one more: it may have changed since
-        address = f"{self._base}/Task/{quote(id_, safe='')}/_history?_count={size}&_elements={ELEMENTS}"
+        address = f"{self._task_address(id_)}/_history?_count={size}&_elements={ELEMENTS}"
         reply = self._session.get(address, Operation.READ, accept=_NO_HISTORY)
         if reply.status != HTTPStatus.OK:
             self._session.log.write()
@@ -208,17 +209,21 @@ class FhirWindow:
         whole = page.next is None or reaches(gap, versions)
         return InstanceHistory(reply.status, unseen(gap, id_, versions), requests, whole and needed is None)
 
+    def _task_address(self, id_: str) -> str:
+        """Return the address of a Task."""
+        return f"{self._base}/Task/{quote(id_, safe='')}"
+
     def _version(self, id_: str, number: int) -> Task | None:
-        address = f"{self._base}/Task/{quote(id_, safe='')}/_history/{number}?_elements={ELEMENTS}"
+        address = f"{self._task_address(id_)}/_history/{number}?_elements={ELEMENTS}"
         reply = self._session.get(address, Operation.READ, accept=_NO_HISTORY)
         self._session.log.write()
         if reply.status != HTTPStatus.OK:
             return None
-        return decode_version(reply.body, self._server.selection, self._server.options.classify)
+        return decode_version(reply.body, PageContext(self._server.selection, self._server.options.classify, None))
 
     def task(self, id_: str) -> Reply:
         """Read one Task as it is now, whatever its tag. 404 and 410 are answers too, without a body."""
-        address = f"{self._base}/Task/{quote(id_, safe='')}?_elements={ELEMENTS}"
+        address = f"{self._task_address(id_)}?_elements={ELEMENTS}"
         return self._session.get(address, Operation.READ, accept=_ABSENT)
 
     def count(self, search: Search) -> int:

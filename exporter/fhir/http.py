@@ -124,7 +124,7 @@ class Http:
         self.api = api
         self.base = _canonical(settings.url, api.option)
         home = links.parse_base_url(self.base)
-        self.host_and_port = f"{home.host}:{home.port}"
+        self.host_and_port = home.address
         self.auth = auth or Anonymous()
         self.telemetry = telemetry or Telemetry()
         self._transport = transport

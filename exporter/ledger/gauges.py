@@ -112,9 +112,9 @@ class GaugeTables:
             {Anomaly(kind): n for kind, n in anomalous},
         )
 
-    def read(self, end: PollEnd) -> Gauges:
+    def read(self, end: PollEnd, cutoffs: Cutoffs) -> Gauges:
         """Read all gauges as they are at the end of a poll, by the server's clock."""
-        stored, cutoffs = self.stored(), Cutoffs(end.deadlines, end.now)
+        stored = self.stored()
         ages: dict[PairStatus, OpenTaskAges] = {}
         for key in sorted(key for key in stored.tasks if key.status in OPEN):
             tasks = _OpenTasks(self._connection, self._key(key))

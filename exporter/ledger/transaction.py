@@ -198,17 +198,18 @@ class Transaction:
         if not tables.tasks.indexed:
             self._begin()
             tables.tasks.build_indexes()
-        self._count_missed_deadlines(end)
+        cutoffs = Cutoffs(end.deadlines, end.now)
+        self._count_missed_deadlines(end, cutoffs)
         if tables.counters.hides(end.show_through):
             self._begin()
             tables.counters.show(end.show_through)
         self._poll_ended = True
         shown = tables.counters.shown()
-        return Snapshot(counts=shown.counts, durations=shown.durations, gauges=tables.gauges.read(end))
+        return Snapshot(counts=shown.counts, durations=shown.durations, gauges=tables.gauges.read(end, cutoffs))
 
-    def _count_missed_deadlines(self, end: PollEnd) -> None:
+    def _count_missed_deadlines(self, end: PollEnd, cutoffs: Cutoffs) -> None:
         """Count each missed deadline once, but not those that had passed at the end of the baseline."""
-        for part in self._overdue_parts(end):
+        for part in self._overdue_parts(end, cutoffs):
             missed = self._tables.tasks.count_overdue_unmarked(part)
             if not missed:
                 continue
@@ -218,9 +219,9 @@ class Transaction:
                 for pair, n in missed.items():
                     self._count(Series(Event.DEADLINE_MISSED, pair), n)
 
-    def _overdue_parts(self, end: PollEnd) -> Iterator[OverduePart]:
+    def _overdue_parts(self, end: PollEnd, cutoffs: Cutoffs) -> Iterator[OverduePart]:
         """List which Tasks are overdue: those of payers with a deadline of their own, and all others."""
-        cutoffs, special = Cutoffs(end.deadlines, end.now), list[int]()
+        special = list[int]()
         for source in end.deadlines.by_source:
             numbers = self._tables.pairs.of_source(source)
             special += numbers

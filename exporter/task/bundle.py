@@ -52,9 +52,9 @@ def decode_history(body: bytes, selection: Selection, classify: Classify) -> Pag
     return Page(tasks, _next_url(bundle.link or ()), matches=len(tasks))
 
 
-def decode_version(body: bytes, selection: Selection, classify: Classify) -> Task | None:
+def decode_version(body: bytes, context: PageContext) -> Task | None:
     """Read one version of a Task, which comes without a Bundle; None where it is no resource."""
-    return read_entry(Raw(b'{"resource":' + body + b"}"), PageContext(selection, classify, None))
+    return read_entry(Raw(b'{"resource":' + body + b"}"), context)
 
 
 def _is_deletion(raw: Raw) -> bool:

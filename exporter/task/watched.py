@@ -12,7 +12,8 @@ from msgspec.json import Decoder
 
 from ..errors import NotFhir, WrongResource
 from . import fhir_json
-from .entry import PageContext, failure_texts, read_entry
+from .bundle import decode_version
+from .entry import PageContext, failure_texts
 from .fhir_json import decode_or_none
 from .model import Instant, Selection, Task
 from .reasons import Classify
@@ -45,7 +46,7 @@ def decode_task(body: bytes, classify: Classify, server_time: Instant | None) ->
     resource = decode_or_none(Raw(body), _RESOURCE)
     if resource is None:
         raise NotFhir("The response is not a FHIR resource.")
-    task = read_entry(Raw(b'{"resource":' + body + b"}"), PageContext(_ANY, classify, server_time))
+    task = decode_version(body, PageContext(_ANY, classify, server_time))
     if resource.resource_type != "Task" or task is None:
         raise WrongResource("The response is not a Task.")
     source = decode_or_none(Raw(body), _TASK)

@@ -7,7 +7,6 @@ from threading import Thread
 
 import pytest
 
-from exporter.app import _server_address
 from exporter.demo.server import Response
 from exporter.errors import LedgerFailed, ServerFault, Unreachable
 from exporter.web.backend import Backend, PageOptions
@@ -21,7 +20,9 @@ from ..support.rig import Rig, filled, prepared, settled
 def page(rig: Rig) -> str:
     """Read the page as a person does."""
     assert rig.exporter is not None
-    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions(_server_address(rig.exporter)))
+    backend = Backend(
+        rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions(rig.exporter.context.server.http.host_and_port)
+    )
     text = re.sub(r"(?s)<style>.*</style>|<[^>]*>", " ", render(backend.landing(), rig.clock.wall()).decode())
     return " ".join(unescape(text).split())
 
