@@ -330,6 +330,24 @@ OWN: Mapping[str, Definition] = {
         "The FHIR server's clock minus the exporter's; absent until the server sends a timestamp.",
         unit="seconds",
     ),
+    "token_expiry": _own(
+        "token_expiry_timestamp_seconds",
+        MetricType.GAUGE,
+        "When the access token for the FHIR server expires; absent without OAuth2 and before the first token.",
+        unit="seconds",
+    ),
+    "config_successful": _own(
+        "config_last_reload_successful",
+        MetricType.GAUGE,
+        "1 if the last read of each configuration file succeeded; 0 while one is broken, so that what it held before "
+        "stays in force.",
+    ),
+    "config_success": _own(
+        "config_last_reload_success_timestamp_seconds",
+        MetricType.GAUGE,
+        "When a configuration file was last read successfully; at first the start of the exporter.",
+        unit="seconds",
+    ),
 }
 """Metrics of the exporter itself, by the name that `telemetry` uses."""
 

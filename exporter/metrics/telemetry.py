@@ -17,9 +17,9 @@ from ..task.model import Instant
 from .catalogue import CODES, OWN, Definition, MetricType
 from .families import FamilyTexts
 from .negotiation import Format
-from .vocabulary import Comparison, LedgerFigures, Outcome, ScrapeAnswer
+from .vocabulary import Comparison, ConfigFile, LedgerFigures, Outcome, ScrapeAnswer
 
-ABSENT_UNTIL_SET = ("last_complete_poll", "watermark", "clock_skew")
+ABSENT_UNTIL_SET = ("last_complete_poll", "watermark", "clock_skew", "token_expiry", "config_success")
 """Gauges without a sample until they are known: 0 would be the year 1970, or a clock that agrees."""
 
 
@@ -66,6 +66,8 @@ class Telemetry:
             if d.kind is MetricType.GAUGE and name not in ABSENT_UNTIL_SET
         }
         self._optional = OptionalGauges({name: OWN[name] for name in ABSENT_UNTIL_SET}, self.registry)
+        self._broken_files: set[ConfigFile] = set()
+        self._gauges["config_successful"].set(1)
         self._largest_lateness = 0.0
         self._lock = Lock()
         self._texts = FamilyTexts()
@@ -125,6 +127,23 @@ class Telemetry:
     def set_clock_skew(self, seconds: float) -> None:
         """Set the FHIR server's clock minus the local clock."""
         self._optional.set("clock_skew", seconds)
+
+    def set_token_expiry(self, expiry: Instant) -> None:
+        """Set when the access token for the FHIR server expires."""
+        self._optional.set("token_expiry", _seconds(expiry))
+
+    def set_config_read(self, file: ConfigFile, now: Instant) -> None:
+        """Take note that a configuration file was read, and is in force."""
+        with self._lock:
+            self._broken_files.discard(file)
+            self._gauges["config_successful"].set(not self._broken_files)
+            self._optional.set("config_success", _seconds(now))
+
+    def set_config_broken(self, file: ConfigFile) -> None:
+        """Take note that a configuration file cannot be used; what it held before stays in force."""
+        with self._lock:
+            self._broken_files.add(file)
+            self._gauges["config_successful"].set(0)
 
     def set_ledger_figures(self, figures: LedgerFigures) -> None:
         """Set every gauge that is read from the ledger.

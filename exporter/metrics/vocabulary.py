@@ -56,6 +56,15 @@ class ScrapeAnswer(StrEnum):
     """The last snapshot, because the poll failed."""
 
 
+class ConfigFile(StrEnum):
+    """A file of configuration that is read again while the exporter runs."""
+
+    CONFIG = "config"
+    """`--config.file`"""
+    WEB = "web"
+    """`--web.config.file`"""
+
+
 class BatchJobStatus(StrEnum):
     """The state of a batch job; a label. HAPI's words in lower case; `errored` is retried, so it still runs."""
 

@@ -11,7 +11,7 @@ from exporter.metrics.catalogue import CODES, OWN, PROCESS
 from exporter.metrics.families import encode
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import ABSENT_UNTIL_SET, OptionalGauges, Telemetry
-from exporter.metrics.vocabulary import Comparison, LedgerFigures, Operation, Outcome, ScrapeAnswer
+from exporter.metrics.vocabulary import Comparison, ConfigFile, LedgerFigures, Operation, Outcome, ScrapeAnswer
 
 from ...support.promtool import complaints
 
@@ -36,6 +36,8 @@ def everything_set() -> Telemetry:
     telemetry = Telemetry()
     telemetry.set_build_info("1.2.3", "3.11.2")
     telemetry.set_clock_skew(-1.5)
+    telemetry.set_token_expiry(1_700_000_300_000)
+    telemetry.set_config_read(ConfigFile.CONFIG, 1_700_000_000_000)
     telemetry.set_ledger_figures(RUNNING)
     return telemetry
 
@@ -50,10 +52,22 @@ def test_exactly_the_metrics_of_the_catalogue_are_exposed_once_all_are_set() -> 
 
 
 def test_gauges_without_a_value_are_absent_and_the_rest_is_exposed() -> None:
-    absent = {f"{PREFIX}{name}" for name in ("last_complete_poll_timestamp_seconds", "watermark_timestamp_seconds")}
+    absent = {OWN[name].name for name in ABSENT_UNTIL_SET}
     shown = {family.name for family in Telemetry().registry.collect() if family.samples}
     everything = {metric.name.removesuffix("_total") for metric in OWN.values()}
-    assert everything - shown == absent | {f"{PREFIX}clock_skew_seconds", f"{PREFIX}build_info"}
+    assert everything - shown == absent | {f"{PREFIX}build_info"}
+
+
+def test_one_broken_file_is_shown_until_that_file_is_read_again() -> None:
+    telemetry = Telemetry()
+    assert read(telemetry, "config_last_reload_successful") == 1
+    telemetry.set_config_broken(ConfigFile.WEB)
+    telemetry.set_config_read(ConfigFile.CONFIG, 1_700_000_000_000)
+    assert read(telemetry, "config_last_reload_successful") == 0
+    assert read(telemetry, "config_last_reload_success_timestamp_seconds") == 1_700_000_000
+    telemetry.set_config_read(ConfigFile.WEB, 1_700_000_060_000)
+    assert read(telemetry, "config_last_reload_successful") == 1
+    assert read(telemetry, "config_last_reload_success_timestamp_seconds") == 1_700_000_060
 
 
 def test_up_is_zero_until_set() -> None:
