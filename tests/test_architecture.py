@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "published": {"clock", "metrics", "task", "errors"},
     "bundle": {"errors"},
     "hold": {"ledger"},
+    "ledger_guard": {"ledger", "metrics", "errors", "logs"},
     "logs": set(),
     "names": {"clock", "fhir", "task", "errors", "logs"},
     "exemplars": {"clock", "task"},
@@ -85,7 +86,7 @@ IO = {
 }
 PARTS = {
     *("WalkContext", "Watermark", "ServerClock", "SeriesHold"),
-    *("Http", "Backend", "WebServer", "Worker", "Probes", "ExportStatus", "open_ledger"),
+    *("Http", "Backend", "WebServer", "Worker", "Probes", "ExportStatus", "open_ledger", "LedgerGuard"),
     *("BatchJobs", "BatchJobsReader", "BatchJobsCollector"),
 }
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""
