@@ -15,10 +15,20 @@
     │   │   ├── NotTls          the port does not speak TLS
     │   │   └── TlsExpected     the port speaks TLS, and was asked in plain HTTP
     │   ├── AuthFailed          401, or no credentials to send
-    │   │   └── Forbidden       403: the credentials are known, a right is missing
-    │   │       └── ExportForbidden     the same for the status of an export job
+    │   │   ├── Forbidden       403: the credentials are known, a right is missing
+    │   │   │   └── ExportForbidden     the same for the status of an export job
+    │   │   └── TokenFailed     no access token could be obtained (OAuth2), for another cause than these
+    │   │       ├── TokenEndpointUnknown        the FHIR server names no token endpoint that may be used
+    │   │       ├── TokenEndpointUnreachable    no answer from the token endpoint, or not in time
+    │   │       ├── TokenEndpointUntrusted      no trusted TLS connection to the token endpoint
+    │   │       ├── TokenEndpointFaulty         it answered with an error of its own, or with no token
+    │   │       ├── ClientRefused       invalid_client: it does not accept client id and secret
+    │   │       ├── AssertionRefused    invalid_client: it does not accept client id and signed assertion
+    │   │       ├── GrantRefused        the client may not use client credentials
+    │   │       └── ScopeRefused        the client may not have the scopes
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
-    │   │   └── CountThrottled  an optional count, for showing progress, was throttled
+    │   │   ├── CountThrottled  an optional count, for showing progress, was throttled
+    │   │   └── TokenThrottled  the same from the token endpoint
     │   ├── ClientFault         another 4xx: the server rejects the request
     │   │   └── NotFound        404: nothing is at this path
     │   ├── ServerFault         5xx
@@ -62,6 +72,7 @@ class ErrorReason(StrEnum):
     TIMEOUT = "timeout"
     TLS = "tls"
     AUTH = "auth"
+    TOKEN = "token"  # noqa: S105 - a word for what failed
     THROTTLED = "throttled"
     CLIENT_ERROR = "client_error"
     SERVER_ERROR = "server_error"
@@ -201,6 +212,74 @@ class ExportForbidden(Forbidden):
     )
 
 
+class TokenFailed(AuthFailed):
+    """No access token could be obtained by OAuth2. The token endpoint may be another server than the FHIR server."""
+
+    reason = ErrorReason.TOKEN
+    remedy = "Check --fhir.oauth2.client-id and the other options of --fhir.oauth2 with the authorization server."
+
+
+class TokenEndpointUnknown(TokenFailed):
+    """The FHIR server was asked for its token endpoint, and named none that may be used."""
+
+    remedy = "Set --fhir.oauth2.token-url to the token endpoint of the authorization server."
+
+
+class TokenEndpointUnreachable(TokenFailed):
+    """The token endpoint could not be asked, or did not answer in time."""
+
+    remedy = (
+        "Check that the authorization server is running, its address (--fhir.oauth2.token-url, or what the FHIR server "
+        "names in .well-known/smart-configuration), and the firewall in between."
+    )
+
+
+class TokenEndpointUntrusted(TokenFailed):
+    """There is no trusted TLS connection to the token endpoint."""
+
+    remedy = (
+        "--fhir.ca-file, --fhir.client-cert-file and --fhir.client-key-file are used for the token endpoint too: "
+        "put the authorities of both servers into --fhir.ca-file, and check the address of the token endpoint."
+    )
+
+
+class TokenEndpointFaulty(TokenFailed):
+    """The token endpoint answered with an error that is not about the client, or with something else than a token."""
+
+    remedy = "Check --fhir.oauth2.token-url, and the log of the authorization server at the time of this message."
+
+
+class ClientRefused(TokenFailed):
+    """The token endpoint does not accept client id and secret."""
+
+    remedy = (
+        "Check --fhir.oauth2.client-id, and that the secret is not mistyped, replaced or expired (Smile CDR lets "
+        "secrets expire); then whether the server wants the secret by --fhir.oauth2.auth-method post instead of basic."
+    )
+
+
+class AssertionRefused(TokenFailed):
+    """The token endpoint does not accept client id and signed assertion."""
+
+    remedy = (
+        "Check that the public key of --fhir.oauth2.private-key-file is registered for --fhir.oauth2.client-id, under "
+        "the same key id (--fhir.oauth2.key-id); then which audience the server expects: its token endpoint, exactly, "
+        "unless --fhir.oauth2.audience says otherwise."
+    )
+
+
+class GrantRefused(TokenFailed):
+    """The client is known, but may not ask for tokens in this way."""
+
+    remedy = "Allow the grant type client_credentials for the client of --fhir.oauth2.client-id."
+
+
+class ScopeRefused(TokenFailed):
+    """The client is known, but may not have what it asks for."""
+
+    remedy = "Grant the scopes of --fhir.oauth2.scope to the client, or ask for those that it has."
+
+
 class Throttled(ServerError):
     """The server asks the client to wait. `wait` is in seconds, already capped; None if not given."""
 
@@ -214,6 +293,13 @@ class Throttled(ServerError):
 
 class CountThrottled(Throttled):
     """The same for a count that only shows progress: the walk waits, then continues without counts."""
+
+
+class TokenThrottled(Throttled):
+    """The token endpoint asks the client to wait."""
+
+    reason = ErrorReason.TOKEN
+    remedy = "No action needed: the exporter waits as asked. If it continues, raise the limit of the token endpoint."
 
 
 class ClientFault(ServerError):

@@ -30,13 +30,14 @@ from .options import (
     FhirSettings,
     LedgerSettings,
     LogSettings,
+    OAuth2Settings,
     PollSettings,
     ReasonsSettings,
     ReconcileSettings,
     Settings,
     WebSettings,
 )
-from .values import DeadlineLength
+from .values import DeadlineLength, is_loopback
 
 __all__ = [
     "CONFIG_FILE",
@@ -53,6 +54,7 @@ __all__ = [
     "Flags",
     "LedgerSettings",
     "LogSettings",
+    "OAuth2Settings",
     "Option",
     "PollSettings",
     "ReasonsSettings",
@@ -61,6 +63,7 @@ __all__ = [
     "WebSettings",
     "group_of",
     "grouped",
+    "is_loopback",
     "load_demo_settings",
     "load_ledger_settings",
     "load_once_settings",
