@@ -286,12 +286,12 @@ def listen_address(text: str) -> Address:
 
 def readable_file(text: str) -> str:
     """Check that a file can be read now. It is not opened: it may be a pipe, and secrets are replaced later."""
-    if "\0" in text:
-        raise InvalidValue("must be a file path")
     try:
         mode = Path(text).stat().st_mode
     except FileNotFoundError:
         raise InvalidValue("file does not exist") from None
+    except ValueError:  # a NUL, or half of a surrogate pair
+        raise InvalidValue("must be a file path") from None
     except OSError as error:
         raise InvalidValue(f"file cannot be read ({type(error).__name__})") from None
     if stat.S_ISDIR(mode):
@@ -319,7 +319,11 @@ def ledger(text: str) -> str:
         raise InvalidValue("PostgreSQL is not supported in this version; use a file path")
     if "://" in text or not text.isprintable():
         raise InvalidValue("must be a file path or :memory:")
-    if Path(text).is_dir():
+    try:
+        is_folder = Path(text).is_dir()
+    except OSError as error:
+        raise InvalidValue(f"path cannot be used ({type(error).__name__})") from None
+    if is_folder:
         raise InvalidValue("is a directory, not a file")
     return text
 

@@ -138,6 +138,12 @@ def test_malformed_yaml_is_reported_with_its_line_and_without_its_text(yaml: str
     )
 
 
+@pytest.mark.parametrize("yaml", [f'{CANARY}: "\\UFFFFFFFF"', f"%YAML {'9' * 4400}.1\n--- {CANARY}"])
+def test_what_the_yaml_library_does_not_expect_is_malformed_too(yaml: str) -> None:
+    (problem,) = file_problems(yaml)
+    assert problem == "--config.file: is not valid YAML; check quotes, indentation and colons here and just above"
+
+
 def test_an_option_that_a_broken_file_may_have_is_not_missed() -> None:
     assert len(problems(lambda: load_with_file({}, {}, "fhir: ["))) == 1
 
