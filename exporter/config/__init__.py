@@ -6,6 +6,7 @@ environment.
 """
 
 from .calendar import make_calendar
+from .changes import Changes, find_changes
 from .fields import Option
 from .groups import group_of, grouped
 from .load import (
@@ -15,6 +16,7 @@ from .load import (
     load_once_settings,
     load_reasons_settings,
     load_settings,
+    names_file,
     unknown_variables,
 )
 from .options import (
@@ -47,6 +49,7 @@ __all__ = [
     "REBIND_OPTIONS",
     "WATCH_OPTIONS",
     "BatchJobsSettings",
+    "Changes",
     "DeadlineLength",
     "DemoSettings",
     "FhirSettings",
@@ -59,6 +62,7 @@ __all__ = [
     "ReconcileSettings",
     "Settings",
     "WebSettings",
+    "find_changes",
     "group_of",
     "grouped",
     "load_demo_settings",
@@ -67,5 +71,6 @@ __all__ = [
     "load_reasons_settings",
     "load_settings",
     "make_calendar",
+    "names_file",
     "unknown_variables",
 ]
