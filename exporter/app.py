@@ -121,7 +121,7 @@ def serve(settings: Settings, reloads: ReloadSource | None = None, *, poll_on_vi
     rereads = _rereads(settings, exporter, reloads)
     reloader = Reloader(reloads.requests, rereads, exporter.telemetry, exporter.context.clock)
     reload = reloader.ask if settings.web.enable_lifecycle else None
-    web = WebServer(source, settings.web.scrape_timeout_offset, reload)
+    web = WebServer(source, settings.web.scrape_timeout_offset, reload=reload)
     stopped = _on_signals()
     reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)

@@ -14,15 +14,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import logs
-from .clock import Clock
 from .config import Settings, find_changes
 from .errors import ConfigurationError, ExporterError
 from .logs import log_bug, log_event
-from .metrics.telemetry import Telemetry
 from .metrics.vocabulary import ConfigFile
+
+if TYPE_CHECKING:  # the command line imports this module first of all
+    from .clock import Clock
+    from .metrics.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ BUG = "Internal error. See the log."
 
 @dataclass(slots=True)
 class ReloadRequest:
-    """The result of `done` is whether all files could be used; afterwards `said` has the sentences for whoever asked."""
+    """The result of `done` is whether all files could be used; then `said` has the sentences for whoever asked."""
 
     done: "Future[bool]" = field(default_factory=Future)
     said: tuple[str, ...] = ()
@@ -110,8 +112,8 @@ class Reloader:
         self,
         requests: Requests,
         rereads: Sequence[Callable[[], Reread]],
-        telemetry: Telemetry,
-        clock: Clock,
+        telemetry: "Telemetry",
+        clock: "Clock",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._requests = requests

@@ -91,6 +91,7 @@ class App:
         self,
         backend: Backend,
         scrape_timeout_offset_seconds: float,
+        *,
         reload: Callable[[], ReloadRequest] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:

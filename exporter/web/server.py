@@ -152,11 +152,12 @@ class WebServer:
         self,
         backend: Backend,
         scrape_timeout_offset_seconds: float,
-        reload: Callable[[], ReloadRequest] | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        *,
+        reload: Callable[[], ReloadRequest] | None = None,
     ) -> None:
         self._limiter = ConnectionLimiter(limits)
-        self._application = AsgiApplication(App(backend, scrape_timeout_offset_seconds, reload), self._limiter)
+        self._application = AsgiApplication(App(backend, scrape_timeout_offset_seconds, reload=reload), self._limiter)
         self._stop_requested: Future[None] = Future()
         self._thread = threading.Thread(name="web", daemon=True)
 

@@ -17,6 +17,7 @@ from exporter.ledger.state import NO_GENERATION, PollEnd
 from exporter.task.lifecycle import Observation, compare
 from exporter.task.model import OTHER_PAIR, Event, Pair, PairStatus, Series, Status
 from exporter.task.payer_table import PayerTable
+from exporter.task.payers import PairRule
 from tests.support.fake import START
 
 from .ledgers import DEADLINE, Interrupted, ledger_at, version, write
@@ -25,6 +26,7 @@ NAMES = st.sampled_from(("A", "B", "C", "New", "Other New"))
 PAIRS = st.builds(Pair, NAMES, NAMES)
 STATUSES = st.sampled_from((Status.REQUESTED, Status.COMPLETED, Status.FAILED))
 NUMBERS = count()
+RULE = PairRule(100)
 TABLES = st.dictionaries(st.sampled_from(("A", "B", "C")), st.sampled_from(("New", "Other New")))
 
 
@@ -134,7 +136,7 @@ def test_a_rename_that_is_lost_leaves_nothing_behind() -> None:
         fill(ledger, [(Pair("A", "Us"), Status.FAILED), (Pair("B", "Us"), Status.FAILED)])
         before, total = exposed(ledger), totals(ledger)
         with suppress(Interrupted), ledger.transaction() as tx:
-            tx.use_names(RULE, table.pair)
+            tx.rename_payers(table.pair)
             raise Interrupted
         assert (exposed(ledger), totals(ledger)) == (before, total)
         assert ledger.use_names(RULE, table.pair) == Renames(carried=2)
