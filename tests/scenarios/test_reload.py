@@ -42,7 +42,7 @@ def test_prometheus_sees_each_event_once_across_a_rename(tmp_path: Path) -> None
     fail(rig, "shown", "Old Name")
     seen.scrape(10)
     assert seen.sum == 1
-    fail(rig, "counted under the new name", "Old Name")
+    fail(rig, "first-as-new", "Old Name")
     rig.reload(payer_yaml=RENAMED)
     seen.scrape(10)
     fail(rig, "afterwards", "Old Name")
@@ -58,7 +58,7 @@ def test_a_new_name_or_pattern_walks_everything_again_at_once(tmp_path: Path) ->
     rig.reload(payer_yaml="- {name: Plan, reference_patterns: ['Organization/plan-[0-9]+']}").run_due()
     assert by_payer(rig) == {"Plan": 2}
     rig.reload(payer_yaml="").run_due()
-    assert by_payer(rig) == {"unknown": 2, "Plan": 0}
+    assert by_payer(rig) == {"unknown": 2}
 
 
 def test_reasons_count_what_fails_from_now_on(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_more_pairs_get_series_at_once(tmp_path: Path) -> None:
     rig = started(tmp_path, "A", "B", "C", pairs_max=1)
     assert capped(rig) == 2
     rig.reload(pairs_max=5).run_due()
-    assert (capped(rig), by_payer(rig)["C"]) == (0, 1)
+    assert (by_payer(rig)["C"], capped(rig)) == (1, 0)
 
 
 def test_a_scrape_that_waits_for_a_catch_up_gets_it_though_the_names_changed_meanwhile(tmp_path: Path) -> None:
@@ -235,7 +235,8 @@ def test_metrics_are_those_of_a_restart(first: Any, steps: int, rounds: Any) -> 
             rig.clock.advance(3 * 3600)
             rig.start()
             for _ in range(steps):
-                rig.worker.step()
+                if rig.worker.rest_seconds() <= 0:
+                    rig.worker.step()
         before: dict[str, float] = {}
         for edit, writes in rounds:
             for rig in rigs:
