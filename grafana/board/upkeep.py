@@ -1,7 +1,7 @@
 """The second half of the row about the exporter itself: errors, anomalies, clocks, and resource usage."""
 
 from .kinds import Ready, bars, bars_now, lines
-from .limits import EXPORTER, LABELLED, ORANGE, above
+from .limits import EXPORTER, LABELLED, ORANGE, above, below
 from .queries import own, replica, server
 from .spec import Measure, Query, Size, Words
 
@@ -16,6 +16,7 @@ def panels() -> tuple[Ready, ...]:
         *(_errors(), _odd(), _odd_now()),
         *(_skew(), _late(), _sweeps()),
         *(_ledger(), _memory(), _scrapes()),
+        _config(),
     )
 
 
@@ -115,6 +116,18 @@ def _scrapes() -> Ready:
         "no scrapes",
     )
     return bars(words, hourly("fhir_task_exporter_scrapes_total", "answer"), size=SMALL)
+
+
+def _config() -> Ready:
+    words = Words(
+        "Configuration files usable",
+        "1 if the last read of each configuration file succeeded; 0 while one cannot be used: the one before is in force.",
+        "read the log, which has a line for each problem, or run `fhir-task-exporter check`; mend the file and reload.",
+        SILENT,
+        ("P2PConfigReloadFailed",),
+    )
+    query = Query(replica("min", own("fhir_task_exporter_config_last_reload_successful")), EACH)
+    return lines(words, (query,), Measure("locale", below(1, ORANGE), bounds=(0, 1)), Size(24, 5))
 
 
 def hourly(name: str, label: str) -> Query:
