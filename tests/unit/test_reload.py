@@ -1,5 +1,6 @@
 """Requests for a reload: who is answered with what, and what the log and the metrics say."""
 
+import logging
 import os
 import signal
 import threading
@@ -43,10 +44,13 @@ class Bench:
         self.clock, self.telemetry, self.requests = HandClock(), Telemetry(), Requests()
         self.applied: list[Settings] = []
         self.apply: Callable[[Settings], None] = self.applied.append
-        configuration = Configuration(self.load(), self.load, lambda new: self.apply(new))
+        configuration = Configuration(self.load(), self.load, self._apply)
         self.reads = 0
         self.reread = configuration.reread
         self.reloader = Reloader(self.requests, [self._reread], self.telemetry, self.clock, self.clock.advance)
+
+    def _apply(self, new: Settings) -> None:
+        self.apply(new)
 
     def _reread(self) -> Reread:
         self.reads += 1
@@ -89,7 +93,7 @@ def test_a_change_is_put_into_force_and_named(bench: Bench) -> None:
 def test_what_did_not_change_touches_nothing(bench: Bench) -> None:
     request = bench.reload()
     assert (request.done.result(), request.said, bench.applied) == (True, (UNCHANGED,), [])
-    assert bench.gauge("success_timestamp_seconds") == f"{bench.clock.at / 1000}"
+    assert float(bench.gauge("success_timestamp_seconds")) == bench.clock.at / 1000
 
 
 def test_what_needs_a_restart_is_said_each_time_and_is_no_failure(bench: Bench) -> None:
@@ -160,8 +164,6 @@ def test_the_log_follows_its_level_and_format(bench: Bench) -> None:
     bench.write("log: {level: debug, format: json}")
     with logging_to_text("info", "logfmt"):
         bench.reload()
-        import logging
-
         root = logging.getLogger()
         assert root.level == logging.DEBUG
         assert root.handlers[0].format(logging.makeLogRecord({"msg": "x"})).startswith("{")
@@ -252,7 +254,11 @@ def test_a_thread_that_waits_is_woken_by_a_hangup(bench: Bench) -> None:
     bench.requests = catch_hangups()
     done = threading.Event()
     reloader = Reloader(bench.requests, [bench.reread], bench.telemetry, bench.clock, bench.clock.advance)
-    thread = threading.Thread(target=lambda: (reloader.step(), done.set()), daemon=True)
-    thread.start()
+
+    def work() -> None:
+        reloader.step()
+        done.set()
+
+    threading.Thread(target=work, daemon=True).start()
     os.kill(os.getpid(), signal.SIGHUP)
     assert done.wait(30)

@@ -74,9 +74,9 @@ def test_a_flag_and_a_variable_win_over_the_file_that_is_read_again(tmp_path: Pa
 
 
 def test_the_document_lists_what_needs_no_restart() -> None:
-    part = TEXT.partition('id="reload"')[2].partition("\n## ")[2].partition("\n## ")[0]
+    part = TEXT.partition('<a id="reload"></a>')[2].partition("| every other option |")[0]
     rows = {option.name: option.flag for option in OPTIONS}
-    shown = {flag for name, flag in rows.items() if f"`{flag}`" in part.partition("needs a restart")[0]}
+    shown = {flag for name, flag in rows.items() if f"`{flag}`" in part.partition("| takes effect |")[2]}
     changed = find_changes(
         settings(),
         settings(EVERYTHING + "holidays: US\nstalled-after: 1h\npairs: {max: 7}\n", **{"log.format": "json"}),
