@@ -35,8 +35,8 @@ INJECTED = {
     "sync: EIO": ("fdatasync,fsync", "error=EIO"),
     "sync: EIO now and then": ("fdatasync,fsync", "error=EIO:when=1+2"),
     "sync: ENOSPC": ("fdatasync,fsync", "error=ENOSPC"),
-    "read: EIO": ("pread64", "error=EIO"),
-    "all: EIO": ("pwrite64,pread64,fdatasync,fsync,ftruncate", "error=EIO"),
+    "read: EIO": ("pread64,read", "error=EIO"),
+    "all: EIO": ("pwrite64,pread64,read,fdatasync,fsync,ftruncate", "error=EIO"),
 }
 """System calls on the ledger's files, and what strace does to them (strace(1), "Tampering")."""
 

@@ -124,7 +124,7 @@ def at_a_write_of_a_start(case: Case) -> None:
     """Kill it at one of the first writes to its ledger."""
     call, number = case.dice.choice((("pwrite64", 12), ("fdatasync", 3), ("ftruncate", 2)))
     command = serve(case.base, case.ledger)
-    code = killed_at(command, call, case.dice.randrange(1, number), case.log, seconds=1)
+    code = killed_at(command, call, case.dice.randrange(1, number), case.log)
     case.count(code, "at a write of a start")
 
 
@@ -160,7 +160,7 @@ def in_a_migration(case: Case) -> None:
         before = _stored(connection)
     for _ in range(3):
         call, number = case.dice.choice((("pwrite64", 45), ("fdatasync", 8)))
-        code = killed_at(serve(case.base, case.ledger), call, case.dice.randrange(1, number), case.log, seconds=1)
+        code = killed_at(serve(case.base, case.ledger), call, case.dice.randrange(1, number), case.log)
         case.count(code, "in a migration")
     with case.serving() as process:
         if (now := figures(process.scrape(timeout=0.02))) != before:
