@@ -172,9 +172,10 @@ class Disturbed:
             self.writer.change(CHANGES)
             self._start()
             return
+        before = _ledger_errors(process.scrape())
         self.writer.change(CHANGES)
         with self._fault(kind, process):
-            self._disturbed(process)
+            self._disturbed(process, before, kind)
             if self._dice.random() < 0.25:
                 self._faults.seen["ended by kill -9"] += 1
                 process.kill()
@@ -190,16 +191,15 @@ class Disturbed:
         calls, effect = INJECTED[kind]
         return injected(process, self._ledger, calls, effect.format(n=self._dice.randrange(2, 9)))
 
-    def _disturbed(self, process: Process) -> None:
-        """Scrape while the fault lasts: what is not written must be said."""
-        before = _ledger_errors(process.scrape(timeout=0.02))
+    def _disturbed(self, process: Process, before: float, kind: str) -> None:
+        """Scrape while the fault lasts: what is not written must be said. `before` are the errors counted so far."""
         for _ in range(SCRAPES):
             text = process.scrape()
             self.witness.see(text)
         counted = _ledger_errors(text) - before
         exact = all(self.witness.shown[name] == self.writer.truth[name] for name in self.witness.shown)
         if not (exact or counted):
-            raise Violation("what the disk refused was not counted as an error of the ledger")
+            raise Violation(f"{kind}: what the disk refused was not counted as an error of the ledger")
         self._faults.seen["an error was counted" if counted else "nothing was refused"] += 1
 
     def _start(self) -> None:
