@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,7 +81,8 @@ def short_writes(process: Process, ledger: Path, dice: random.Random) -> Iterato
     try:
         yield
     finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+        with suppress(ProcessLookupError):  # it was killed meanwhile
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
 @contextmanager
@@ -207,7 +208,7 @@ class Disturbed:
         calls, effect = self._dice.choice(list(INJECTED.values()))
         if self._dice.random() < 0.5:
             calls, effect = "pread64", "error=EIO:when={n}"
-        tampering = _tampering(self._ledger, calls, effect.format(n=self._dice.randrange(1, 30)))
+        tampering = _tampering(self._ledger, calls, effect.format(n=1 + int(20 * self._dice.random() ** 2)))
         log = self._faults.folder / "start.log"
         command = (
             "strace",

@@ -3,7 +3,6 @@
 import random
 import secrets
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,10 +22,9 @@ WITHIN_SECONDS = 60
 
 
 @pytest.fixture
-def dice(record_property: Callable[[str, object], None]) -> random.Random:
+def dice() -> random.Random:
     """Draw other moments in each run; the seed is shown where a test fails."""
     seed = secrets.randbelow(10**9)
-    record_property("seed", seed)
     print(f"seed {seed}: `make crash ARGS='--seed {seed}'` with the same numbers repeats it")  # noqa: T201
     return random.Random(seed)
 
@@ -35,8 +33,8 @@ def dice(record_property: Callable[[str, object], None]) -> random.Random:
 def test_no_kill_loses_or_repeats_an_event_whatever_is_under_way(tmp_path: Path, dice: random.Random) -> None:
     require("strace", "strace")
     kills = Kills(tmp_path / "kills", dice)
-    kills.run(25)
-    assert kills.done >= 25
+    kills.run(20)
+    assert kills.done >= 20
     assert len(kills.killed) > 4
 
 
