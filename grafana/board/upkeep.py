@@ -26,7 +26,7 @@ def _errors() -> Ready:
         "Errors between the exporter and the FHIR server or the ledger.",
         "read the log line of that time, which says what to do, or run `fhir-task-exporter check`.",
         "no errors",
-        ("P2PPollErrors", "P2PSourceDown", "P2PTokenNotRenewed"),
+        ("P2PPollErrors", "P2PSourceDown", "P2PTokenNotRenewed", "P2PLedgerTrouble"),
     )
     return bars(words, hourly("fhir_task_exporter_errors_total", "reason"), size=SMALL)
 
