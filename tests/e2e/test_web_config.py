@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -310,6 +311,7 @@ def test_prometheus_scrapes_through_tls_and_a_password_until_its_user_is_removed
                 server.until(f'up{{job="{job}"}}', 0)
             server.until('min_over_time(up{job="right"}[10s])', 1)
             site.write(other="else")
+            process.popen.send_signal(signal.SIGHUP)
             server.until('up{job="right"}', 0)
             errors = {each["labels"]["job"]: each["lastError"] for each in server.active_targets()}
             for job in ("right", "wrong", "nobody"):
@@ -318,6 +320,7 @@ def test_prometheus_scrapes_through_tls_and_a_password_until_its_user_is_removed
         assert "without authentication" not in log
         assert "Traceback" not in log
         assert PASSWORD not in log
+        assert 'msg="configuration reloaded" file=web changed=--web.config.file' in log
 
 
 def test_prometheus_scrapes_with_a_client_certificate(site: Site) -> None:
