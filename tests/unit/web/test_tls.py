@@ -3,6 +3,7 @@
 import socket
 import ssl
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from ipaddress import ip_address
@@ -272,6 +273,22 @@ def test_500_connections_that_never_end_their_handshake_do_not_stop_a_scrape(loc
         began = time.monotonic()
         assert scrape(address) == b"TEXT one\n"
         assert time.monotonic() - began < 5
+
+
+def test_silent_connections_take_little_memory(locked: Locked) -> None:
+    file, scrape = locked
+    with serving_file(file) as (address, _), ExitStack() as open_sockets:
+        scrape(address)
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for _ in range(100):
+                open_sockets.enter_context(socket.create_connection(address, HANGS))
+            scrape(address)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert 100 * 16_000 < after - before < 100 * 100_000, "asyncio's own buffer would be 262,144 bytes for each"
 
 
 def test_a_silent_and_a_dripping_handshake_are_ended(locked: Locked) -> None:
