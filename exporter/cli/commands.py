@@ -46,9 +46,9 @@ def serve(**given: Given) -> int:
     """
     requests = catch_hangups()  # first of all: until then a SIGHUP ends the process
     settings = settings_from(given, config.load_settings)
-    from .. import app
+    from ..app.serve import serve as run
 
-    return app.serve(settings, ReloadSource(requests, reload_from(given)))
+    return run(settings, ReloadSource(requests, reload_from(given)))
 
 
 @main.command(
@@ -62,7 +62,7 @@ def check(**given: Given) -> int:
     It takes the options of `serve` and changes nothing.
     """
     settings = settings_from(given, config.load_settings)
-    from .. import app
+    from ..app import commands as app
 
     return app.check(settings)
 
@@ -78,7 +78,7 @@ def once(**given: Given) -> int:
     and no Task metric.
     """
     settings = settings_from(given, config.load_once_settings)
-    from .. import app
+    from ..app import commands as app
 
     return app.once(settings)
 
@@ -89,7 +89,7 @@ def once(**given: Given) -> int:
 def demo(**given: Given) -> int:
     """Run a simulated payer network and an exporter of it."""
     settings = settings_from(given, config.load_demo_settings)
-    from .. import app
+    from ..app import commands as app
 
     return app.demo(settings)
 

@@ -507,7 +507,7 @@ def test_no_secret_is_shown_or_logged(tmp_path: Path, logs: io.StringIO, way: st
 def test_the_admin_api_gets_no_token(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from exporter.app import batch_jobs
+    from exporter.app.clients import batch_jobs
 
     case = Case(tmp_path)
     settings = replace(case.rig.settings, batch_jobs=BatchJobsSettings(url="https://cdr.fhir.example:9000", module="m"))

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from exporter.app import Exporter, assemble
+from exporter.app.assemble import Exporter, assemble
 from exporter.choices import choices
 from exporter.config import FhirSettings, PollSettings, ReconcileSettings, Settings
 from exporter.config.values import deadline

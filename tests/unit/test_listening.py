@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from exporter.app import _log_address
+from exporter.app.serve import _log_address
 from exporter.config import WebConfig
 from exporter.config.web_file import ClientAuth
 from exporter.config.web_tls import ServerContext
