@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from ..batch_jobs.reader import BatchJobsReader
 from ..choices import choices
@@ -129,8 +130,8 @@ def _browser_host(host: str) -> str:
     return host if address.version == 4 else f"[{host}]"  # noqa: PLR2004 - the version of IP
 
 
-def _serve_until(stopped: threading.Event, exporter: Exporter, worker: threading.Thread, web: WebServer) -> int:
-    while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
+def _serve_until(stopped: SimpleQueue[int], exporter: Exporter, worker: threading.Thread, web: WebServer) -> int:
+    while (alive := worker.is_alive() and web.alive) and not _came(stopped):
         pass
     log_event(logger, logging.INFO, "stopping")
     exporter.guard.stop()
@@ -140,8 +141,18 @@ def _serve_until(stopped: threading.Event, exporter: Exporter, worker: threading
     return 0 if alive else 1
 
 
-def _on_signals() -> threading.Event:
-    stopped = threading.Event()
+def _came(stopped: SimpleQueue[int]) -> bool:
+    """Wait a second for a signal."""
+    try:
+        stopped.get(timeout=1.0)
+    except Empty:
+        return False
+    return True
+
+
+def _on_signals() -> SimpleQueue[int]:
+    """Collect the signals that stop. A handler may interrupt any line of this thread, so it must not take a lock."""
+    stopped = SimpleQueue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda number, _: stopped.put(number))
     return stopped
