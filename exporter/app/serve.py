@@ -23,7 +23,7 @@ from ..metrics.vocabulary import ConfigFile
 from ..reload import Configuration, Reloader, ReloadSource, Requests, Reread
 from ..web.backend import Backend, PageOptions
 from ..web.config_file import FixedWebConfig, WebConfigFile
-from ..web.server import WebServer
+from ..web.server import Access, WebServer
 from .assemble import Exporter, assemble_here
 from .clients import batch_jobs
 
@@ -49,7 +49,8 @@ def serve(settings: Settings, reloads: ReloadSource | None = None, *, poll_on_vi
     rereads = _rereads(settings, exporter, reloads, web_config)
     reloader = Reloader(reloads.requests, rereads, exporter.telemetry, exporter.context.clock)
     reload = reloader.ask if settings.web.enable_lifecycle else None
-    web = WebServer(source, settings.web.scrape_timeout_offset, reload=reload, config=web_config)
+    access = Access(web_config, settings.web.allowed_hosts, reload)
+    web = WebServer(source, settings.web.scrape_timeout_offset, access=access)
     stopped = _on_signals()
     reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)

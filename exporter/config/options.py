@@ -242,6 +242,12 @@ class WebSettings:
         "when it changes.",
         "FILE",
     )
+    allowed_hosts: tuple[str, ...] = repeatable(
+        "web.allowed-host",
+        values.host_name,
+        "Host name that requests may be addressed to, against DNS rebinding; others get 403. By default any.",
+        "HOST",
+    )
     scrape_timeout_offset: float = option(
         "web.scrape-timeout-offset",
         values.duration,

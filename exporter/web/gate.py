@@ -1,17 +1,17 @@
-"""What comes before every answer, in the toolkit's order: the rate limit, the headers, the password.
+"""What comes before every answer: the host name, then in the toolkit's order the rate limit, the headers, the password.
 
 Nothing is sent here. Every path is behind it, health checks too. See docs/web-configuration.md.
 """
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from time import monotonic
 
 from ..config.web_config import WebConfig
-from .messages import CHECKING_PASSWORDS, TOO_MANY_REQUESTS, UNAUTHORIZED, Request, Response
+from .messages import CHECKING_PASSWORDS, TOO_MANY_REQUESTS, UNAUTHORIZED, WRONG_HOST, Request, Response
 from .passwords import Credentials, Passwords, TooManyWaiting
 from .rate_limit import RateLimiter
 
@@ -24,20 +24,29 @@ class PendingPassword:
 
 
 class Gate:
-    """Lets requests through, or answers them. `current` gives the configuration in force."""
+    """Lets requests through, or answers them. `current` gives the configuration in force.
+
+    `hosts` are the host names that may be asked for, in lower case; any if there are none. They keep out a web page in
+    the browser of somebody who can reach us: by DNS rebinding, its own host name leads to our address.
+    """
 
     def __init__(
         self,
         current: Callable[[], WebConfig],
+        hosts: Collection[str] = (),
+        *,
         passwords: Passwords | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._current = current
+        self._hosts = hosts
         self._passwords = passwords or Passwords()
         self._limiter = RateLimiter(clock)
 
     def admit(self, request: Request) -> Response | PendingPassword | None:
         """Decide on a request; None lets it through."""
+        if self._hosts and request.host not in self._hosts:
+            return WRONG_HOST
         config = self._current()
         if not self._limiter.allows(config.rate_limit):
             return TOO_MANY_REQUESTS

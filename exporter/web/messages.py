@@ -4,6 +4,7 @@ See docs/design.md#polled-on-scrape, docs/design.md#slow-clients.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -48,6 +49,12 @@ class Request:
     def by_prometheus(self) -> bool:
         """Whether Prometheus sent it and will store the answer, which it does not for a HEAD."""
         return self.method == "GET" and SCRAPE_TIMEOUT_HEADER in self.headers
+
+    @property
+    def host(self) -> str:
+        """The host name of the header, in lower case, without the port and the brackets of IPv6; empty without one."""
+        name = re.sub(r":\d*$", "", self.headers.get("host", "").strip().lower())
+        return name.removeprefix("[").removesuffix("]").removesuffix(".")
 
     def parameter(self, name: str) -> str | None:
         """Return the value of the only parameter; None unless it is there once, and nothing beside it."""
@@ -121,6 +128,7 @@ INTERNAL_ERROR = Response(500, PLAIN, b"Internal error. See the log.\n")
 HEALTHY = Response(200, PLAIN, b"Healthy.\n")
 BUSY = Response(503, PLAIN, b"Too many export jobs are probed at once. Probe fewer, or less often.\n")
 UNAUTHORIZED = Response(401, PLAIN, b"Unauthorized\n", (("www-authenticate", "Basic"),))
+WRONG_HOST = Response(403, PLAIN, b"This host name is not one of --web.allowed-host.\n")
 TOO_MANY_REQUESTS = Response(429, PLAIN, b"Too Many Requests\n")
 CHECKING_PASSWORDS = Response(
     503, PLAIN, b"Other passwords are being checked. Try again in a moment.\n", (("retry-after", "1"),)

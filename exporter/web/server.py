@@ -12,8 +12,9 @@ import logging
 import ssl
 import threading
 from asyncio.sslproto import SSLProtocol
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypercorn.asyncio import serve
@@ -180,6 +181,18 @@ class HypercornSettings(Config):
         return self._context
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask, and for what. `hosts` are those of Gate; `reload` is None unless `--web.enable-lifecycle`."""
+
+    config: FixedWebConfig = field(default_factory=FixedWebConfig)
+    hosts: Collection[str] = ()
+    reload: Callable[[], ReloadRequest] | None = None
+
+
+ANYBODY = Access()
+
+
 class WebServer:
     """The server in a daemon thread, which leaves signals to the main thread.
 
@@ -191,14 +204,12 @@ class WebServer:
         backend: Backend,
         scrape_timeout_offset_seconds: float,
         limits: Limits = DEFAULT_LIMITS,
-        *,
-        reload: Callable[[], ReloadRequest] | None = None,
-        config: FixedWebConfig | None = None,
+        access: Access = ANYBODY,
     ) -> None:
         self._limiter = ConnectionLimiter(limits)
-        self._config = config or FixedWebConfig()
-        app = App(backend, scrape_timeout_offset_seconds, reload=reload)
-        self._application = AsgiApplication(app, Gate(self._config.current), self._limiter)
+        self._config = access.config
+        app = App(backend, scrape_timeout_offset_seconds, reload=access.reload)
+        self._application = AsgiApplication(app, Gate(self._config.current, access.hosts), self._limiter)
         self._stop_requested: Future[None] = Future()
         self._thread = threading.Thread(name="web", daemon=True)
 

@@ -13,7 +13,7 @@ from exporter.config.web_config import WebConfig
 from exporter.config.web_file import RateLimit
 from exporter.web import server as server_module
 from exporter.web.config_file import FixedWebConfig
-from exporter.web.server import WebServer
+from exporter.web.server import Access, WebServer
 
 from .fake_backend import HANGS, FakeBackend, ask
 
@@ -25,8 +25,10 @@ PATHS = ("/metrics", "/", "/-/healthy", "/-/ready", "/probe?target=x", "/nothing
 
 
 @contextmanager
-def guarded(config: WebConfig, backend: FakeBackend | None = None) -> Iterator[tuple[str, int]]:
-    server = WebServer(backend or FakeBackend(), 1.0, config=FixedWebConfig(config))
+def guarded(
+    config: WebConfig, backend: FakeBackend | None = None, hosts: tuple[str, ...] = ()
+) -> Iterator[tuple[str, int]]:
+    server = WebServer(backend or FakeBackend(), 1.0, access=Access(FixedWebConfig(config), hosts))
     try:
         yield server.start("127.0.0.1", 0)
     finally:
@@ -88,6 +90,37 @@ def test_headers_are_on_every_answer_and_take_the_place_of_ours() -> None:
         assert header_values(each, "Content-Security-Policy") == ["default-src 'self'"]
         assert header_values(each, "Strict-Transport-Security") == ["max-age=1"]
         assert header_values(each, "X-Content-Type-Options") == ["nosniff"]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("metrics.example.org", 200),
+        ("METRICS.example.org.:9842", 200),
+        ("[::1]:9842", 200),
+        ("::1", 403),
+        ("evil.example", 403),
+        ("evil.example:9842", 403),
+        ("127.0.0.1", 403),
+        ("metrics.example.org.evil.example", 403),
+        ("metrics.example.org, evil.example", 403),
+        ("metrics.example.org@evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_a_request_for_another_host_name_is_refused_before_its_password_is_read(host: str, status: int) -> None:
+    backend = FakeBackend()
+    allowed = ("metrics.example.org", "::1")
+    with guarded(WebConfig(users=USERS), backend, allowed) as address:
+        answered, body = ask(address, Host=host, Authorization=basic("prom", "right"))
+        assert answered.status == status
+        if status == 403:
+            assert (body, backend.scrapes) == (b"This host name is not one of --web.allowed-host.\n", 0)
+
+
+def test_by_default_any_host_name_will_do() -> None:
+    with guarded(WebConfig()) as address:
+        assert ask(address, Host="evil.example")[0].status == 200
 
 
 def test_the_rate_limit_comes_before_the_password() -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from exporter.reload import ReloadRequest
 from exporter.web import app
-from exporter.web.server import WebServer
+from exporter.web.server import Access, WebServer
 
 from .fake_backend import HANGS, FakeBackend, ask, read_all, serving
 
 
 @contextmanager
 def reloading(reload: Callable[[], ReloadRequest]) -> Iterator[tuple[str, int]]:
-    server = WebServer(FakeBackend(), 1.0, reload=reload)
+    server = WebServer(FakeBackend(), 1.0, access=Access(reload=reload))
     try:
         yield server.start("127.0.0.1", 0)
     finally:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from exporter.web.config_file import WebConfigFile
 from exporter.web.connections import DEFAULT_LIMITS, Limits
-from exporter.web.server import WebServer
+from exporter.web.server import Access, WebServer
 
 from .fake_backend import HANGS, FakeBackend
 
@@ -54,7 +54,7 @@ def serving_file(
 ) -> Iterator[tuple[tuple[str, int], WebConfigFile]]:
     """Serve with a configuration file."""
     config = WebConfigFile(file)
-    server = WebServer(backend or FakeBackend(), 1.0, limits, config=config)
+    server = WebServer(backend or FakeBackend(), 1.0, limits, Access(config))
     try:
         yield server.start("127.0.0.1", 0), config
     finally:
