@@ -121,7 +121,7 @@ def _scrapes() -> Ready:
 def _token() -> Ready:
     words = Words(
         "Access token valid for",
-        "Time until the access token for the FHIR server expires. It is renewed when a fifth is left, so lines are saws.",
+        "Time until the access token for the FHIR server expires. It is renewed when a fifth is left.",
         "falling to 0: run `fhir-task-exporter check`, and see whether the client's secret or key has expired.",
         "no access token is used, or none was ever obtained",
         ("P2PTokenNotRenewed",),
