@@ -511,6 +511,13 @@ def test_a_redirect_is_never_followed(status: str) -> None:
         assert (other.connections, server.connections) == (0, 1)
 
 
+@pytest.mark.parametrize("location", ["javascript:alert(1)", "http://h\tx/", "http://[", "http://h:99999/", CANARY * 9000])
+@pytest.mark.parametrize("status", [201, 302])
+def test_a_location_that_is_no_address_is_not_even_read(status: int, location: str) -> None:
+    with pytest.raises(Redirected if status == 302 else NotFhir):
+        ask(answered(status, Location=location))
+
+
 def test_credentials_never_leave_for_another_address() -> None:
     with Listener(silent) as other, Listener(silent) as server:
         port = other.base.rpartition(":")[2].removesuffix("/fhir")
