@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install setup demo test check fix generate golden e2e bench lock clean
+.PHONY: install setup demo test check fix generate golden e2e fuzz bench lock clean
 
 install: .venv/.installed          ## the command alone, at .venv/bin/fhir-task-exporter
 setup: .venv/.setup                ## and what tests and linters need
@@ -58,6 +58,10 @@ lock: setup                        ## write the lock files for what pyproject.to
 	$(LOCK) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(BIN)/python -c '$(BUILD_REQUIREMENTS)' \
 		| $(LOCK) - --constraint requirements-dev.lock --output-file requirements-build.lock
+
+SECONDS ?= 600
+fuzz: setup                        ## look for inputs that break a rule, for ten minutes or as SECONDS says
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 bench: setup                       ## the figures of docs/performance.md
 	$(BIN)/python -m benchmarks

@@ -23,23 +23,34 @@ from prometheus_client import ProcessCollector
 from .batch_jobs.client import BatchJobs
 from .batch_jobs.reader import BatchJobsReader
 from .clock import Clock, SystemClock
-from .config import BatchJobsSettings, DeadlineLength, DemoSettings, FhirSettings, Settings, make_calendar
+from .config import (
+    BatchJobsSettings,
+    DeadlineLength,
+    DemoSettings,
+    FhirSettings,
+    OAuth2Settings,
+    Settings,
+    exposed_files,
+    make_calendar,
+)
 from .context import WalkContext, WalkRules
 from .errors import ErrorReason
 from .exemplars import Exemplars
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
 from .fhir.client import FhirServer, SearchOptions
 from .fhir.export_status import ExportStatus
-from .fhir.http import ADMIN, Http, Transport
+from .fhir.http import ADMIN, Api, Http, Transport
 from .history import HistoryReader
 from .hold import SeriesHold
-from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
+from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger, watched
+from .ledger_guard import LedgerGuard
 from .logs import log_event
 from .metrics.batch_jobs import BatchJobsCollector
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
 from .names import Namer, OrganizationRight, fingerprint
+from .oauth2 import OAuth2, TokenEndpoint, make_proof
 from .probe import ProbeOptions, Probes
 from .progress import LogLines, Reporter, TerminalBar
 from .task.business_days import BusinessDays, Calendar
@@ -70,13 +81,16 @@ class Exporter:
     telemetry: Telemetry
     context: WalkContext
     probes: Probes
+    guard: LedgerGuard
 
 
 def assemble(settings: Settings, clock: Clock, transport: Transport | None = None) -> Exporter:
     """Put an exporter together. `transport` replaces the network. Raises a LedgerError or ConfigurationError."""
     telemetry = Telemetry()
-    server = fhir_server(settings, telemetry, transport)
+    connection = Connection(fhir_auth(settings, clock, telemetry, transport), telemetry, transport)
+    server = fhir_server(settings, connection)
     ledger = _ledger(settings, telemetry, server)
+    guard = LedgerGuard(watched(settings.ledger), telemetry)
     overlap_ms = _milliseconds(settings.poll.overlap)
     right = OrganizationRight(telemetry.count_error)
     context = WalkContext(
@@ -98,12 +112,14 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
         watermark=Watermark(ledger, clock, overlap_ms),
     )
     worker = Worker(context, settings.poll, settings.reconcile, _reporter(clock))
-    probes = _probes(settings, server.http.base, clock, telemetry, transport)
-    return Exporter(worker, telemetry, context, probes)
+    probes = _probes(settings, server.http.base, clock, connection)
+    return Exporter(worker, telemetry, context, probes, guard)
 
 
 def _assemble_here(settings: Settings) -> Exporter:
     """Put an exporter together for this process, and show the process beside it."""
+    for file in exposed_files(settings):
+        log_event(logger, logging.WARNING, "others on this machine may use a secret", file=file.path, mode=file.mode)
     exporter = assemble(settings, SystemClock())
     ProcessCollector(registry=exporter.telemetry.registry)
     exporter.telemetry.set_build_info(version("fhir-task-exporter"), sys.version.split()[0])
@@ -119,13 +135,14 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
         exporter.probes,
         exporter.telemetry,
         worker,
-        PageOptions(exporter.context.server.http.host_and_port, poll_on_view),
+        PageOptions(exporter.context.server.http.host_and_port, poll_on_view, lambda: exporter.guard.trouble),
     )
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
+    threading.Thread(target=exporter.guard.run, name="ledger-guard", daemon=True).start()
     if reader is not None:
         threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
     _log_address(*address, open_page=poll_on_view)
@@ -160,6 +177,7 @@ def _serve_until(stopped: threading.Event, exporter: Exporter, worker: threading
     while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
         pass
     log_event(logger, logging.INFO, "stopping")
+    exporter.guard.stop()
     exporter.worker.stop()
     web.stop(END_WITHIN_SECONDS)
     worker.join(END_WITHIN_SECONDS)
@@ -187,12 +205,12 @@ def check(settings: Settings) -> int:
     """Try the configuration and the connection, and print what was found."""
     from .check.run import examine
 
-    return examine(settings, fhir_server(settings, Telemetry()), batch_jobs=batch_jobs(settings))
+    return examine(settings, fhir_server(settings, _connection(settings)), batch_jobs=batch_jobs(settings))
 
 
 def rebind(settings: Settings) -> Owner:
     """Rebind the ledger to the FHIR server, if its Tasks are there; returns whose it was."""
-    server = fhir_server(settings, Telemetry())
+    server = fhir_server(settings, _connection(settings))
     binding = Binding(settings.fhir.url, settings.fhir.selection)
     return rebind_ledger(settings.ledger, binding, partial(_read_tasks, server))
 
@@ -208,10 +226,10 @@ def watch_sources(settings: Settings, clock: Clock, transport: Transport | None 
     """Make the clients that `watch` asks through."""
     from .watch.subjects import PayerRules, Sources
 
-    telemetry = Telemetry()
-    server = fhir_server(settings, telemetry, transport)
+    connection = _connection(settings, clock, transport)
+    server = fhir_server(settings, connection)
     payers = PayerRules(Namer(settings.payers, server.http.base, clock), _deadlines(settings))
-    exports = export_status(settings, telemetry, transport)
+    exports = export_status(settings, connection)
     return Sources(server, exports, batch_jobs(settings, transport), payers, clock)
 
 
@@ -237,21 +255,49 @@ def demo(settings: DemoSettings) -> int:
     return serve(shown, poll_on_view=True)
 
 
-def fhir_server(settings: Settings, telemetry: Telemetry, transport: Transport | None = None) -> FhirServer:
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What every client of the FHIR server in a process shares: credentials, metrics, and in tests the network."""
+
+    auth: Auth
+    telemetry: Telemetry
+    transport: Transport | None = None
+
+
+def _connection(settings: Settings, clock: Clock | None = None, transport: Transport | None = None) -> Connection:
+    """Make what a command needs that shows no metrics."""
+    telemetry = Telemetry()
+    return Connection(fhir_auth(settings, clock or SystemClock(), telemetry, transport), telemetry, transport)
+
+
+def fhir_auth(settings: Settings, clock: Clock, telemetry: Telemetry, transport: Transport | None = None) -> Auth:
+    """Make the credentials for the FHIR server. They may be a token, of which a process has one."""
+    fhir, proof = settings.fhir, make_proof(settings.fhir.oauth2)
+    if proof is None:
+        return _auth(fhir)
+
+    def connect(url: str, api: Api) -> Http:
+        return Http(replace(fhir, url=url), telemetry=telemetry, transport=transport, api=api)
+
+    endpoint = TokenEndpoint(fhir, connect, min(fhir.timeout, settings.poll.timeout))
+    return OAuth2(proof, endpoint, fhir.oauth2.scope, clock, telemetry)
+
+
+def fhir_server(settings: Settings, connection: Connection) -> FhirServer:
     """Make the client of the FHIR server."""
-    http = Http(settings.fhir, _auth(settings.fhir), telemetry, transport=transport)
+    http = Http(settings.fhir, connection.auth, connection.telemetry, transport=connection.transport)
     return FhirServer(http, settings.fhir, SearchOptions(classifier(settings.reasons), settings.poll.timeout))
 
 
-def export_status(settings: Settings, telemetry: Telemetry, transport: Transport | None = None) -> ExportStatus:
-    """Make a client that asks for the status of export jobs, with a connection and credentials of its own."""
-    http = Http(settings.fhir, _auth(settings.fhir), telemetry, transport=transport)
+def export_status(settings: Settings, connection: Connection) -> ExportStatus:
+    """Make a client that asks for the status of export jobs, with a connection of its own."""
+    http = Http(settings.fhir, connection.auth, connection.telemetry, transport=connection.transport)
     return ExportStatus(http, settings.probe_path)
 
 
-def _probes(settings: Settings, base: str, clock: Clock, telemetry: Telemetry, transport: Transport | None) -> Probes:
+def _probes(settings: Settings, base: str, clock: Clock, connection: Connection) -> Probes:
     options = ProbeOptions(base, settings.probe_path, settings.fhir.timeout, settings.poll.min_interval)
-    return Probes(lambda: export_status(settings, telemetry, transport), options, clock, telemetry)
+    return Probes(lambda: export_status(settings, connection), options, clock, connection.telemetry)
 
 
 def batch_jobs(settings: Settings, transport: Transport | None = None) -> BatchJobs | None:
@@ -260,7 +306,12 @@ def batch_jobs(settings: Settings, transport: Transport | None = None) -> BatchJ
     if own.url is None or own.module is None:
         return None
     admin = replace(
-        settings.fhir, url=own.url, bearer_token_file=None, username=own.username, password_file=own.password_file
+        settings.fhir,
+        url=own.url,
+        bearer_token_file=None,
+        oauth2=OAuth2Settings(),
+        username=own.username,
+        password_file=own.password_file,
     )
     return BatchJobs(Http(admin, _auth(admin), transport=transport, api=ADMIN), own.module)
 

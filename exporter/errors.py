@@ -15,10 +15,20 @@
     │   │   ├── NotTls          the port does not speak TLS
     │   │   └── TlsExpected     the port speaks TLS, and was asked in plain HTTP
     │   ├── AuthFailed          401, or no credentials to send
-    │   │   └── Forbidden       403: the credentials are known, a right is missing
-    │   │       └── ExportForbidden     the same for the status of an export job
+    │   │   ├── Forbidden       403: the credentials are known, a right is missing
+    │   │   │   └── ExportForbidden     the same for the status of an export job
+    │   │   └── TokenFailed     no access token could be obtained (OAuth2), for another cause than these
+    │   │       ├── TokenEndpointUnknown        the FHIR server names no token endpoint that may be used
+    │   │       ├── TokenEndpointUnreachable    no answer from the token endpoint, or not in time
+    │   │       ├── TokenEndpointUntrusted      no trusted TLS connection to the token endpoint
+    │   │       ├── TokenEndpointFaulty         it answered with an error of its own, or with no token
+    │   │       ├── ClientRefused       invalid_client: it does not accept client id and secret
+    │   │       ├── AssertionRefused    invalid_client: it does not accept client id and signed assertion
+    │   │       ├── GrantRefused        the client may not use client credentials
+    │   │       └── ScopeRefused        the client may not have the scopes
     │   ├── Throttled           429, or 503 with Retry-After; carries how long to wait
-    │   │   └── CountThrottled  an optional count, for showing progress, was throttled
+    │   │   ├── CountThrottled  an optional count, for showing progress, was throttled
+    │   │   └── TokenThrottled  the same from the token endpoint
     │   ├── ClientFault         another 4xx: the server rejects the request
     │   │   └── NotFound        404: nothing is at this path
     │   ├── ServerFault         5xx
@@ -43,7 +53,13 @@
     │   ├── LedgerOutdated      a command cannot work on it before it is migrated
     │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
     │   ├── LedgerTooNew        written by a later version of the exporter
-    │   └── LedgerFailed        I/O on the disk or the file failed at run time
+    │   ├── LedgerFailed        I/O on the disk or the file failed at run time
+    │   │   └── LedgerUnreadable    its tables are not as this version knows them
+    │   ├── LedgerLost          removed or moved away while it is in use
+    │   │   └── LedgerReplaced  another file is at its path now
+    │   ├── LedgerLogLost       the same for the `-wal` beside it
+    │   ├── LedgerReadOnly      it, or its file system, has become read-only while it is in use
+    │   └── LedgerUnseen        its path cannot be looked at any more
     ├── TargetRefused           an export job whose status we were asked for is not one of our own server
     └── AddressUnusable         the web server cannot listen on the configured address
 
@@ -62,6 +78,7 @@ class ErrorReason(StrEnum):
     TIMEOUT = "timeout"
     TLS = "tls"
     AUTH = "auth"
+    TOKEN = "token"  # noqa: S105 - a word for what failed
     THROTTLED = "throttled"
     CLIENT_ERROR = "client_error"
     SERVER_ERROR = "server_error"
@@ -201,6 +218,74 @@ class ExportForbidden(Forbidden):
     )
 
 
+class TokenFailed(AuthFailed):
+    """No access token could be obtained by OAuth2. The token endpoint may be another server than the FHIR server."""
+
+    reason = ErrorReason.TOKEN
+    remedy = "Check --fhir.oauth2.client-id and the other options of --fhir.oauth2 with the authorization server."
+
+
+class TokenEndpointUnknown(TokenFailed):
+    """The FHIR server was asked for its token endpoint, and named none that may be used."""
+
+    remedy = "Set --fhir.oauth2.token-url to the token endpoint of the authorization server."
+
+
+class TokenEndpointUnreachable(TokenFailed):
+    """The token endpoint could not be asked, or did not answer in time."""
+
+    remedy = (
+        "Check that the authorization server is running, its address (--fhir.oauth2.token-url, or what the FHIR server "
+        "names in .well-known/smart-configuration), and the firewall in between."
+    )
+
+
+class TokenEndpointUntrusted(TokenFailed):
+    """There is no trusted TLS connection to the token endpoint."""
+
+    remedy = (
+        "--fhir.ca-file, --fhir.client-cert-file and --fhir.client-key-file are used for the token endpoint too: "
+        "put the authorities of both servers into --fhir.ca-file, and check the address of the token endpoint."
+    )
+
+
+class TokenEndpointFaulty(TokenFailed):
+    """The token endpoint answered with an error that is not about the client, or with something else than a token."""
+
+    remedy = "Check --fhir.oauth2.token-url, and the log of the authorization server at the time of this message."
+
+
+class ClientRefused(TokenFailed):
+    """The token endpoint does not accept client id and secret."""
+
+    remedy = (
+        "Check --fhir.oauth2.client-id, and that the secret is not mistyped, replaced or expired (Smile CDR lets "
+        "secrets expire); then whether the server wants the secret by --fhir.oauth2.auth-method post instead of basic."
+    )
+
+
+class AssertionRefused(TokenFailed):
+    """The token endpoint does not accept client id and signed assertion."""
+
+    remedy = (
+        "Check that the public key of --fhir.oauth2.private-key-file is registered for --fhir.oauth2.client-id, under "
+        "the same key id (--fhir.oauth2.key-id); then which audience the server expects: its token endpoint, exactly, "
+        "unless --fhir.oauth2.audience says otherwise."
+    )
+
+
+class GrantRefused(TokenFailed):
+    """The client is known, but may not ask for tokens in this way."""
+
+    remedy = "Allow the grant type client_credentials for the client of --fhir.oauth2.client-id."
+
+
+class ScopeRefused(TokenFailed):
+    """The client is known, but may not have what it asks for."""
+
+    remedy = "Grant the scopes of --fhir.oauth2.scope to the client, or ask for those that it has."
+
+
 class Throttled(ServerError):
     """The server asks the client to wait. `wait` is in seconds, already capped; None if not given."""
 
@@ -214,6 +299,13 @@ class Throttled(ServerError):
 
 class CountThrottled(Throttled):
     """The same for a count that only shows progress: the walk waits, then continues without counts."""
+
+
+class TokenThrottled(Throttled):
+    """The token endpoint asks the client to wait."""
+
+    reason = ErrorReason.TOKEN
+    remedy = "No action needed: the exporter waits as asked. If it continues, raise the limit of the token endpoint."
 
 
 class ClientFault(ServerError):
@@ -385,6 +477,57 @@ class LedgerDamaged(LedgerError):
 
 class LedgerFailed(LedgerError):
     """Reading or writing failed at run time: disk full, I/O error, damage."""
+
+
+class LedgerUnreadable(LedgerFailed):
+    """A table is missing, or holds what no version of this schema writes, or only a later one."""
+
+    remedy = (
+        "Install the version that wrote the ledger; if it is this one, the file is damaged: restore a backup, or move "
+        "it and its -wal away to start with an empty ledger."
+    )
+
+
+class LedgerLost(LedgerError):
+    """The file is no longer at its path. The open one works until the process ends, then it may be gone."""
+
+    remedy = (
+        "The exporter goes on counting in the open file until it ends. If the ledger was moved, stop the exporter, "
+        "move the file back and start again; if it was deleted, restart when you can: counters then start at 0."
+    )
+
+
+class LedgerReplaced(LedgerLost):
+    """Another file is at the path, perhaps the ledger of another exporter."""
+
+    remedy = (
+        "The exporter goes on counting in the file that it opened. Stop any other exporter that uses this path; then "
+        "stop this one, put the right file there without a -wal of another ledger beside it, and start again."
+    )
+
+
+class LedgerLogLost(LedgerError):
+    """The `-wal` beside the ledger is gone, and with it, at a power cut or kill, the last commits."""
+
+    remedy = (
+        "Restart the exporter now, by SIGTERM: as it ends, it writes everything into the ledger, and nothing is lost. "
+        "If it is killed instead, the last commits are lost."
+    )
+
+
+class LedgerReadOnly(LedgerError):
+    """The ledger cannot be written any more, or not by the next process."""
+
+    remedy = (
+        "Make the ledger and its file system writable again for the exporter's user (mode 0600); if the system has "
+        "mounted the disk read-only, check the disk."
+    )
+
+
+class LedgerUnseen(LedgerError):
+    """The system refuses to say what is at the path."""
+
+    remedy = "Check the permissions of the folder of --ledger, and the disk or file server that it is on."
 
 
 class TargetRefused(ExporterError):

@@ -5,14 +5,14 @@ Rule 2: what a finding says is decided in `steps`, `rights`, `findings` and `sam
 Rule 3: one problem hides no other, but a server that does not answer is asked once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
 
 from ..batch_jobs.client import BatchJobs
 from ..clock import Clock, SystemClock
-from ..config import Settings
+from ..config import Settings, exposed_files
 from ..errors import (
     AuthFailed,
     Cached,
@@ -26,6 +26,8 @@ from ..errors import (
     Throttled,
     TimedOut,
     TlsFailed,
+    TokenFailed,
+    TokenThrottled,
     Unreachable,
     WrongResource,
 )
@@ -34,9 +36,10 @@ from ..fhir.links import parse_base_url
 from ..ledger import Binding
 from ..ledger.inspect import inspect_ledger
 from ..names import Namer
+from ..oauth2 import OAuth2
 from ..task.model import DAY, HOUR, Anomaly, Instant, Page, Pair, Status, Task
 from ..task.search import Bound, Search
-from . import findings, output, rights, samples, steps
+from . import findings, output, rights, samples, steps, token
 from .batch_jobs import list_jobs
 from .findings import Finding
 from .proposal import namings, propose
@@ -88,17 +91,31 @@ class Check:
         self._organization_refused = False
         self._busiest = Status.COMPLETED
         self._countable = 0
+        self._has_token = False
 
     def findings(self) -> Iterator[Finding]:
         """Check the configuration, the ledger, then the server."""
         yield from findings.configured(self._settings, self._server.http.base)
-        unusable = self._unusable_credentials()
-        if unusable:
-            yield unusable
-        yield self._ledger()
-        if unusable:
-            yield from steps.not_tested(Step.CONFIGURATION, steps.until(Step.LEDGER))
-            return
+        yield from (findings.exposed(file) for file in exposed_files(self._settings))
+        error = self._credentials_error()
+        if error is None:
+            yield self._ledger()
+            yield from self._token()
+            yield from self._search()
+        elif isinstance(error, TokenFailed | TokenThrottled):
+            yield self._ledger()
+            yield token.failed(error)
+            yield from self._not_tested(Step.TOKEN, steps.until(Step.TOKEN))
+        elif isinstance(error, AuthFailed):
+            yield findings.failed(Step.CONFIGURATION, error)
+            yield self._ledger()
+            yield from self._not_tested(Step.CONFIGURATION, steps.until(Step.LEDGER))
+        else:  # the FHIR server was asked for its token endpoint
+            yield self._ledger()
+            yield from self._stopped(error)
+
+    def _search(self) -> Iterator[Finding]:
+        """Ask what a poll asks, and what that leaves open."""
         try:
             with self._server.window() as window:
                 yield from self._reach(window)
@@ -107,13 +124,28 @@ class Check:
             return
         yield from self._walk(self._parts)
 
-    def _unusable_credentials(self) -> Finding | None:
-        """Read the credentials without sending them, so that a bad file is no fault of the server."""
+    def _credentials_error(self) -> ServerError | None:
+        """Read the credentials without sending them to the FHIR server, so that a bad file is no fault of it.
+
+        An access token is asked for now, and kept for the searches.
+        """
         try:
             self._server.http.auth.headers()
-        except AuthFailed as error:
-            return findings.failed(Step.CONFIGURATION, error)
+        except ServerError as error:
+            return error
         return None
+
+    def _token(self) -> Iterator[Finding]:
+        auth = self._server.http.auth
+        if isinstance(auth, OAuth2) and auth.facts is not None:
+            self._has_token = True
+            yield from token.obtained(auth.facts)
+
+    def _not_tested(self, at: Step, tested: Collection[Step]) -> Iterator[Finding]:
+        """Name the steps that were not reached; a token is one where it is configured and was not obtained."""
+        wanted = self._settings.fhir.oauth2.client_id is not None and not self._has_token
+        reached = {*tested} - {Step.TOKEN} if wanted and at is not Step.TOKEN else {*tested, Step.TOKEN}
+        yield from steps.not_tested(at, reached)
 
     def _ledger(self) -> Finding:
         binding = Binding(self._settings.fhir.url, self._settings.fhir.selection)
@@ -154,7 +186,7 @@ class Check:
             tested.add(Step.ORGANIZATION)
         elif not isinstance(error, LOST):
             yield from self._walk(self._other_rights[1:])
-        yield from steps.not_tested(stop.at, tested)
+        yield from self._not_tested(stop.at, tested)
 
     @property
     def _other_rights(self) -> tuple[Part, ...]:
@@ -183,7 +215,7 @@ class Check:
             except ServerError as error:
                 yield findings.failed(part.subject, error)
                 if isinstance(error, LOST) and not isinstance(error, Forbidden):
-                    yield from steps.not_tested(part.step, steps.until(part.step))
+                    yield from self._not_tested(part.step, steps.until(part.step))
                     return
 
     def _metadata(self, window: FhirWindow) -> Iterator[Finding]:

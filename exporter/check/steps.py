@@ -31,6 +31,7 @@ class Step(StrEnum):
 
     CONFIGURATION = "configuration"
     LEDGER = "ledger"
+    TOKEN = "token"  # noqa: S105 - the name of a step
     NAME = "name"
     CONNECT = "connect"
     TLS = "TLS"
@@ -67,6 +68,12 @@ def stop_at(error: ServerError) -> Stop:
     return next(stop for kind, stop in STOPS if isinstance(error, kind))
 
 
+NOT_ACCEPTED = (
+    "The token endpoint gave a token, but the FHIR server accepts none from there: let it trust this authorization "
+    "server, and check that --fhir.oauth2.token-url belongs to it and that --fhir.oauth2.scope is enough."
+)
+
+
 def until(last: Step) -> list[Step]:
     """List the steps up to this one."""
     order = list(Step)
@@ -91,8 +98,10 @@ def stopped(fhir: FhirSettings, home: BaseUrl, error: ServerError) -> Finding:
         return rights.refused(rights.TASK, error)
     if stop.at is Step.TLS and home.scheme == "https":
         return fail(f"TLS: {error} Certificates are checked against {_authorities(fhir)}.", error.remedy)
+    if stop.at is Step.AUTHENTICATION and fhir.oauth2.client_id:
+        return fail(f"authentication: {error} The access token is not accepted.", NOT_ACCEPTED)
     if stop.at is Step.AUTHENTICATION and not _credentials(fhir):
-        remedy = "Set --fhir.username and --fhir.password-file, or --fhir.bearer-token-file."
+        remedy = "Set --fhir.username and --fhir.password-file, --fhir.bearer-token-file, or the options --fhir.oauth2."
         return fail(f"authentication: {error} No credentials are configured.", remedy)
     return failed(stop.at, error)
 
@@ -135,6 +144,7 @@ def _credentials(fhir: FhirSettings) -> str:
     kinds = (
         ("basic authentication", fhir.username),
         ("bearer token", fhir.bearer_token_file),
+        ("access token", fhir.oauth2.client_id),
         ("client certificate", fhir.client_cert_file),
     )
     return " and ".join(kind for kind, is_set in kinds if is_set)

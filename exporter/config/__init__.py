@@ -30,13 +30,15 @@ from .options import (
     FhirSettings,
     LedgerSettings,
     LogSettings,
+    OAuth2Settings,
     PollSettings,
     ReasonsSettings,
     ReconcileSettings,
     Settings,
     WebSettings,
 )
-from .values import DeadlineLength
+from .permissions import ExposedFile, exposed_files
+from .values import DeadlineLength, is_loopback
 
 __all__ = [
     "CONFIG_FILE",
@@ -49,18 +51,22 @@ __all__ = [
     "BatchJobsSettings",
     "DeadlineLength",
     "DemoSettings",
+    "ExposedFile",
     "FhirSettings",
     "Flags",
     "LedgerSettings",
     "LogSettings",
+    "OAuth2Settings",
     "Option",
     "PollSettings",
     "ReasonsSettings",
     "ReconcileSettings",
     "Settings",
     "WebSettings",
+    "exposed_files",
     "group_of",
     "grouped",
+    "is_loopback",
     "load_demo_settings",
     "load_ledger_settings",
     "load_once_settings",

@@ -9,7 +9,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "FHIR server": ("fhir.",),
     "Authentication and TLS": (
         *("fhir.bearer-token-file", "fhir.username", "fhir.password-file", "fhir.allow-plain-http"),
-        *("fhir.ca-file", "fhir.client-"),
+        *("fhir.oauth2.", "fhir.ca-file", "fhir.client-"),
     ),
     "Ledger": ("ledger",),
     "Polling": ("poll.", "reconcile.", "history"),

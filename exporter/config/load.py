@@ -6,11 +6,13 @@ Every problem is reported at once, with its source. No value is ever repeated: i
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
+from ..signing import KeyUnusable, read_key
 from . import yaml_file
 from .fields import VARIABLE_PREFIX, Option, build, options_of
 from .options import (
@@ -156,9 +158,17 @@ def _parse(option: Option, text: str) -> object:
 # `values` lacks defaults and what could not be parsed; `given` has the name of every option that a source gave.
 
 _Conflicts = Iterator[tuple[str, str]]
+_CLIENT_ID = "fhir.oauth2.client-id"
+_CLIENT_SECRET = "fhir.oauth2.client-secret-file"  # noqa: S105 - the name of an option
+_PRIVATE_KEY = "fhir.oauth2.private-key-file"
+_ONE_OF = (("fhir.bearer-token-file", "fhir.username", _CLIENT_ID), (_CLIENT_SECRET, _PRIVATE_KEY))
+"""Ways to authenticate, and for the last of them, ways to show which client it is."""
 _REQUIRES = (
     ("fhir.username", "fhir.password-file"),
     ("fhir.password-file", "fhir.username"),
+    *((f"fhir.oauth2.{name}", _CLIENT_ID) for name in ("token-url", "client-secret-file", "private-key-file", "scope")),
+    *((f"fhir.oauth2.{name}", _PRIVATE_KEY) for name in ("key-id", "audience", "jwt-type")),
+    ("fhir.oauth2.auth-method", _CLIENT_SECRET),
     ("fhir.client-key-file", "fhir.client-cert-file"),
     ("batch-jobs.url", "batch-jobs.module"),
     ("batch-jobs.module", "batch-jobs.url"),
@@ -167,29 +177,46 @@ _REQUIRES = (
     ("batch-jobs.password-file", "batch-jobs.username"),
 )
 _CREDENTIALS = {option.name for option in OPTIONS if option.credential}
-_SENT_TO = ("fhir", "batch-jobs")
-"""Groups of options with a URL and the credentials that are sent there."""
+_SENT_TO = {"fhir.url": "fhir.", "fhir.oauth2.token-url": "fhir.oauth2.", "batch-jobs.url": "batch-jobs."}
+"""Options with a URL, and how the options begin whose credentials are sent there."""
 
 
 def _conflicts(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
     for name, needed in _REQUIRES:
         if name in given and needed not in given:
             yield name, f"requires --{needed}"
-    if {"fhir.bearer-token-file", "fhir.username"} <= given:
-        yield "fhir.bearer-token-file", "cannot be combined with --fhir.username; choose one way to authenticate"
+    for one, other in (pair for names in _ONE_OF for pair in combinations(names, 2)):
+        if {one, other} <= given:
+            yield one, f"cannot be combined with --{other}; choose one way to authenticate"
+    if _CLIENT_ID in given and not {_CLIENT_SECRET, _PRIVATE_KEY} & given:
+        yield _CLIENT_ID, f"requires --{_CLIENT_SECRET} or --{_PRIVATE_KEY}"
+    yield from _private_key(values)
     yield from _plain_http(values, given)
     yield from _staleness(values, given)
 
 
 def _plain_http(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:
     """RFC 6750 section 5.3: a bearer token is sent over TLS only; a password is no different."""
-    for group in _SENT_TO:
-        url = values.get(f"{group}.url")
-        sent = any(name.startswith(f"{group}.") for name in _CREDENTIALS & given)
+    for option, begin in _SENT_TO.items():
+        url = values.get(option)
+        sent = any(name.startswith(begin) for name in _CREDENTIALS & given)
         if not isinstance(url, str) or not sent or values.get("fhir.allow-plain-http"):
             continue
         if urlsplit(url).scheme == "http" and not is_loopback(url):
-            yield f"{group}.url", "would send credentials unencrypted; use https or set --fhir.allow-plain-http"
+            yield option, "would send credentials unencrypted; use https or set --fhir.allow-plain-http"
+
+
+def _private_key(values: Mapping[str, object]) -> _Conflicts:
+    """Read the key as it will be read for the first token, unless it is no regular file, which gives its text once."""
+    path, key_id = values.get(_PRIVATE_KEY), values.get("fhir.oauth2.key-id")
+    if not isinstance(path, str) or not Path(path).is_file():
+        return
+    try:
+        read_key(Path(path).read_text("utf-8-sig"), key_id if isinstance(key_id, str) else None)
+    except KeyUnusable as unusable:
+        yield _PRIVATE_KEY, str(unusable)
+    except (OSError, UnicodeDecodeError):
+        yield _PRIVATE_KEY, "file is not UTF-8 text; a PEM file or a JWK is needed"
 
 
 def _staleness(values: Mapping[str, object], given: AbstractSet[str]) -> _Conflicts:

@@ -24,6 +24,71 @@ _FILE = values.readable_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OAuth2Settings:
+    """How to get access tokens for the FHIR server: as which client, from where, and for what."""
+
+    client_id: str | None = credential(
+        "fhir.oauth2.client-id", values.client_id, "Client id for OAuth2 client credentials.", "ID"
+    )
+    token_url: str | None = option(
+        "fhir.oauth2.token-url",
+        values.token_url,
+        None,
+        "Token endpoint; without it, the one that the FHIR server names in .well-known/smart-configuration (or "
+        ".well-known/openid-configuration) below --fhir.url, if it is on the same host or domain.",
+        "URL",
+    )
+    client_secret_file: str | None = credential(
+        "fhir.oauth2.client-secret-file",
+        values.secret_file,
+        "File with the client secret; read again when it changes.",
+        "FILE",
+    )
+    auth_method: str = option(
+        "fhir.oauth2.auth-method",
+        values.one_of("basic", "post"),
+        "basic",
+        "How to send the client secret: client_secret_basic or client_secret_post.",
+        "METHOD",
+    )
+    private_key_file: str | None = credential(
+        "fhir.oauth2.private-key-file",
+        values.secret_file,
+        "File with the private key (PEM, JWK or JWKS; RSA for RS384, or EC P-384 for ES384) for SMART Backend "
+        "Services; read again when it changes.",
+        "FILE",
+    )
+    key_id: str | None = option(
+        "fhir.oauth2.key-id",
+        values.visible,
+        None,
+        "Id (kid) under which the public key is registered; a JWK can contain it.",
+        "ID",
+    )
+    scope: str = clearable(
+        "fhir.oauth2.scope",
+        values.scope,
+        "system/Task.read system/Organization.read",
+        "Scopes to ask for; empty: those that the authorization server gives by default.",
+        "SCOPES",
+    )
+    audience: str | None = option(
+        "fhir.oauth2.audience",
+        values.visible,
+        None,
+        "Audience (aud) of the signed assertion, where it is not exactly the URL of the token endpoint.",
+        "URL",
+    )
+    jwt_type: str = option(
+        "fhir.oauth2.jwt-type",
+        values.jwt_type,
+        "JWT",
+        "Type (typ) of the signed assertion; RFC 10070 has client-authentication+jwt.",
+        "TYPE",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FhirSettings:
     """Where the Tasks are, which of them to count, and how to connect."""
 
@@ -61,6 +126,7 @@ class FhirSettings:
         "File with the password for --fhir.username; read again when it changes.",
         "FILE",
     )
+    oauth2: OAuth2Settings = OAuth2Settings()
     ca_file: str | None = option(
         "fhir.ca-file", _FILE, None, "CA certificates (PEM) to trust instead of the system's.", "FILE"
     )

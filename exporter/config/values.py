@@ -193,22 +193,56 @@ def search_parameter(text: str) -> tuple[str, str]:
 
 def base_url(text: str) -> str:
     """Parse the base URL of a FHIR endpoint. Slashes at its end are dropped, so that one source has one URL."""
-    return _url(text, "fhir", "; use --fhir.search for search parameters")
+    return _url(text, "--fhir.username and --fhir.password-file", "; use --fhir.search for search parameters")
 
 
 def admin_url(text: str) -> str:
     """Parse the base URL of the Admin API."""
-    return _url(text, "batch-jobs")
+    return _url(text, "--batch-jobs.username and --batch-jobs.password-file")
 
 
-def _url(text: str, group: str, instead_of_query: str = "") -> str:
+def token_url(text: str) -> str:
+    """Parse the URL of a token endpoint, exactly as it is: it is the audience of assertions. It may have a query."""
+    _url(text.partition("?")[0], "--fhir.oauth2.client-id and --fhir.oauth2.client-secret-file")
+    if "#" in text or _split(text) is None:
+        raise InvalidValue("must not contain a fragment")
+    return text
+
+
+def client_id(text: str) -> str:
+    """Parse a client id (RFC 6749, appendix A.1): printable ASCII."""
+    if not re.fullmatch(r"[ -~]{1,1000}", text):
+        raise InvalidValue("must be printable ASCII")
+    return text
+
+
+def visible(text: str) -> str:
+    """Parse what a claim or a header of a JWT is to hold."""
+    if not text.isprintable() or " " in text:
+        raise InvalidValue("must not contain blanks or control characters")
+    return text
+
+
+def scope(text: str) -> str:
+    """Parse scopes, separated by blanks (RFC 6749, appendix A.4)."""
+    if not re.fullmatch(r"[!#-\[\]-~ ]*", text):
+        raise InvalidValue("must be scopes separated by blanks, without quotation marks or backslashes")
+    return " ".join(text.split())
+
+
+def jwt_type(text: str) -> str:
+    """Parse the type of a JWT: a media type without `application/`."""
+    if not re.fullmatch(r"[A-Za-z0-9.+_-]{1,100}", text):
+        raise InvalidValue("must be a type such as JWT or client-authentication+jwt")
+    return text
+
+
+def _url(text: str, credentials: str, instead_of_query: str = "") -> str:
     parts = _split(text)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidValue("must be an absolute http:// or https:// URL")
     if "@" in parts.netloc:
-        raise InvalidValue(
-            f"must not contain a user name or password; use --{group}.username and --{group}.password-file"
-        )
+        raise InvalidValue(f"must not contain a user name or password; use {credentials}")
     if "?" in text or "#" in text:
         raise InvalidValue(f"must not contain a query or fragment{instead_of_query}")
     return text.rstrip("/")
@@ -252,12 +286,12 @@ def listen_address(text: str) -> Address:
 
 def readable_file(text: str) -> str:
     """Check that a file can be read now. It is not opened: it may be a pipe, and secrets are replaced later."""
-    if "\0" in text:
-        raise InvalidValue("must be a file path")
     try:
         mode = Path(text).stat().st_mode
     except FileNotFoundError:
         raise InvalidValue("file does not exist") from None
+    except ValueError:  # a NUL, or half of a surrogate pair
+        raise InvalidValue("must be a file path") from None
     except OSError as error:
         raise InvalidValue(f"file cannot be read ({type(error).__name__})") from None
     if stat.S_ISDIR(mode):
@@ -285,7 +319,11 @@ def ledger(text: str) -> str:
         raise InvalidValue("PostgreSQL is not supported in this version; use a file path")
     if "://" in text or not text.isprintable():
         raise InvalidValue("must be a file path or :memory:")
-    if Path(text).is_dir():
+    try:
+        is_folder = Path(text).is_dir()
+    except OSError as error:
+        raise InvalidValue(f"path cannot be used ({type(error).__name__})") from None
+    if is_folder:
         raise InvalidValue("is a directory, not a file")
     return text
 

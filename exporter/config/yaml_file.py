@@ -19,6 +19,8 @@ LONGEST_NAME = 80
 _SIMILARITY = 0.7
 """How similar a known key must be to be suggested, of 1."""
 _NULL = "tag:yaml.org,2002:null"
+_ERRORS = (yaml.YAMLError, RecursionError, ValueError, OverflowError)
+"""All that the library raises on a bad text: an escape that is no character, a very long version raise no YAMLError."""
 
 TableReader = Callable[[Node, "NodeReader"], object]
 """Turns the node of a table into its value; problems go to the NodeReader."""
@@ -38,7 +40,7 @@ def read(text: str, options: Iterable[Option], tables: Mapping[str, TableReader]
     """Read the text of a file; every problem is in the result."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except _ERRORS as error:
         return YamlFile(problems=(_malformed(error, text),), is_complete=False)
     by_name = {option.name: option for option in options}
     reader = NodeReader()

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from ..errors import AuthFailed
 
-_LARGEST = 64 * 1024
-_TOKEN = re.compile(r"[!-~]+")
+LARGEST_BYTES = 64 * 1024
+VISIBLE = re.compile(r"[!-~]+")
 """Visible ASCII: what a header may hold, so that no token can split one in two."""
 
 
@@ -25,8 +25,11 @@ class Auth(Protocol):
     def headers(self) -> Mapping[str, str]:
         """Return the headers for one request; raises AuthFailed where there is nothing to send."""
 
-    def renew(self) -> bool:
-        """Look for other credentials after a 401; True where there are some, so that one more try makes sense."""
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """Look for other headers than those that got a 401; True where there are some: one more try makes sense.
+
+        Several threads may share credentials, so by now they may be others than those `refused`.
+        """
 
 
 class Anonymous:
@@ -36,7 +39,7 @@ class Anonymous:
         """Return none."""
         return {}
 
-    def renew(self) -> bool:
+    def renew(self, refused: Mapping[str, str]) -> bool:  # noqa: ARG002 - there are no others
         """Return False: there is nothing else to send."""
         return False
 
@@ -61,19 +64,18 @@ class SecretFile:
             raise AuthFailed(f"The secret file {self._path} cannot be read ({error.strerror}).") from error
         return self._text
 
-    def changed(self) -> bool:
-        """Read the file again, whatever its time; True if the secret is another one."""
-        before, self._stamp = self._text, None
-        return self.read() != before
+    def forget(self) -> None:
+        """Let the file be read again, whatever its time."""
+        self._stamp = None
 
     def _load(self) -> str:
         with self._path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = file.read(LARGEST_BYTES + 1)
         try:
             text = data.decode("utf-8-sig").strip()
         except UnicodeDecodeError:
             text = ""
-        if not text or len(data) > _LARGEST:
+        if not text or len(data) > LARGEST_BYTES:
             raise AuthFailed(f"The secret file {self._path} is empty, too large or not UTF-8 text.")
         return text
 
@@ -88,13 +90,14 @@ class BearerFile:
     def headers(self) -> Mapping[str, str]:
         """Return the token that the file holds now."""
         token = self._file.read()
-        if not _TOKEN.fullmatch(token):
+        if not VISIBLE.fullmatch(token):
             raise AuthFailed(f"The token file {self._path} contains characters that are not allowed in a token.")
         return {"Authorization": f"Bearer {token}"}
 
-    def renew(self) -> bool:
+    def renew(self, refused: Mapping[str, str]) -> bool:
         """Check whether the file holds another token by now."""
-        return self._file.changed()
+        self._file.forget()
+        return self.headers() != refused
 
 
 class Basic:
@@ -109,6 +112,7 @@ class Basic:
         pair = f"{self._username}:{self._file.read()}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
 
-    def renew(self) -> bool:
+    def renew(self, refused: Mapping[str, str]) -> bool:
         """Check whether the file holds another password by now."""
-        return self._file.changed()
+        self._file.forget()
+        return self.headers() != refused

@@ -1,4 +1,4 @@
-"""One request to the FHIR server, safely: the only importer of httpx.
+"""One request to the FHIR server, safely: with `exchange` the only importer of httpx.
 
 Rule 1: credentials are made per request, after the address has been judged; none live on the client.
 Rule 2: nothing is followed, nothing is read from the environment, nothing is read without a cap or an end.
@@ -13,32 +13,20 @@ import socket
 import ssl
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Literal
+from urllib.parse import urlencode
 
 import httpx
 
 from ..config import FhirSettings
-from ..errors import (
-    AuthFailed,
-    ConfigurationError,
-    LinkRefused,
-    NotFhir,
-    ServerError,
-    TimedOut,
-    TlsExpected,
-    Truncated,
-)
+from ..errors import AuthFailed, ConfigurationError, LinkRefused, ServerError, TimedOut
 from ..metrics.telemetry import Telemetry
-from ..task.model import Instant
 from . import links
 from .auth import Anonymous, Auth
-from .body import read_body
-from .faults import network_fault
-from .http_status import asks_for_tls, error_for, http_date, is_cached, is_json, stays_open
+from .exchange import ADMIN, FHIR, Api, Exchange, Method, Question, Reply, safe_cause
 from .request_log import RequestLog
 from .time_limit import TimeLimit
 from .tls import client_context
@@ -60,49 +48,10 @@ for _name in ("httpx", "httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)  # httpx logs whole URLs at INFO, httpcore headers at DEBUG
 
 
-Method = Literal["GET", "DELETE"]
-
 Transport = httpx.BaseTransport
 """What carries requests: the network, or in tests a simulated server."""
 
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """What is asked: the option with its address, and what it answers with."""
-
-    option: str
-    accept: str
-    content: str
-
-
-FHIR = Api("--fhir.url", "application/fhir+json", "FHIR JSON")
-ADMIN = Api("--batch-jobs.url", "application/json", "JSON")
-"""Smile CDR's JSON Admin API."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer that was read to its end. `date` is the header's; `cached` is X-Cache's word.
-
-    `headers` are those of an answer of any status, in lower case, the first where one is repeated; else empty.
-    """
-
-    status: int
-    body: bytes = field(default=b"", repr=False)
-    date: Instant | None = None
-    cached: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """What is asked, and which statuses are no errors: those in `accept`, without a body, or with `any_status` all."""
-
-    address: str
-    operation: StrEnum
-    accept: Collection[int] = ()
-    method: Method = "GET"
-    any_status: bool = False
+__all__ = ["ADMIN", "FHIR", "Api", "Http", "Method", "Reply", "Session", "Transport"]
 
 
 class Http:
@@ -210,25 +159,39 @@ class Session:
         Statuses other than 200 are errors, except those in `accept`: they are returned without a body. After a 401
         credentials that can be renewed are, and it is asked once more.
         """
-        question = _Question(links.resolve(self._http.base, target), operation, accept)
-        reply = self._send(replace(question, accept={*accept, HTTPStatus.UNAUTHORIZED}))
+        question = Question(links.resolve(self._http.base, target), operation, accept)
+        credentials = self._http.auth.headers()
+        reply = self._send(replace(question, accept={*accept, HTTPStatus.UNAUTHORIZED}), credentials)
         if reply.status != HTTPStatus.UNAUTHORIZED:
             return reply
-        if not self._http.auth.renew():
+        if not self._http.auth.renew(credentials):
             raise AuthFailed(f"{self._http.host_and_port} answered {reply.status} to our {operation} request.")
-        return self._send(question)
+        return self._send(question, self._http.auth.headers())
 
     def ask(self, target: str, operation: StrEnum, method: Method = "GET") -> Reply:
         """Ask for an answer of any status, with its headers and body; raises a ServerError where none comes whole."""
-        question = _Question(links.resolve(self._http.base, target), operation, method=method, any_status=True)
-        reply = self._send(question)
-        if reply.status == HTTPStatus.UNAUTHORIZED and self._http.auth.renew():
-            return self._send(question)
+        question = Question(links.resolve(self._http.base, target), operation, method=method, any_status=True)
+        credentials = self._http.auth.headers()
+        reply = self._send(question, credentials)
+        if reply.status == HTTPStatus.UNAUTHORIZED and self._http.auth.renew(credentials):
+            return self._send(question, self._http.auth.headers())
         return reply
 
-    def _send(self, question: _Question) -> Reply:
-        credentials = dict(self._http.auth.headers())
-        started, exchange = time.monotonic(), _Exchange(self._http, question)
+    def post(self, target: str, operation: StrEnum, form: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
+        """Send a form once, for an answer of any status; the credentials are in it, or in the headers."""
+        question = Question(
+            address=links.resolve(self._http.base, target),
+            operation=operation,
+            method="POST",
+            any_status=True,
+            headers={"Content-Type": "application/x-www-form-urlencoded", **headers},
+            content=urlencode(form).encode("ascii"),
+        )
+        return self._send(question, {})
+
+    def _send(self, question: Question, credentials: Mapping[str, str]) -> Reply:
+        started = time.monotonic()
+        exchange = Exchange(self._http.api, links.parse_base_url(self._http.base), question)
         try:
             with self._limit.request():
                 return self._exchange(exchange, credentials)
@@ -236,7 +199,7 @@ class Session:
             seconds = time.monotonic() - started
             self.log.ended(question.operation, exchange.status, seconds, exchange.received)
 
-    def _exchange(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
+    def _exchange(self, exchange: Exchange, credentials: Mapping[str, str]) -> Reply:
         """Send and read. The time limit is asked at both ends: what it cut can look like any other end."""
         self._check_time()
         self.reusable = False
@@ -247,12 +210,12 @@ class Session:
             raise
         except (httpx.HTTPError, OSError) as error:
             self._check_time()
-            raise exchange.translate(error) from _safe_cause(error)
+            raise exchange.translate(error) from safe_cause(error)
         self._check_time()
         self.reusable = exchange.stays_open
         return reply
 
-    def _ask(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
+    def _ask(self, exchange: Exchange, credentials: Mapping[str, str]) -> Reply:
         """Ask, and once more where a kept connection died without an answer: its server may just have closed it."""
         held = self._limit.held
         try:
@@ -263,75 +226,21 @@ class Session:
                 raise
         return self._ask_once(exchange, credentials)
 
-    def _ask_once(self, exchange: "_Exchange", credentials: dict[str, str]) -> Reply:
+    def _ask_once(self, exchange: Exchange, credentials: Mapping[str, str]) -> Reply:
         trace = {"trace": self._limit.watch}
-        method, address = exchange.question.method, exchange.question.address
-        request = self._client.build_request(method, address, headers=credentials, extensions=trace)
+        asked = exchange.question
+        request = self._client.build_request(
+            asked.method,
+            asked.address,
+            headers={**asked.headers, **credentials},
+            content=asked.content,
+            extensions=trace,
+        )
         return exchange.read(self._client.send(request, stream=True))
 
     def _check_time(self) -> None:
         if self._limit.over:
             raise TimedOut(f"{self._http.host_and_port} did not send a complete response in time.") from None
-
-
-class _Exchange:
-    """One answer while it is read: what is known of it when it fails."""
-
-    def __init__(self, http: Http, question: _Question) -> None:
-        self.host_and_port = http.host_and_port
-        self.api = http.api
-        self.plain = http.base.startswith("http:")
-        self.question = question
-        self.operation = question.operation
-        self.status: int | None = None
-        self.received = 0
-        self.stays_open = False
-
-    def read(self, response: httpx.Response) -> Reply:
-        """Check status, type, coding and size, in this order, and read the body."""
-        self.status, headers = response.status_code, response.headers
-        with contextlib.closing(response):
-            if self.question.any_status:
-                body = self._body(response)
-                return Reply(self.status, body, headers={name: headers.get_list(name)[0] for name in headers})
-            if self.status in self.question.accept:
-                return Reply(self.status)
-            error = error_for(self.host_and_port, self.status, headers, self.operation)
-            if error is not None:
-                raise self._asked_in_plain_http(response) or error
-            if not is_json(headers):
-                said = f"{self.host_and_port} answered our {self.operation} request with something else than"
-                raise NotFhir(f"{said} {self.api.content}.")
-            body = self._body(response)
-        return Reply(self.status, body, http_date(headers.get("date", "")), is_cached(headers))
-
-    def _body(self, response: httpx.Response) -> bytes:
-        headers = response.headers
-        body = read_body(self._counted(response), headers.get_list("content-encoding", split_commas=True))
-        self.stays_open = stays_open(response.http_version, headers.get_list("connection", split_commas=True))
-        return body
-
-    def translate(self, error: Exception) -> ServerError:
-        """Choose the ServerError for an error of httpx, by whether the answer had begun."""
-        if isinstance(error, httpx.TimeoutException):
-            return TimedOut(f"{self.host_and_port} did not answer our {self.operation} request in time.")
-        if self.status is not None:
-            return Truncated(f"{self.host_and_port} closed the connection before its response was complete.")
-        return network_fault(error, self.host_and_port, protocol=isinstance(error, httpx.ProtocolError))
-
-    def _asked_in_plain_http(self, response: httpx.Response) -> TlsExpected | None:
-        """Recognize a port for TLS, by the start of what it answers to plain HTTP."""
-        if not self.plain or self.status != HTTPStatus.BAD_REQUEST or is_json(response.headers):
-            return None
-        with contextlib.suppress(httpx.HTTPError, OSError):
-            if asks_for_tls(next(self._counted(response), b"")):
-                return TlsExpected(f"{self.host_and_port} expects TLS, but {self.api.option} begins with http://.")
-        return None
-
-    def _counted(self, response: httpx.Response) -> Iterator[bytes]:
-        for chunk in response.iter_raw():
-            self.received += len(chunk)
-            yield chunk
 
 
 class _OneOrigin(httpx.BaseTransport):
@@ -352,11 +261,6 @@ class _OneOrigin(httpx.BaseTransport):
         response = self._inner.handle_request(request)
         response.headers.pop("Location", None)
         return response
-
-
-def _safe_cause(error: Exception) -> Exception | None:
-    """Keep a cause for tracebacks, except one whose text repeats what the server wrote."""
-    return None if isinstance(error, httpx.ProtocolError) else error
 
 
 def _canonical(base: str, option: str) -> str:

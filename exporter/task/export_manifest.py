@@ -21,6 +21,8 @@ from .model import Instant
 UNKNOWN_TYPE = "unknown"
 MAX_TYPES = 150
 """Different resource types of one list; FHIR R4 has 148. Later ones count as unknown."""
+LARGEST_COUNT = 10**15
+"""Larger numbers are no counts, and no float could hold some of them."""
 
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}")
 _MANIFEST = Decoder(fhir_json.ExportManifest)
@@ -90,7 +92,7 @@ def _type(raw: Raw) -> str:
 
 def _count(file: fhir_json.ManifestFile) -> int | None:
     count = decode_or_none(file.count, _COUNT)
-    return count if count is not None and count >= 0 else None
+    return count if count is not None and 0 <= count <= LARGEST_COUNT else None
 
 
 def _is_harmless(file: fhir_json.ManifestFile) -> bool:

@@ -24,8 +24,6 @@ Measured with HAPI 8.8.0 and Java 17 on two cores:
 """
 
 import contextlib
-import fcntl
-import hashlib
 import itertools
 import os
 import re
@@ -33,13 +31,14 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import httpx
 
+from .cache import once
 from .program import skip_or_fail
 
 Resource = dict[str, Any]
@@ -78,9 +77,9 @@ def _lack() -> str | None:
 def build() -> str:
     """Make the server's class path, as far as no earlier run did, and return it."""
     pom, sources = SOURCES / "pom.xml", SOURCES / "src" / "main"
-    libraries = _once("lib", [pom], _fetch_libraries)
+    libraries = once("hapi/lib", [pom], _fetch_libraries)
     files = [pom, *sorted(file for file in sources.rglob("*") if file.is_file())]
-    classes = _once("classes", files, lambda folder: _compile(sources, libraries, folder))
+    classes = once("hapi/classes", files, lambda folder: _compile(sources, libraries, folder))
     return f"{classes}{os.pathsep}{libraries}/*"
 
 
@@ -218,21 +217,6 @@ class HapiServer:
 
 def _path(resource: Resource) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
-
-
-def _once(name: str, sources: Sequence[Path], make: Callable[[Path], None]) -> Path:
-    """Let `make` fill a folder named after the content of its sources; half a folder never gets that name."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fhir-task-exporter" / "hapi"
-    digest = hashlib.sha256(b"\0".join(file.name.encode() + b"\0" + file.read_bytes() for file in sources))
-    made = cache / f"{name}-{digest.hexdigest()[:16]}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes: one makes it, the others wait for it
-        if not made.is_dir():
-            with tempfile.TemporaryDirectory(dir=cache) as temporary:
-                make(Path(temporary, name))
-                Path(temporary, name).rename(made)
-    return made
 
 
 def _fetch_libraries(folder: Path) -> None:

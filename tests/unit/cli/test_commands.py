@@ -124,7 +124,7 @@ def test_the_help_of_a_command_has_its_options_under_their_headings(command: str
     heading, found = "", {}
     for line in result.stdout.splitlines():
         heading = line.removesuffix(":") if line and not line.startswith(" ") else heading
-        if words := re.match(r"  (--[a-z.-]+)", line):
+        if words := re.match(r"  (--[a-z0-9.-]+)", line):
             found[words[1]] = heading
     found.pop("--help", None)  # click keeps this option from the first context, which in other tests has no `-h`
     wanted = {option.flag: group_of(option) for option in options} | {"--config.file": "Configuration file"}

@@ -157,6 +157,7 @@ def test_every_way_to_authenticate_is_kept_off_unencrypted_connections() -> None
     assert credentials == {
         *("fhir.bearer-token-file", "fhir.username", "fhir.password-file"),
         *("batch-jobs.username", "batch-jobs.password-file"),
+        *("fhir.oauth2.client-id", "fhir.oauth2.client-secret-file", "fhir.oauth2.private-key-file"),
     }
     basic = {"fhir.url": "http://cdr/fhir", "fhir.username": "me", "fhir.password-file": "/dev/null"}
     assert len(flag_problems(**basic)) == 1

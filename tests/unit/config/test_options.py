@@ -39,7 +39,7 @@ def test_no_two_options_share_a_flag_or_variable() -> None:
 def test_every_option_has_a_sentence_of_help() -> None:
     for option in (CONFIG_FILE, *OPTIONS, *DEMO_OPTIONS):
         assert option.help.endswith("."), option.name
-        assert re.fullmatch(r"[a-z]+([.-][a-z]+)*", option.name)
+        assert re.fullmatch(r"[a-z]+([.-][a-z0-9]+)*", option.name)
 
 
 def test_settings_and_their_groups_are_frozen() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config import load_settings, make_calendar
+from exporter.config.patterns import TOO_SLOW
 
 from ...support.configuration import CANARY, file_problems, load_with_file, problems, settings
 
@@ -109,6 +110,10 @@ def test_an_empty_file_gives_nothing() -> None:
             "reasons:\n- {reason: a, pattern: '('}",
             "line 2, reasons.pattern: is not a valid Python regular expression",
         ),
+        (
+            "reasons:\n- {reason: a, pattern: '(a+)+$'}",
+            f"line 2, reasons.pattern: {TOO_SLOW}",
+        ),
     ],
 )
 def test_an_invalid_line_is_reported_with_its_number(yaml: str, problem: str) -> None:
@@ -131,6 +136,12 @@ def test_malformed_yaml_is_reported_with_its_line_and_without_its_text(yaml: str
     assert problem == (
         f"--config.file line {line}: is not valid YAML; check quotes, indentation and colons here and just above"
     )
+
+
+@pytest.mark.parametrize("yaml", [f'{CANARY}: "\\UFFFFFFFF"', f"%YAML {'9' * 4400}.1\n--- {CANARY}"])
+def test_what_the_yaml_library_does_not_expect_is_malformed_too(yaml: str) -> None:
+    (problem,) = file_problems(yaml)
+    assert problem == "--config.file: is not valid YAML; check quotes, indentation and colons here and just above"
 
 
 def test_an_option_that_a_broken_file_may_have_is_not_missed() -> None:

@@ -26,7 +26,7 @@ def bearer(auth: Auth) -> str:
 
 def test_nobody_sends_nothing() -> None:
     assert Anonymous().headers() == {}
-    assert not Anonymous().renew()
+    assert not Anonymous().renew({})
 
 
 @pytest.mark.parametrize("written", [b"abc", b"abc\n", b"  abc \r\n\n", b"\xef\xbb\xbfabc\n"])
@@ -83,10 +83,10 @@ def test_a_refusal_makes_it_look_at_the_file_itself(tmp_path: Path, way: Callabl
     os.utime(file, (1, 1))
     auth = way(file)
     before = auth.headers()
-    assert not auth.renew()
+    assert not auth.renew(before)
     file.write_text("other")
     os.utime(file, (1, 1))
-    assert auth.renew()
+    assert auth.renew(before)
     assert auth.headers() != before
 
 

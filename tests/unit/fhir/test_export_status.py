@@ -40,7 +40,7 @@ class Token:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {CANARY}-{self.number}"}
 
-    def renew(self) -> bool:
+    def renew(self, refused: object) -> bool:
         self.number += 1
         return self.number == 1
 

@@ -76,7 +76,7 @@ class Token:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {CANARY}-{self.number}"}
 
-    def renew(self) -> bool:
+    def renew(self, refused: object) -> bool:
         self.number += 1
         return self.number <= self.renewals
 

@@ -244,6 +244,13 @@ def test_resources_are_summed_where_the_server_counts_them() -> None:
     assert manifest.deleted_files == 1
 
 
+def test_a_count_that_no_float_can_hold_is_none() -> None:
+    files = [{"type": "Task", "count": 10**400}, {"type": "Patient", "count": 10**15}]
+    manifest = decode_manifest(body({"output": files}))
+    assert manifest is not None
+    assert manifest.resources == {"Patient": 10**15}
+
+
 def test_nothing_in_a_reply_shows_its_body() -> None:
     assert CANARY not in repr(StatusReply(500, CANARY.encode()))
 
