@@ -36,7 +36,7 @@ from exporter.errors import (
     Unreachable,
 )
 from exporter.fhir.auth import BearerFile
-from exporter.fhir.body import read_body
+from exporter.fhir.body import PARTS, read_body
 from exporter.fhir.http import Http, Reply
 from exporter.fhir.http_status import LONGEST_WAIT, http_date, retry_after
 from exporter.metrics.telemetry import Telemetry
@@ -289,6 +289,15 @@ def test_a_body_at_the_cap_passes_and_one_byte_more_does_not(codings: list[str])
     assert len(read_body([wrap(bytes(1000))], codings, cap=1000)) == 1000
     with pytest.raises(TooLarge):
         read_body([wrap(bytes(1001))], codings, cap=1000)
+
+
+@pytest.mark.parametrize("codings", [[], ["gzip"]])
+def test_a_body_of_very_many_small_parts_is_too_large(codings: list[str]) -> None:
+    """Decoded, each `0,` is an object of its own: 16 MiB of them would be 700."""
+    wrap = gzip.compress if codings == ["gzip"] else bytes
+    assert len(read_body([wrap(b"[" + b"0," * PARTS + b"0]")], codings)) == 2 * PARTS + 3
+    with pytest.raises(TooLarge):
+        read_body([wrap(b"[" + b"0," * (PARTS + 1) + b"0]")], codings)
 
 
 def test_bytes_on_the_wire_are_capped_too() -> None:
