@@ -10,7 +10,7 @@ from .judge import Case, Seen, judge, recovered
 from .subject import Kind, Subject
 from .wire import good
 
-LANES = {Kind.BEARER: 4}
+LANES = {Kind.BEARER: 3, Kind.OAUTH2: 4}
 """How many exporters of a kind run at a time; else one."""
 
 Report = Callable[[Seen], None]

@@ -15,6 +15,8 @@ LIMIT_SECONDS = POLL_TIMEOUT + 2
 """A hostile poll must have ended by then."""
 MOST_MIB = 256
 RECOVERS_WITHIN = 15.0
+TOKEN_SECONDS = 1.05
+"""As long as a token is valid, and a moment."""
 GLANCE = 0.3
 """Seconds of the first scrape, which must be answered while the server does its worst."""
 
@@ -42,8 +44,8 @@ class Case:
     """The server is hostile from the start of the exporter on, and there is no ledger yet."""
     alone: bool = False
     """It leaves so much behind that no other case may follow."""
-    probes: bool = False
-    """The status of an export job is asked for meanwhile."""
+    probes: int | None = None
+    """The status of an export job is asked for meanwhile: what `probe_success` must say."""
     may_be_late: bool = False
     """It sends so much that a slow machine reaches the time limit first."""
 
@@ -73,22 +75,25 @@ class Seen:
 
 def judge(case: Case, subject: Subject) -> Seen:
     """Play one case to an exporter in a good state, and bring it back to one."""
-    world, front = subject.world, subject.front
+    world, front = subject.world, subject.target
     before = "" if case.fresh else subject.scrape()
     logged, strays = subject.process.log.stat().st_size, len(front.strays)
+    if case.kind is Kind.OAUTH2:
+        time.sleep(TOKEN_SECONDS)
+        subject.change_secret()
     subject.forget_peak()
     if not case.fresh:
         case.event(world)
     world.truth.update(case.adds)
     front.switch(case.play, case.accept)
     began = time.monotonic()
-    probed = subject.probe() if case.probes else ""
+    probed = subject.probe() if case.probes is not None else ""
     text = _ended(subject, case, before)
     seconds = time.monotonic() - began
     reasons = tuple(sorted(reasons_in(text) - reasons_in(before)))
     faults = [] if reasons in case.expected else [f"counted {reasons}"]
-    if case.probes and "\nprobe_success 0" not in probed:
-        faults.append("the probe succeeded")
+    if case.probes is not None and f"\nprobe_success {case.probes}" not in probed:
+        faults.append("the probe ended otherwise")
     if seconds > LIMIT_SECONDS:
         faults.append(f"took {seconds:.1f} s")
     if case.silences:
@@ -96,6 +101,8 @@ def judge(case: Case, subject: Subject) -> Seen:
     peak, log = subject.peak_mib(), subject.log_from(logged)
     front.switch()
     world.clock_ahead_ms = 0
+    if case.kind is Kind.OAUTH2:
+        subject.change_secret()
     if case.silences:
         subject.start()
         logged = 0
@@ -130,9 +137,9 @@ def _has_ended(case: Case, before: str, text: str) -> bool:
 
 def _silence(subject: Subject) -> list[str]:
     """Check that a scrape sends no request to a server that asked to be left alone."""
-    asked = subject.front.connections, subject.front.requests
+    asked = subject.target.connections, subject.target.requests
     subject.scrape()
-    now = subject.front.connections, subject.front.requests
+    now = subject.target.connections, subject.target.requests
     return [] if asked == now else ["asked though it was told to wait"]
 
 

@@ -2,6 +2,7 @@
 
 import atexit
 import itertools
+import json
 import ssl
 import tempfile
 from collections import Counter
@@ -16,7 +17,10 @@ from urllib.parse import quote
 
 import httpx
 
+from exporter.demo.server import Request, Response
+
 from ..e2e.process import Process, exporter
+from ..support import loaded
 from ..support.canaries import canary
 from ..unit.fhir.certificates import make_certificates
 from .wire import Elsewhere, Front, Play, good
@@ -41,6 +45,8 @@ class Kind(StrEnum):
     """Over plain HTTP, with a password, and with a server whose batch jobs are watched."""
     TLS = "tls"
     """Over TLS, with a client certificate and a private authority."""
+    OAUTH2 = "oauth2"
+    """With a client secret; the cases are played by the token endpoint, whose tokens are valid for a second."""
     COMPARING = "comparing"
     """With both comparisons due at every moment."""
 
@@ -81,13 +87,16 @@ class Subject:
         self._stack = ExitStack()
         self._running = ExitStack()
         self._jobs = itertools.count()
+        self._secrets = itertools.count()
         self.logs: list[Path] = []
 
     def __enter__(self) -> Self:
         tls = tls_server() if self.kind is Kind.TLS else None
         self.elsewhere = self._stack.enter_context(Elsewhere())
         self.front = self._stack.enter_context(Front(self.world.answer, tls=tls, elsewhere=self.elsewhere.port))
-        self.front.switch(self._play)
+        self.tokens = self._stack.enter_context(Front(_give_token, elsewhere=self.elsewhere.port))
+        self.target = self.tokens if self.kind is Kind.OAUTH2 else self.front
+        self.target.switch(self._play)
         self.start()
         return self
 
@@ -113,15 +122,23 @@ class Subject:
         )
         self.logs.append(self.process.log)
 
+    def change_secret(self) -> None:
+        """Write another secret: a failed request for a token is then not waited out."""
+        secret = self.folder / "secret"
+        secret.write_text(canary(f"secret.{self.kind}") + "'" * (next(self._secrets) % 2))
+        secret.chmod(0o600)
+
     def _credentials(self) -> Iterator[str]:
         secret = self.folder / "secret"
-        secret.write_text(canary(f"secret.{self.kind}"))
-        secret.chmod(0o600)
+        self.change_secret()
         match self.kind:
             case Kind.TLS:
                 yield from ("--fhir.ca-file", str(certificates() / "trusted.pem"))
                 yield from ("--fhir.client-cert-file", str(certificates() / "client.pem"))
                 yield from ("--fhir.client-key-file", str(certificates() / "client.key"))
+            case Kind.OAUTH2:
+                yield from ("--fhir.oauth2.client-id", "somebody", "--fhir.oauth2.client-secret-file", str(secret))
+                yield from ("--fhir.oauth2.token-url", f"{self.tokens.base}/token")
             case Kind.BASIC:
                 yield from ("--fhir.username", "somebody", "--fhir.password-file", str(secret))
             case _:
@@ -177,6 +194,12 @@ class Subject:
     def _page(self, path: str) -> tuple[str, str]:
         answer = self._client.get(path, headers={"Accept": "application/openmetrics-text;version=1.0.0"})
         return path.partition("?")[0], answer.text + repr(answer.headers.multi_items())
+
+
+def _give_token(_: Request) -> Response:
+    """Answer as an honest token endpoint does."""
+    body = json.dumps(loaded.token_answer(expires_in=1)).encode()
+    return Response(200, (("content-type", "application/json"), *loaded.HEADERS), body)
 
 
 def reasons_in(text: str) -> Counter[str]:

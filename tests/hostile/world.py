@@ -66,7 +66,7 @@ class World:
         if new_payer:
             id_ = f"payer-{self._number}"
             self._store.put(loaded.organization(id_, f"Payer {self._number}"))
-            owner["owner"] = loaded.payer("owner", id_)
+            owner["owner"] = loaded.bare_payer(id_)
         self._put(f"h-{self._number:04}", "failed", **owner)
         self.truth.update(["created", "failures", "transitions failed", "durations failed", "tasks failed"])
         for _ in range(2 if hurries else 1):

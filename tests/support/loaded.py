@@ -45,7 +45,12 @@ _REFERENCES = {
     **{"focus": "Consent", "for": "Patient", "encounter": "Encounter", "location": "Location"},
     **{"reasonReference": "Condition"},
 }
-_REFERENCE_LISTS = {"basedOn": "ServiceRequest", "partOf": "Task", "insurance": "Coverage", "relevantHistory": "Provenance"}
+_REFERENCE_LISTS = {
+    "basedOn": "ServiceRequest",
+    "partOf": "Task",
+    "insurance": "Coverage",
+    "relevantHistory": "Provenance",
+}
 _TEXTS = ("implicitRules", "language", "instantiatesCanonical", "instantiatesUri", "description", "lastModified")
 
 
@@ -81,6 +86,11 @@ def task(id_: str, status: str, authored: str, **elements: Any) -> Resource:
     return {name: value for name, value in (resource | elements).items() if value is not None}
 
 
+def bare_payer(id_: str) -> Resource:
+    """Make a reference to a payer without anything that could name it where its Organization cannot."""
+    return {"reference": f"Organization/{id_}"}
+
+
 def payer(side: str, id_: str) -> Resource:
     """Make a reference to a payer: the Organization's own name is shown, so that nothing else here is."""
     return reference(f"Task.{side}") | {"reference": f"Organization/{id_}"}
@@ -110,7 +120,12 @@ def organization(id_: str, name: str) -> Resource:
         "telecom": [{"system": "phone", "value": canary("Organization.telecom.value")}],
         "address": [{part: canary(f"Organization.address.{part}") for part in ("text", "city", "postalCode")}],
         "partOf": reference("Organization.partOf", "Organization"),
-        "contact": [{"name": {"text": canary("Organization.contact.name.text")}, "purpose": concept("Organization.contact.purpose")}],
+        "contact": [
+            {
+                "name": {"text": canary("Organization.contact.name.text")},
+                "purpose": concept("Organization.contact.purpose"),
+            }
+        ],
         "endpoint": [reference("Organization.endpoint", "Endpoint")],
     }
 
@@ -169,7 +184,11 @@ def token_answer(**members: Any) -> dict[str, Any]:
 
 def token_refusal(error: str = "invalid_client") -> dict[str, Any]:
     """Make a refusal of a token endpoint; `error` alone may be a known word."""
-    return {"error": error, "error_description": canary("token.error_description"), "error_uri": canary("token.error_uri")}
+    return {
+        "error": error,
+        "error_description": canary("token.error_description"),
+        "error_uri": canary("token.error_uri"),
+    }
 
 
 def manifest() -> dict[str, Any]:

@@ -19,7 +19,11 @@ def texts() -> Iterator[tuple[str, bytes, str]]:
     yield "1 MiB of NUL", bytes(1 << 20), "not_fhir"
     yield "words", TEXT.encode(), "not_fhir"
     yield "HTML under the type of FHIR", f"<!doctype html><p>{TEXT}".encode(), "not_fhir"
-    yield "XML under the type of FHIR", f'<Bundle xmlns="http://hl7.org/fhir"><id value="{TEXT}"/></Bundle>'.encode(), "not_fhir"
+    yield (
+        "XML under the type of FHIR",
+        f'<Bundle xmlns="http://hl7.org/fhir"><id value="{TEXT}"/></Bundle>'.encode(),
+        "not_fhir",
+    )
     yield "null", b"null", "wrong_resource"
     yield "true", b"true", "wrong_resource"
     yield "a number", b"4", "wrong_resource"
@@ -27,16 +31,28 @@ def texts() -> Iterator[tuple[str, bytes, str]]:
     yield "an array", b"[]", "wrong_resource"
     yield "an array of Bundles", b'[{"resourceType":"Bundle","type":"searchset"}]', "wrong_resource"
     yield "an empty object", b"{}", "wrong_resource"
-    yield "another resource", json_text({"resourceType": "Patient", "id": TEXT, "name": [{"family": TEXT}]}), "wrong_resource"
+    yield (
+        "another resource",
+        json_text({"resourceType": "Patient", "id": TEXT, "name": [{"family": TEXT}]}),
+        "wrong_resource",
+    )
     yield "an Organization", json_text(organization("x", TEXT)), "wrong_resource"
     yield "an OperationOutcome", json_text(outcome()), "wrong_resource"
     yield "an OperationOutcome of a warning", json_text(outcome("warning")), "wrong_resource"
-    yield "a type of resource that nobody knows", json_text({"resourceType": TEXT, "type": "searchset"}), "wrong_resource"
+    yield (
+        "a type of resource that nobody knows",
+        json_text({"resourceType": TEXT, "type": "searchset"}),
+        "wrong_resource",
+    )
     yield "a resourceType that is a list", json_text({"resourceType": [TEXT], "type": {TEXT: TEXT}}), "wrong_resource"
     yield "100,000 arrays in one another", b"[" * DEEP, "not_fhir"
     yield "100,000 objects in one another", b'{"a":' * DEEP, "not_fhir"
     yield "100,000 closed arrays in one another", b"[" * DEEP + b"]" * DEEP, "not_fhir"
-    yield "100,000 arrays in an unknown element", b'{"resourceType":"Bundle","type":"searchset","x":' + b"[" * DEEP + b"]" * DEEP + b"}", "not_fhir"
+    yield (
+        "100,000 arrays in an unknown element",
+        b'{"resourceType":"Bundle","type":"searchset","x":' + b"[" * DEEP + b"]" * DEEP + b"}",
+        "not_fhir",
+    )
     yield "a string without end", b'{"resourceType":"' + TEXT.encode() * 1000, "not_fhir"
     yield "UTF-16", '{"resourceType":"Bundle","type":"searchset"}'.encode("utf-16"), "not_fhir"
     yield "UTF-32", '{"resourceType":"Bundle","type":"searchset"}'.encode("utf-32"), "not_fhir"
@@ -66,7 +82,7 @@ def changes() -> Iterator[tuple[str, Callable[[bytes], bytes], str | None]]:
     yield "an integer of 5,000 digits", _extra(b'"x":' + b"9" * 5000), None
     yield "an element twice", _extra(b'"type":"searchset"'), None
     yield "the type twice, the last one wrong", _extra_last(b'"type":"history"'), "wrong_resource"
-    yield "1,000,000 unknown elements", _extra(b",".join(b'"x%d":0' % n for n in range(1_000_000))), None
+    yield "1,000,000 unknown elements", _extra(b",".join(b'"x%d":0' % n for n in range(1_000_000))), "too_large"
     yield "an unknown element with a name of 1 MiB", _extra(b'"%b":0' % (b"x" * (1 << 20))), None
 
 
@@ -106,7 +122,9 @@ def odd_entries() -> Iterator[tuple[str, bytes, str | None, dict[str, int]]]:
     error = json_text({"resource": outcome(), "search": {"mode": "outcome"}})
     warned = json_text({"resource": outcome("warning"), "search": {"mode": "outcome"}})
     included = json_text({"resource": organization("included", TEXT), "search": {"mode": "include"}})
-    patient = json_text({"resource": {"resourceType": "Patient", "id": TEXT, "name": [{"family": TEXT}]}, "search": {"mode": "match"}})
+    patient = json_text(
+        {"resource": {"resourceType": "Patient", "id": TEXT, "name": [{"family": TEXT}]}, "search": {"mode": "match"}}
+    )
     unread = {"anomalies unparsable": 1}
     yield "an error among them", error, "wrong_resource", {}
     yield "a warning among them", warned, None, {}
@@ -115,8 +133,8 @@ def odd_entries() -> Iterator[tuple[str, bytes, str | None, dict[str, int]]]:
     yield "an entry null", b"null", None, unread
     yield "an entry of a number", b"7", None, unread
     yield "an entry of a text", json.dumps(TEXT).encode(), None, unread
-    yield "an empty entry", b"{}", None, unread
-    yield "a resource null", b'{"resource":null}', None, unread
+    yield "an empty entry", b"{}", None, {}
+    yield "a resource null", b'{"resource":null}', None, {}
     yield "a resource of a text", json_text({"resource": TEXT, "search": {"mode": "match"}}), None, unread
     yield "10,000 entries null", b",".join([b"null"] * 10_000), None, unread
     yield "an entry of 100,000 arrays in one another", b"[" * DEEP + b"]" * DEEP, "not_fhir", {}

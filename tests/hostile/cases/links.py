@@ -94,7 +94,11 @@ def loops() -> Iterator[tuple[str, Play, str]]:
     yield "pages without end, each with another link", linked(lambda each: f"{base}?_getpages={each.number}"), "timeout"
     yield "a search as its own next page", linked(lambda _: f"{base}/Task?_getpages=x"), "link_cycle"
     yield "a page that is gone", linked(lambda _: f"{base}?_getpages=never-made"), "cursor_expired"
-    yield "a page that is no address of ours", linked(lambda _: f"{base}/Patient/{canary('link.Patient')}"), "client_error"
+    yield (
+        "a page that is no address of ours",
+        linked(lambda _: f"{base}/Patient/{canary('link.Patient')}"),
+        "client_error",
+    )
 
 
 def cases() -> Iterator[Case]:

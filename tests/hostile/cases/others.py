@@ -53,9 +53,7 @@ def is_job(request: Request) -> bool:
 
 def cases() -> Iterator[Case]:
     for does, play, reason in bad():
-        first = {"fresh": True, "alone": True}
         yield Case(group="baseline", does=does, play=play, reason=reason, fresh=True, alone=True)
-        del first
     for does, play, reason in bad():
         open_play = only(is_comparison, play)
         yield Case(group="open comparison", does=does, play=open_play, reason=reason, kind=Kind.COMPARING)
@@ -67,9 +65,21 @@ def counts() -> Iterator[Case]:
     """Yield counts that lie: no counter may follow them."""
     for total in (0, 1, 10**9, -1, 10**30, TEXT, None, 1.5):
         play = only(is_count, changed(bundle(total=total)))
-        yield Case(group="full comparison", does=f"a total of {str(total)[:12]}", play=play, reason=None, kind=Kind.COMPARING)
-    for does, play in (("500", answers(500)), ("silence", hangs()), ("404", answers(404)), ("a reset", resets())):
-        yield Case(group="full comparison", does=f"{does} to counts", play=only(is_count, play), reason=None, kind=Kind.COMPARING)
+        yield Case(
+            group="full comparison", does=f"a total of {str(total)[:12]}", play=play, reason=None, kind=Kind.COMPARING
+        )
+    for does, play, reason in (
+        ("500", answers(500), "server_error"),
+        ("silence", hangs(), "timeout"),
+        ("404", answers(404), None),
+    ):
+        yield Case(
+            group="full comparison",
+            does=f"{does} to counts",
+            play=only(is_count, play),
+            reason=reason,
+            kind=Kind.COMPARING,
+        )
     empty = only(is_comparison, changed(bundle(entry=None)))
     yield Case(group="open comparison", does="no open Task at all", play=empty, reason=None, kind=Kind.COMPARING)
 
@@ -77,8 +87,11 @@ def counts() -> Iterator[Case]:
 def probes() -> Iterator[Case]:
     """Yield hostile answers about an export job: the probe says that it failed, and polls go on."""
     for does, play, reason in bad():
-        if does in {"an OperationOutcome with 200", "404"}:
+        if does in {"an OperationOutcome with 200", "404", "500"}:  # the server's own words about a job
             continue
-        yield Case(group="probe", does=does, play=only(is_job, play), reason=reason, probes=True)
-    manifest = answers(200, json_text(loaded.manifest() | {"transactionTime": canary("manifest.time")}), kind="application/json")
-    yield Case(group="probe", does="a manifest without a time", play=only(is_job, manifest), reason=None, probes=True)
+        yield Case(group="probe", does=does, play=only(is_job, play), reason=reason, probes=0)
+    manifest = answers(
+        200, json_text(loaded.manifest() | {"transactionTime": canary("manifest.time")}), kind="application/json"
+    )
+    yield Case(group="probe", does="a manifest full of canaries", play=only(is_job, manifest), reason=None, probes=1)
+    yield Case(group="probe", does="500 with an outcome", play=only(is_job, answers(500)), reason=None, probes=1)

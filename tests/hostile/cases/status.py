@@ -55,12 +55,12 @@ SPELLINGS = {
 
 def redirects() -> Iterator[Case]:
     for code in (301, 302, 303, 307, 308):
-        play = _located(SPELLINGS["the second port"], code)
+        play = located(SPELLINGS["the second port"], code)
         yield Case(group="redirect", does=f"{code} to the second port", play=play, reason="redirect")
     for name, spelling in SPELLINGS.items():
-        yield Case(group="redirect", does=f"302, Location with {name}", play=_located(spelling), reason="redirect")
+        yield Case(group="redirect", does=f"302, Location with {name}", play=located(spelling), reason="redirect")
     for code in (305, 306, 399):
-        play = _located(SPELLINGS["the second port"], code)
+        play = located(SPELLINGS["the second port"], code)
         yield Case(group="redirect", does=f"{code} to the second port", play=play, reason="redirect")
     twice = answers(302, None, ("location", "/fhir"), ("location", "http://127.0.0.1/"))
     yield Case(group="redirect", does="302 with two Locations", play=twice, reason="redirect")
@@ -70,7 +70,7 @@ def redirects() -> Iterator[Case]:
     yield Case(group="redirect", does="200 with Refresh, in header and page", play=page, reason="not_fhir")
 
 
-def _located(spelling: str, code: int = 302) -> Play:
+def located(spelling: str, code: int = 302) -> Play:
     def play(exchange: Exchange) -> bool:
         url = spelling.format(own=exchange.front.port, elsewhere=exchange.front.elsewhere)
         url += f"?token={canary('location')}" if url else ""
@@ -109,7 +109,18 @@ def _more(play: Play) -> Play:
 
 # Waiting
 
-WAITS = ("0", "1", "86400000", "-5", "1e3", "soon", "", "9" * 400, "Wed, 21 Oct 2015 07:28:00 GMT", "Sat, 01 Jan 2095 00:00:00 GMT")
+WAITS = (
+    "0",
+    "1",
+    "86400000",
+    "-5",
+    "1e3",
+    "soon",
+    "",
+    "9" * 400,
+    "Wed, 21 Oct 2015 07:28:00 GMT",
+    "Sat, 01 Jan 2095 00:00:00 GMT",
+)
 
 
 def waits() -> Iterator[Case]:
@@ -128,8 +139,16 @@ def waits() -> Iterator[Case]:
 
 def told() -> Iterator[Case]:
     """What an honest answer says beside its body."""
-    yield Case(group="header", does="X-Cache: HIT", play=_with("x-cache", f"HIT from {canary('x-cache')}"), reason="cached")
-    for value in (f"text/{canary('type')}", "text/html", "application/fhir+xml", "application/fhir+json, text/html", "*/*"):
+    yield Case(
+        group="header", does="X-Cache: HIT", play=_with("x-cache", f"HIT from {canary('x-cache')}"), reason="cached"
+    )
+    for value in (
+        f"text/{canary('type')}",
+        "text/html",
+        "application/fhir+xml",
+        "application/fhir+json, text/html",
+        "*/*",
+    ):
         play = _with("content-type", value, drops="content-type")
         expected = "not_fhir"
         yield Case(group="header", does=f"Content-Type {value[:20]}", play=play, reason=expected)
@@ -137,7 +156,12 @@ def told() -> Iterator[Case]:
     yield Case(group="header", does="a cookie", play=_with("set-cookie", cookie), reason=None)
     yield Case(group="header", does="a cookie of 60 KB", play=_with("set-cookie", cookie + "x" * 60_000), reason=None)
     yield Case(group="header", does="1,000 cookies", play=_repeated("set-cookie", 1000), reason=None)
-    yield Case(group="header", does="a cookie for another host", play=_with("set-cookie", "a=b; Domain=evil.example"), reason=None)
+    yield Case(
+        group="header",
+        does="a cookie for another host",
+        play=_with("set-cookie", "a=b; Domain=evil.example"),
+        reason=None,
+    )
     yield Case(group="header", does="3,000 small headers", play=_repeated("x-n", 3000), reason=None)
 
 

@@ -50,7 +50,10 @@ def slow() -> Iterator[tuple[str, Play]]:
     yield "chunks without end, slowly", drips(head("Transfer-Encoding: chunked"), b"1\r\n \r\n")
     yield "a chunk's extension without end", drips(head("Transfer-Encoding: chunked") + b"1;", b"x")
     yield "trailers without end, slowly", drips(head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n", b"X: y\r\n")
-    yield "gzip without end, slowly", drips(head("Content-Encoding: gzip") + gzip.compress(b"{}")[:10], b"\0\0\0\xff\xff")
+    yield (
+        "gzip without end, slowly",
+        drips(head("Content-Encoding: gzip") + gzip.compress(b"{}")[:10], b"\0\0\0\xff\xff"),
+    )
     yield "100 Continue without end", drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
     yield "102 Processing without end", drips(b"", b"HTTP/1.1 102 Processing\r\n\r\n")
     yield "103 Early Hints without end", drips(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
@@ -69,7 +72,11 @@ def broken() -> Iterator[tuple[str, Play, str]]:
     yield "reset in a chunk", resets(head("Transfer-Encoding: chunked") + b"5\r\n{"), "truncated"
     yield "half of a body with a length", _framed(_length, lambda body: body[: len(body) // 2]), "truncated"
     yield "half of a body without a length", _framed(_bare, lambda body: body[: len(body) // 2]), "not_fhir"
-    yield "half of a chunk", framed(lambda body: head("Transfer-Encoding: chunked") + b"%x\r\n" % len(body) + body[:9]), "truncated"
+    yield (
+        "half of a chunk",
+        framed(lambda body: head("Transfer-Encoding: chunked") + b"%x\r\n" % len(body) + body[:9]),
+        "truncated",
+    )
     yield "no last chunk", framed(lambda body: _chunk(body)), "truncated"
     yield "a length too small by one", _framed(lambda body: head(f"Content-Length: {len(body) - 1}")), "not_fhir"
     yield "a length too large by one", _framed(lambda body: head(f"Content-Length: {len(body) + 1}")), "truncated"
@@ -83,18 +90,30 @@ def broken() -> Iterator[tuple[str, Play, str]]:
     yield "a chunk size of 20 digits", sends(head("Transfer-Encoding: chunked"), b"f" * 20 + b"\r\n{}"), "truncated"
     yield "a chunk size of 400 digits", sends(head("Transfer-Encoding: chunked"), b"f" * 400 + b"\r\n{}"), "truncated"
     yield "a negative chunk size", sends(head("Transfer-Encoding: chunked"), b"-2\r\n{}\r\n0\r\n\r\n"), "truncated"
-    yield "a chunk longer than its size", sends(head("Transfer-Encoding: chunked"), b"1\r\n{}}}\r\n0\r\n\r\n"), "truncated"
+    yield (
+        "a chunk longer than its size",
+        sends(head("Transfer-Encoding: chunked"), b"1\r\n{}}}\r\n0\r\n\r\n"),
+        "truncated",
+    )
     yield "an unknown transfer coding", sends(head("Transfer-Encoding: " + TEXT), b"{}"), "unreachable"
     yield "gzip as transfer coding", sends(head("Transfer-Encoding: gzip, chunked"), b"0\r\n\r\n"), "unreachable"
     yield "a header without a colon", sends(PLAIN + MARKED + b"\r\n\r\n{}"), "unreachable"
     yield "a blank in a header's name", sends(PLAIN + b"X " + MARKED + b": y\r\n\r\n{}"), "unreachable"
     yield "a NUL in a header", sends(PLAIN + b"X: \0" + MARKED + b"\r\n\r\n{}"), "unreachable"
     yield "an empty header name", sends(PLAIN + b": " + MARKED + b"\r\n\r\n{}"), "unreachable"
-    yield "headers without end, as fast as it goes", floods(b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 4000 + b"\r\n"), "unreachable"
+    yield (
+        "headers without end, as fast as it goes",
+        floods(b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 4000 + b"\r\n"),
+        "unreachable",
+    )
     yield "one header without end, as fast as it goes", floods(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 65536), "unreachable"
     yield "a status line without end", floods(b"HTTP/1.1 200 ", b"O" * 65536), "unreachable"
     yield "no line break ever", floods(b"", b"x" * 65536), "unreachable"
-    yield "101 Switching Protocols", sends(head("Upgrade: x", "Connection: upgrade", status="101 Switching")), "unreachable"
+    yield (
+        "101 Switching Protocols",
+        sends(head("Upgrade: x", "Connection: upgrade", status="101 Switching")),
+        "unreachable",
+    )
     yield "line breaks without end", drips(b"", b"\r\n"), "unreachable"
     yield "HTTP/0.9", sends(b"{}"), "unreachable"
     yield "HTTP/2 without asking", sends(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "unreachable"
@@ -107,8 +126,16 @@ def broken() -> Iterator[tuple[str, Play, str]]:
     yield "a request in place of an answer", sends(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "unreachable"
     yield "a body without end", floods(head(), b" " * (1 << 20)), "too_large"
     yield "a body of 17 MiB", floods(head(f"Content-Length: {17 << 20}"), b" " * (1 << 20)), "too_large"
-    yield "chunks without end, as fast as it goes", floods(head("Transfer-Encoding: chunked"), b"100000\r\n" + b" " * (1 << 20) + b"\r\n"), "too_large"
-    yield "trailers without end, as fast as it goes", floods(head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n", b"X: " + b"y" * 4000 + b"\r\n"), "truncated"
+    yield (
+        "chunks without end, as fast as it goes",
+        floods(head("Transfer-Encoding: chunked"), b"100000\r\n" + b" " * (1 << 20) + b"\r\n"),
+        "too_large",
+    )
+    yield (
+        "trailers without end, as fast as it goes",
+        floods(head("Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n", b"X: " + b"y" * 4000 + b"\r\n"),
+        "truncated",
+    )
 
 
 def _framed(lines: Callable[[bytes], bytes], change: Callable[[bytes], bytes] = bytes) -> Play:
@@ -152,7 +179,11 @@ def compressed() -> Iterator[tuple[str, Play, str | None]]:
     yield "gzip with a wrong checksum", encoded("gzip", lambda body: gzip.compress(body)[:-8] + bytes(8)), "not_fhir"
     yield "gzip of two members", encoded("gzip", lambda body: gzip.compress(body) * 2), "not_fhir"
     yield "gzip with bytes behind it", encoded("gzip", lambda body: gzip.compress(body) + b"\0"), "not_fhir"
-    yield "empty blocks without end", floods(head("Content-Encoding: gzip") + gzip.compress(b"")[:10], b"\0\0\0\xff\xff" * 200_000), "too_large"
+    yield (
+        "empty blocks without end",
+        floods(head("Content-Encoding: gzip") + gzip.compress(b"")[:10], b"\0\0\0\xff\xff" * 200_000),
+        "too_large",
+    )
 
 
 def phases() -> Iterator[Case]:
@@ -171,7 +202,12 @@ def phases() -> Iterator[Case]:
     yield Case(group="wire", does="hangs once, then answers right", play=_first(second, hangs()), reason="timeout")
     yield Case(group="wire", does="dies once on a new connection", play=_first(good, sends()), reason="unreachable")
     kept = after(1, sends())
-    yield Case(group="wire", does="closes a kept connection at the second request", play=_second(more, kept), reason="unreachable")
+    yield Case(
+        group="wire",
+        does="closes a kept connection at the second request",
+        play=_second(more, kept),
+        reason="unreachable",
+    )
     answer_behind = framed(lambda body: (head(f"Content-Length: {len(body)}") + body) * 2)
     yield Case(group="wire", does="two answers to one request", play=answer_behind, reason=None)
 
