@@ -31,6 +31,9 @@ test: setup                        ## every test that needs no real server
 e2e: setup                         ## the tests against HAPI FHIR, Prometheus and other real things
 	$(BIN)/pytest -m e2e --numprocesses 4 --dist loadscope
 
+hostile: setup                     ## what a hostile server does to an exporter, as a table; of it what ARGS names
+	$(BIN)/python -m tests.hostile $(ARGS)
+
 check: setup                       ## format, lint, types, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -5,16 +5,23 @@ import time
 
 from .cases import CASES
 from .corpus import run
-from .judge import Seen
-from .table import line, summary
+from .table import HEADER, line, summary
 
 
 def main(words: list[str]) -> int:
+    """Return the exit code: 1 where a case went wrong."""
     cases = [case for case in CASES if all(word in case.name for word in words)]
     began = time.monotonic()
-    seen = run(cases, lambda each: print(line(each) + "\n", end="", flush=True))
-    print(summary(seen, time.monotonic() - began))
+    sys.stdout.write(f"{HEADER}\n")
+    seen = run(cases, lambda each: _write(line(each)))
+    _write(summary(seen, time.monotonic() - began))
     return 1 if any(each.faults for each in seen) else 0
+
+
+def _write(text: str) -> None:
+    """Write a line at once: several threads do."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -34,10 +34,13 @@ def _alone(waiting: deque[Case], report: Report) -> list[Seen]:
     seen = []
     while waiting:
         case = waiting.popleft()
-        with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
-            with Subject(Path(folder), case.kind, case.play if case.fresh else good) as subject:
-                assert case.fresh or not (wrong := recovered(subject)), wrong
-                seen.append(judge(case, subject))
+        first = case.play if case.fresh else good
+        with (
+            tempfile.TemporaryDirectory(prefix="hostile-") as folder,
+            Subject(Path(folder), case.kind, first) as subject,
+        ):
+            assert case.fresh or not (wrong := recovered(subject)), wrong
+            seen.append(judge(case, subject))
         report(seen[-1])
     return seen
 

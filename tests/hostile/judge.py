@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..e2e.process import total
 from ..support.canaries import hits_in
-from .subject import POLL_TIMEOUT, Kind, Subject, ended, reasons_in, COMPARISONS, POLLS
+from .subject import COMPARISONS, POLL_TIMEOUT, POLLS, Kind, Subject, ended, reasons_in
 from .wire import Accept, Play, good
 from .world import World, counted, differences
 

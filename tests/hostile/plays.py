@@ -117,19 +117,14 @@ def bundle(**elements: object) -> Callable[[bytes], bytes]:
     return change
 
 
-def spliced(*resources: bytes, mode: bytes = b"match") -> Play:
-    """Put raw resources in front of the entries of each search."""
-    extra = b",".join(b'{"resource":%b,"search":{"mode":"%b"}}' % (each, mode) for each in resources)
-    return only(is_search, entries(extra))
-
-
-def entries(extra: bytes) -> Play:
-    """Put raw entries in front of the others."""
+def entries(make: Callable[[], bytes]) -> Play:
+    """Put raw entries in front of the others; they are made once, when they are needed."""
+    extra = cache(make)
 
     def change(body: bytes) -> bytes:
         if b'"entry":[' in body:
-            return body.replace(b'"entry":[', b'"entry":[' + extra + b",", 1)
-        return body.rstrip()[:-1] + b',"entry":[' + extra + b"]}"
+            return body.replace(b'"entry":[', b'"entry":[' + extra() + b",", 1)
+        return body.rstrip()[:-1] + b',"entry":[' + extra() + b"]}"
 
     return changed(lambda body: change(compact(body)))
 
@@ -221,13 +216,23 @@ def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def encoded(coding: str, press: Callable[[bytes], bytes], body: bytes | None = None) -> Play:
-    """Send a compressed body: the honest one, or this."""
+def encoded(coding: str, press: Callable[[bytes], bytes]) -> Play:
+    """Send the honest body under a content coding."""
 
     def play(exchange: Exchange) -> bool:
-        _, headers, honest = exchange.honest()
-        sent = honest.replace(BASE.encode(), exchange.front.base.encode()) if body is None else body
-        return exchange.reply(Response(200, (*headers, ("content-encoding", coding)), press(sent)))
+        status, headers, honest = exchange.honest()
+        sent = honest.replace(BASE.encode(), exchange.front.base.encode())
+        return exchange.reply(Response(status, (*headers, ("content-encoding", coding)), press(sent)))
+
+    return play
+
+
+def bombs(mebibytes: int, layers: int = 1) -> Play:
+    """Send a body of blanks that inflates a thousandfold, with each layer; all layers are told."""
+    coding = ("content-encoding", ", ".join(["gzip"] * layers))
+
+    def play(exchange: Exchange) -> bool | None:
+        return answers(200, bomb(mebibytes, layers), coding)(exchange)
 
     return play
 

@@ -1,4 +1,4 @@
-"""The exporter under attack: a real process with debug logs, its servers, and all the places where a secret could show."""
+"""The exporter under attack: a real process with debug logs, its servers, and all places where a secret could show."""
 
 import atexit
 import itertools
@@ -64,7 +64,7 @@ def certificates() -> Path:
 
 @cache
 def tls_server(name: str = "server", newest: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-    """Make the TLS of a server with this certificate, which wants the client's; the newest version may be an old one."""
+    """Make the TLS of a server that wants the client's certificate; the newest version may be an old one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates() / f"{name}.pem", certificates() / f"{name}.key")
     context.verify_mode = ssl.CERT_REQUIRED
@@ -173,8 +173,8 @@ class Subject:
         for path in ("/metrics", "/"):
             yield self._page(path)
         yield "/probe", self.probe()
-        for path in sorted(self.folder.glob("ledger.db*")):
-            yield path.name, path.read_bytes().decode("latin-1")
+        for file in sorted(self.folder.glob("ledger.db*")):
+            yield file.name, file.read_bytes().decode("latin-1")
 
     def shown_at_the_end(self) -> Iterator[tuple[str, str]]:
         """Yield all places where a secret of any case could show."""

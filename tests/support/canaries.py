@@ -1,4 +1,4 @@
-"""Marked strings, one for each place that a secret may come from, and the search for them in whatever form they hide."""
+"""Marked strings, one for each place that a secret may come from, and the search for them in all their forms."""
 
 import base64
 from collections.abc import Iterable

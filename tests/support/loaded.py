@@ -42,8 +42,11 @@ def annotation(path: str) -> Resource:
 
 _CONCEPTS = ("statusReason", "businessStatus", "reasonCode")
 _REFERENCES = {
-    **{"focus": "Consent", "for": "Patient", "encounter": "Encounter", "location": "Location"},
-    **{"reasonReference": "Condition"},
+    "focus": "Consent",
+    "for": "Patient",
+    "encounter": "Encounter",
+    "location": "Location",
+    "reasonReference": "Condition",
 }
 _REFERENCE_LISTS = {
     "basedOn": "ServiceRequest",
@@ -56,7 +59,7 @@ _TEXTS = ("implicitRules", "language", "instantiatesCanonical", "instantiatesUri
 
 def task(id_: str, status: str, authored: str, **elements: Any) -> Resource:
     """Make a Task that counts, and is full of canaries."""
-    meta = {name: canary(f"Task.meta.{name}") for name in ("source",)}
+    meta: Resource = {"source": canary("Task.meta.source")}
     tag = [coding(TAG), {name: canary(f"Task.meta.tag.{name}") for name in ("system", "code", "display")}]
     meta |= {"tag": tag, "profile": [canary("Task.meta.profile")], "extension": extension("Task.meta")}
     meta |= {"security": [{name: canary(f"Task.meta.security.{name}") for name in ("system", "code", "display")}]}

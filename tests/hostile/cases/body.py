@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ...support.canaries import canary
 from ...support.loaded import organization, outcome
@@ -149,6 +150,6 @@ def cases() -> Iterator[Case]:
     for does, change, bundle_reason in bundles():
         yield Case(group="bundle", does=does, play=changed(change), reason=bundle_reason)
     for does, extra, entry_reason, adds in odd_entries():
-        yield Case(group="entry", does=does, play=entries(extra), reason=entry_reason, adds=adds)
+        yield Case(group="entry", does=does, play=entries(partial(bytes, extra)), reason=entry_reason, adds=adds)
     late = edited(lambda found: found.update(timestamp=canary("Bundle.timestamp")))
     yield Case(group="bundle", does="with a timestamp that is none", play=late, reason=None)

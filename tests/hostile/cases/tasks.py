@@ -8,15 +8,15 @@ from exporter.clock import SystemClock
 from exporter.demo.dates import format_stamp
 
 from ...support import hostile, loaded
+from ...support.builders import CODE, TAG, coding
 from ...support.canaries import canary
 from ..judge import Case
 from ..plays import (
     TEXT,
     answers,
-    bomb,
+    bombs,
     bundle,
     changed,
-    encoded,
     entries,
     hangs,
     is_history,
@@ -27,7 +27,7 @@ from ..plays import (
     resets,
     sends,
 )
-from ..wire import Exchange, Play
+from ..wire import Exchange, Play, good
 from ..world import AT_FIRST, World
 
 DAY_MS = 86_400_000
@@ -49,7 +49,7 @@ def entry(id_: object, **elements: Any) -> bytes:
 
 def matched(id_: object, **elements: Any) -> Play:
     """Put such a Task in front of the others of each search; it is made once, since each version counts once."""
-    return only(is_search, entries(entry(id_, **elements)))
+    return only(is_search, entries(lambda: entry(id_, **elements)))
 
 
 # A Task that cannot be used, or counts in spite of all
@@ -173,19 +173,20 @@ def named(name: object) -> Play:
 def organizations() -> Iterator[Case]:
     for does, name in NAMES.items():
         yield organization(f"a name of {does}", named(name))
-    for does, name in {
+    odd: dict[str, object] = {
         "a name that is a number": 7,
         "a name that is a list": [TEXT],
         "no name": None,
         "an empty name": "",
-    }.items():
-        yield organization(does, named(name))
+    }
+    for does, value in odd.items():
+        yield organization(does, named(value))
     surrogate = changed(lambda body: body.replace(b'"name":"', b'"name":"\\ud800'))
     yield organization("a lone surrogate in a name", surrogate)
     for does, play, reason in reads():
         # An answer that is no name is as good as none; only one that may come later fails the page.
         yield organization(does, play, reason if reason in {"timeout", "unreachable", "truncated"} else None)
-    for status, reason in {
+    for status, counted in {
         400: None,
         401: "auth",
         403: "auth",
@@ -196,7 +197,7 @@ def organizations() -> Iterator[Case]:
         500: "server_error",
         302: "redirect",
     }.items():
-        yield organization(f"{status}", answers(status), reason)
+        yield organization(f"{status}", answers(status), counted)
 
 
 def organization(does: str, play: Play, reason: str | None = None) -> Case:
@@ -225,7 +226,7 @@ def reads() -> Iterator[tuple[str, Play, str]]:
     )
     yield "an outcome", answers(200), "wrong_resource"
     yield "null", answers(200, b"null"), "wrong_resource"
-    yield "a bomb", encoded("gzip", bytes, bomb(64)), "too_large"
+    yield "a bomb", bombs(64), "too_large"
 
 
 # Histories
@@ -306,69 +307,49 @@ def _jumps(ahead: int) -> Callable[[World], None]:
 
 
 def crowds() -> Iterator[Case]:
-    """Bundles as large as 16 MiB let them be, each entry with a payer of its own."""
-    yield Case(
-        group="many",
-        does="1,000,000 entries null",
-        play=only(is_search, entries(b",".join([b"null"] * 1_000_000))),
-        reason="too_large",
-        may_be_late=True,
-    )
-    yield Case(
-        group="many",
-        does="8,000,000 entries of 0",
-        play=only(is_search, entries(b",".join([b"0"] * 8_000_000))),
-        reason="too_large",
-        may_be_late=True,
-    )
-    yield Case(
-        group="many",
-        does="100,000 entries null",
-        play=only(is_search, entries(b",".join([b"null"] * 100_000))),
-        reason="too_large",
-        may_be_late=True,
-    )
-    yield Case(
-        group="many",
-        does="45,000 entries null",
-        play=only(is_search, entries(b",".join([b"null"] * 45_000))),
-        reason=None,
-        adds=UNREAD,
-    )
-    yield Case(
-        group="many",
-        does="5,000,000 outputs of one Task",
-        play=matched("odd-many", output=[0] * 5_000_000),
-        reason="too_large",
-        may_be_late=True,
-    )
-    yield Case(
-        group="many",
-        does="25,000 Tasks, each with a payer of its own",
-        play=_crowd(25_000),
-        reason=None,
-        adds={key: 25_000 * n for key, n in CREATED.items()},
-        alone=True,
-    )
+    """Bundles of as many parts as fit, and pages of Tasks each with payers of its own."""
+    for count, part in ((8_000_000, b"0"), (1_000_000, b"null"), (100_000, b"null")):
+        play = only(is_search, entries(lambda count=count, part=part: b",".join([part] * count)))  # type: ignore[misc] # defaults
+        does = f"{count:,} entries of {part.decode()}"
+        yield Case(group="many", does=does, play=play, reason="too_large", may_be_late=True)
+    few = only(is_search, entries(lambda: b",".join([b"null"] * 9_000)))
+    yield Case(group="many", does="9,000 entries of null", play=few, reason=None, adds=UNREAD)
+    page = _crowd(20_000, 1)
+    yield Case(group="many", does="20,000 Tasks in a page", play=page, reason="too_large", may_be_late=True)
+    adds = {key: 20_000 * n for key, n in CREATED.items()}
+    play = _crowd(2_000, 10)
+    yield Case(group="many", does="40,000 payers in 10 pages", play=play, reason=None, adds=adds, alone=True)
 
 
-def _crowd(count: int) -> Play:
-    def one(number: int) -> bytes:
-        resource = {
-            "resourceType": "Task",
-            "id": f"crowd-{number}",
-            "meta": _meta(0),
-            "status": "requested",
-            "code": loaded.task("x", "requested", "")["code"],
-            "owner": {"display": f"Payer of a crowd {number}"},
-            "requester": {"display": f"Other payer {number}"},
-            "authoredOn": now(-1000),
-            "focus": {"display": "x"},
-            "for": {"display": "y"},
-        }
-        return json.dumps({"resource": resource}, separators=(",", ":")).encode()
+def _crowd(size: int, pages: int) -> Play:
+    """Give so many pages of so many Tasks, each Task with two payers of its own, to the first search."""
 
-    return only(is_search, entries(b",".join(map(one, range(count)))))
+    def play(exchange: Exchange) -> bool | None:
+        page = next((int(value) for name, value in exchange.request.query if name == "_getpages"), 0)
+        if exchange.number != page + 1:
+            return good(exchange)
+        found = [_stranger(number) for number in range(page * size, (page + 1) * size)]
+        links = [{"relation": "next", "url": f"{exchange.front.base}?_getpages={page + 1}"}][: page + 1 < pages]
+        bundle = {"resourceType": "Bundle", "type": "searchset", "meta": {"lastUpdated": now()}, "link": links}
+        return answers(200, json_text(bundle | {"entry": [{"resource": each} for each in found]}))(exchange)
+
+    return play
+
+
+def _stranger(number: int) -> dict[str, Any]:
+    """Make a small Task."""
+    return {
+        "resourceType": "Task",
+        "id": f"crowd-{number}",
+        "meta": {"versionId": "1", "lastUpdated": now(), "tag": [coding(TAG)]},
+        "status": "requested",
+        "code": {"coding": [coding(CODE)]},
+        "owner": {"display": f"Payer of a crowd {number}"},
+        "requester": {"display": f"Other payer {number}"},
+        "authoredOn": now(-1000),
+        "focus": {"display": "x"},
+        "for": {"display": "y"},
+    }
 
 
 def cases() -> Iterator[Case]:

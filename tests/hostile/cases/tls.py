@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 from ...support import hostile
 from ..judge import Case
-from ..plays import after_hello, answers, at_once, certified, encoded, hangs, refused, reset, resets, sends
-from ..plays import bomb, head
+from ..plays import after_hello, answers, at_once, bombs, certified, hangs, head, refused, reset, resets, sends
 from ..subject import Kind, tls_server
 from ..wire import Accept
 
@@ -68,6 +67,6 @@ def cases() -> Iterator[Case]:
         ("reset in the body behind TLS", resets(head("Content-Length: 9") + b"{"), "truncated"),
         ("cut in the body behind TLS", sends(head("Content-Length: 9"), b"{"), "truncated"),
         ("closed without an answer behind TLS", sends(), "unreachable"),
-        ("a bomb behind TLS", encoded("gzip", bytes, bomb(64)), "too_large"),
+        ("a bomb behind TLS", bombs(64), "too_large"),
     ):
         yield Case(group="tls", does=does, play=play, reason=plain_reason, kind=Kind.TLS)

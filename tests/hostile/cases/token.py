@@ -35,8 +35,8 @@ def same_as_the_server() -> Iterator[Case]:
         yield token(f"{code}", status.located(status.SPELLINGS["the second port"], code))
     for spelling in ("javascript", "itself", "a tab within"):
         yield token(f"302, Location with {spelling}", status.located(status.SPELLINGS[spelling]))
-    for text in ("1", "86400000", "soon"):
-        yield token(f"429, Retry-After: {text}", answers(429, None, ("retry-after", text)), silences=True)
+    for wait in ("1", "86400000", "soon"):
+        yield token(f"429, Retry-After: {wait}", answers(429, None, ("retry-after", wait)), silences=True)
     yield token("503, Retry-After: 86400", answers(503, None, ("retry-after", "86400")), silences=True)
     yield token("HTML with 200", answers(200, f"<p>{TEXT}", kind="text/html"))
     yield token("a token as text/plain", answers(200, canary("token.access_token"), kind="text/plain"))
@@ -68,7 +68,7 @@ def tokens() -> Iterator[Case]:
         yield token(f"an access_token {does}", granted(access_token=value))
     for value in ("mac", TEXT, "", None, 7, ["Bearer"]):
         yield token(f"token_type {str(value)[:12] or 'empty'}", granted(token_type=value))
-    yield token("token_type bEaReR", granted(token_type="bEaReR"), None)  # noqa: S106 - a word of RFC 6749
+    yield token("token_type bEaReR", granted(token_type="bEaReR"), None)
     for refusal in (
         "invalid_client",
         "invalid_grant",

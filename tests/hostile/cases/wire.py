@@ -4,14 +4,15 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 
+from exporter.demo.server import JSON
+
 from ...support.canaries import canary
 from ..judge import Case
 from ..plays import (
-    JSON,
     TEXT,
     after,
     at_once,
-    bomb,
+    bombs,
     drips,
     encoded,
     floods,
@@ -77,7 +78,7 @@ def broken() -> Iterator[tuple[str, Play, str]]:
         framed(lambda body: head("Transfer-Encoding: chunked") + b"%x\r\n" % len(body) + body[:9]),
         "truncated",
     )
-    yield "no last chunk", framed(lambda body: _chunk(body)), "truncated"
+    yield "no last chunk", framed(_chunk), "truncated"
     yield "a length too small by one", _framed(lambda body: head(f"Content-Length: {len(body) - 1}")), "not_fhir"
     yield "a length too large by one", _framed(lambda body: head(f"Content-Length: {len(body) + 1}")), "truncated"
     yield "a length of 0 before a body", _framed(lambda _: head("Content-Length: 0")), "not_fhir"
@@ -163,10 +164,10 @@ def compressed() -> Iterator[tuple[str, Play, str | None]]:
     yield "gzip", encoded("gzip", gzip.compress), None
     yield "GZip, in other case", encoded("GZip", gzip.compress), None
     yield "identity", encoded("identity", bytes), None
-    yield "a bomb of 512 MiB", encoded("gzip", bytes, bomb(512)), "too_large"
-    yield "a bomb within a bomb", encoded("gzip, gzip", bytes, bomb(512, 2)), "not_fhir"
-    yield "a bomb within ten", encoded(", ".join(["gzip"] * 10), bytes, bomb(64, 10)), "not_fhir"
-    yield "a bomb of 17 MiB", encoded("gzip", bytes, bomb(17)), "too_large"
+    yield "a bomb of 512 MiB", bombs(512), "too_large"
+    yield "a bomb within a bomb", bombs(512, 2), "not_fhir"
+    yield "a bomb within ten", bombs(64, 10), "not_fhir"
+    yield "a bomb of 17 MiB", bombs(17), "too_large"
     yield "gzip twice", encoded("gzip, gzip", lambda body: gzip.compress(gzip.compress(body))), "not_fhir"
     yield "deflate", encoded("deflate", deflated), "not_fhir"
     yield "br", encoded("br", bytes), "not_fhir"
@@ -196,7 +197,7 @@ def phases() -> Iterator[Case]:
         ("the second page resets", resets(), "unreachable"),
         ("the second page is cut", sends(head("Content-Length: 9"), b"{"), "truncated"),
         ("the second page is another protocol", sends(b"220 mail\r\n"), "unreachable"),
-        ("a bomb as second page", encoded("gzip", bytes, bomb(64)), "too_large"),
+        ("a bomb as second page", bombs(64), "too_large"),
     ):
         yield Case(group="wire", does=does, play=_second(more, play), reason=reason)
     yield Case(group="wire", does="hangs once, then answers right", play=_first(second, hangs()), reason="timeout")
