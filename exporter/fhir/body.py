@@ -15,7 +15,8 @@ CAP = 16 * 1024 * 1024
 """Bytes of one answer, on the wire and inflated. A page of 200 full Tasks has about one; with `_elements` 0.2."""
 
 PARTS = 1_000_000
-"""Commas of one answer: FHIR's own examples have one for each 62 bytes, so that 16 MiB of them have 270,000; a million Raw of msgspec are 80 MiB."""
+"""Commas of one answer. FHIR's own examples have one for each 62 bytes, so that 16 MiB of them have 270,000; a million
+of msgspec's Raw are 80 MiB."""
 
 _STEP = 256 * 1024
 
