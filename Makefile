@@ -34,6 +34,9 @@ e2e: setup                         ## the tests against HAPI FHIR, Prometheus an
 crash: setup                       ## kill it 500 times, break its disk 100 times, print the figures; or as ARGS say
 	$(BIN)/python -m tests.crash $(ARGS)
 
+hostile: setup                     ## what a hostile server does to an exporter, as a table; of it what ARGS names
+	$(BIN)/python -m tests.hostile $(ARGS)
+
 check: setup                       ## format, lint, types, security
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

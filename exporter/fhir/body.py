@@ -1,6 +1,7 @@
 """The body of an answer, read with limits: bytes on the wire, bytes inflated, and one coding at most.
 
-httpx's own decoding has no bound: 6,777 bytes under `gzip, gzip` became 4 GiB (measured). Nothing here knows JSON.
+httpx's own decoding has no bound: 6,777 bytes under `gzip, gzip` became 4 GiB (measured). Nothing here reads JSON.
+Decoded, each part of a list becomes an object of its own: 16 MiB of `0,` would be 700.
 
 See docs/design.md#limits.
 """
@@ -12,6 +13,10 @@ from ..errors import NotFhir, TooLarge, Truncated
 
 CAP = 16 * 1024 * 1024
 """Bytes of one answer, on the wire and inflated. A page of 200 full Tasks has about one; with `_elements` 0.2."""
+
+PARTS = 1_000_000
+"""Commas of one answer. FHIR's own examples have one for each 62 bytes, so that 16 MiB of them have 270,000; a million
+of msgspec's Raw are 80 MiB."""
 
 _STEP = 256 * 1024
 
@@ -25,6 +30,8 @@ def read_body(chunks: Iterable[bytes], codings: Iterable[str], cap: int = CAP) -
     body = bytearray()  # not a list to join: in pieces of two bytes that would be thirty times the cap
     for piece in _capped(_inflated(raw) if wanted == ["gzip"] else raw, cap):
         body += piece
+    if body.count(b",") > PARTS:
+        raise TooLarge("The answer has more parts than an answer may have.")
     return bytes(body)
 
 

@@ -246,6 +246,7 @@ class Session:
 class _OneOrigin(httpx.BaseTransport):
     """A second check, by another parser than that of `links`: no request goes to another origin.
 
+    httpx reads where a redirect leads even if it follows none, and an address that is none raises: so it never sees it.
     It is closed with its session, which the transport behind it outlives.
     """
 
@@ -257,7 +258,9 @@ class _OneOrigin(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if (request.url.scheme, request.url.host, request.url.port) != self._origin:
             raise LinkRefused("Refused to send a request to another server.")
-        return self._inner.handle_request(request)
+        response = self._inner.handle_request(request)
+        response.headers.pop("Location", None)
+        return response
 
 
 def _canonical(base: str, option: str) -> str:

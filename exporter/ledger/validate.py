@@ -85,8 +85,8 @@ def check_readable(path: str) -> Iterator[None]:
         raise
     except UnicodeDecodeError:
         raise
-    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
-        raise _unreadable(path) from error
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        raise _unreadable(path) from None  # the text of the error may repeat what the ledger holds
 
 
 def check_disk(path: str) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from msgspec import Raw, ValidationError
 from msgspec.json import Decoder
 
-from ..errors import NotFhir, WrongResource
+from ..errors import NotFhir, TooLarge, WrongResource
 from . import fhir_json
 from .dates import parse_instant
 from .entry import PageContext, read_entry
@@ -25,6 +25,9 @@ _ORGANIZATION = Decoder(fhir_json.Organization)
 _ANY_JSON = Decoder(Raw)
 _TEXT = Decoder(str)
 _INTEGER = Decoder(int)
+MOST_ENTRIES = 10_000
+"""Of one page. We ask for 500 at most, and unreadable ones take 40 µs each, which no time limit sees."""
+
 _COUNT_LIMIT = 2**53
 _MAX_NAME_CHARACTERS = 512
 
@@ -34,7 +37,7 @@ R = TypeVar("R", bound=fhir_json.Resource)
 def decode_page(body: bytes, selection: Selection, classify: Classify) -> Page:
     """Read a page of a search. Every entry that matches the search gives one Task, readable or not.
 
-    Raises NotFhir; or WrongResource if it is JSON but not a searchset, or one that reports a failed search.
+    Raises NotFhir; TooLarge; or WrongResource if it is JSON but not a searchset, or one that reports a failed search.
     """
     bundle = _decode_bundle(body, "searchset")
     server_time = parse_instant(bundle.meta.last_updated) if bundle.meta else None
@@ -83,6 +86,8 @@ def _decode_bundle(body: bytes, kind: str) -> fhir_json.Bundle:
         raise WrongResource("The search was answered with an OperationOutcome.")
     if bundle.resource_type != "Bundle" or bundle.type != kind:
         raise WrongResource(f"The search was answered with something else than a {kind} Bundle.")
+    if len(bundle.entry or ()) > MOST_ENTRIES:
+        raise TooLarge("The page has more entries than a page may have.")
     return bundle
 
 

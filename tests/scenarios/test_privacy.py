@@ -5,9 +5,7 @@ hold something of it: the ids of Tasks, and the names of payers.
 """
 
 import base64
-import io
 import json
-import logging
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +17,6 @@ import pytest
 
 from exporter.demo.server import JSON, Response, outcome
 from exporter.errors import ServerError
-from exporter.logs import FORMS, LineFormatter
 from exporter.metrics.families import TaskText
 from exporter.metrics.negotiation import Format
 from exporter.task.model import Event, Selection
@@ -31,6 +28,7 @@ from ..support import fake, quirks
 from ..support.builders import TAG, Resource, coding, completed, failed, organization, task
 from ..support.canaries import hits
 from ..support.exposition import errors, is_up, totals
+from ..support.log_lines import Logs
 from ..support.quirks import Quirk
 from ..support.rig import SELECTION, Rig, settled
 
@@ -56,34 +54,6 @@ def test_a_secret_is_found_in_every_form_wherever_it_is(secret: str) -> None:
     for before in (b"", b"a", b"ab", b"abc", b"user:"):
         assert hits(base64.b64encode(before + data + b" and more").decode(), secret)
     assert not hits("nothing of the kind", secret)
-
-
-class Logs:
-    """Everything that is logged, at DEBUG, in the exporter's formats and as Python itself would write it."""
-
-    def __init__(self) -> None:
-        self.stream = io.StringIO()
-        self.handlers = [logging.StreamHandler(self.stream) for _ in range(3)]
-        self.handlers[0].setFormatter(LineFormatter(FORMS["logfmt"]))
-        self.handlers[1].setFormatter(LineFormatter(FORMS["json"]))
-        self.handlers[2].setFormatter(logging.Formatter("%(message)s %(fields)s", defaults={"fields": ""}))
-
-    @property
-    def text(self) -> str:
-        return self.stream.getvalue()
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    kept, root = Logs(), logging.getLogger()
-    level = root.level
-    root.setLevel(logging.DEBUG)
-    for handler in kept.handlers:
-        root.addHandler(handler)
-    yield kept
-    root.setLevel(level)
-    for handler in kept.handlers:
-        root.removeHandler(handler)
 
 
 def shown(rig: Rig) -> str:

@@ -36,7 +36,7 @@ from exporter.errors import (
     Unreachable,
 )
 from exporter.fhir.auth import BearerFile
-from exporter.fhir.body import read_body
+from exporter.fhir.body import PARTS, read_body
 from exporter.fhir.http import Http, Reply
 from exporter.fhir.http_status import LONGEST_WAIT, http_date, retry_after
 from exporter.metrics.telemetry import Telemetry
@@ -291,6 +291,15 @@ def test_a_body_at_the_cap_passes_and_one_byte_more_does_not(codings: list[str])
         read_body([wrap(bytes(1001))], codings, cap=1000)
 
 
+@pytest.mark.parametrize("codings", [[], ["gzip"]])
+def test_a_body_of_very_many_small_parts_is_too_large(codings: list[str]) -> None:
+    """Decoded, each `0,` is an object of its own: 16 MiB of them would be 700."""
+    wrap = gzip.compress if codings == ["gzip"] else bytes
+    assert len(read_body([wrap(b"[" + b"0," * PARTS + b"0]")], codings)) == 2 * PARTS + 3
+    with pytest.raises(TooLarge):
+        read_body([wrap(b"[" + b"0," * (PARTS + 1) + b"0]")], codings)
+
+
 def test_bytes_on_the_wire_are_capped_too() -> None:
     empty_blocks = zlib.compressobj(wbits=31)
     wire = [empty_blocks.compress(b"")] + [b"\x00\x00\x00\xff\xff" * 100] * 10
@@ -509,6 +518,13 @@ def test_a_redirect_is_never_followed(status: str) -> None:
         with Listener(redirect) as server, pytest.raises(Redirected):
             ask_listener(server.base)
         assert (other.connections, server.connections) == (0, 1)
+
+
+@pytest.mark.parametrize("location", ["javascript:alert(1)", "http://h\tx/", "http://[", "http://h:99999/", CANARY * 9000])
+@pytest.mark.parametrize("status", [201, 302])
+def test_a_location_that_is_no_address_is_not_even_read(status: int, location: str) -> None:
+    with pytest.raises(Redirected if status == 302 else NotFhir):
+        ask(answered(status, Location=location))
 
 
 def test_credentials_never_leave_for_another_address() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from exporter.errors import NotFhir, ServerError, WrongResource
-from exporter.task.bundle import decode_count, decode_history, decode_organization, decode_page
+from exporter.errors import NotFhir, ServerError, TooLarge, WrongResource
+from exporter.task.bundle import MOST_ENTRIES, decode_count, decode_history, decode_organization, decode_page
 from exporter.task.model import Anomaly, Page
 from tests.support import builders as make
 
@@ -55,6 +55,12 @@ def test_an_empty_page_is_a_page(body: bytes) -> None:
 def test_only_answers_to_the_search_are_counted(odd: Any, matches: int) -> None:
     page = decoded(entry(stored(make.task("a"))), odd)
     assert page.matches == len(page.tasks) == 1 + matches
+
+
+def test_a_page_of_far_more_entries_than_were_asked_for_is_too_large() -> None:
+    assert decoded(*[None] * MOST_ENTRIES).matches == MOST_ENTRIES
+    with pytest.raises(TooLarge):
+        decoded(*[None] * (MOST_ENTRIES + 1))
 
 
 @pytest.mark.parametrize("severity", ["error", "fatal"])

@@ -1,0 +1,58 @@
+"""The whole table, run: a few exporters at a time, each takes the next case of its kind."""
+
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .judge import Case, Seen, judge, recovered
+from .subject import Kind, Subject
+from .wire import good
+
+LANES = {Kind.BEARER: 3, Kind.OAUTH2: 4}
+"""How many exporters of a kind run at a time; else one."""
+
+Report = Callable[[Seen], None]
+
+
+def run(cases: Iterable[Case], report: Report = lambda _: None) -> list[Seen]:
+    """Run the cases; `report` is told of each when it has ended. They come back in the order of the table."""
+    table = list(cases)
+    shared = {kind: deque(case for case in table if case.kind is kind and not case.alone) for kind in Kind}
+    alone = deque(case for case in table if case.alone)
+    with ThreadPoolExecutor(16) as pool:
+        lanes = [pool.submit(_alone, alone, report) for _ in range(2)]
+        lanes += [pool.submit(_lane, kind, shared[kind], report) for kind in Kind for _ in range(LANES.get(kind, 1))]
+        seen = [each for lane in lanes for each in lane.result()]
+    order = {case.name: number for number, case in enumerate(table)}
+    return sorted(seen, key=lambda each: order[each.case.name])
+
+
+def _alone(waiting: deque[Case], report: Report) -> list[Seen]:
+    """Give each case an exporter of its own."""
+    seen = []
+    while waiting:
+        case = waiting.popleft()
+        first = case.play if case.fresh else good
+        with (
+            tempfile.TemporaryDirectory(prefix="hostile-") as folder,
+            Subject(Path(folder), case.kind, first) as subject,
+        ):
+            assert case.fresh or not (wrong := recovered(subject)), wrong
+            seen.append(judge(case, subject))
+        report(seen[-1])
+    return seen
+
+
+def _lane(kind: Kind, waiting: deque[Case], report: Report) -> list[Seen]:
+    """Let the cases share an exporter."""
+    seen: list[Seen] = []
+    if not waiting:
+        return seen
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder, Subject(Path(folder), kind) as subject:
+        assert not (wrong := recovered(subject)), wrong
+        while waiting:
+            seen.append(judge(waiting.popleft(), subject))
+            report(seen[-1])
+    return seen
