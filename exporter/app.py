@@ -41,7 +41,8 @@ from .fhir.export_status import ExportStatus
 from .fhir.http import ADMIN, Api, Http, Transport
 from .history import HistoryReader
 from .hold import SeriesHold
-from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger
+from .ledger import Binding, Ledger, Owner, open_ledger, rebind_ledger, watched
+from .ledger_guard import LedgerGuard
 from .logs import log_event
 from .metrics.batch_jobs import BatchJobsCollector
 from .metrics.families import TaskText
@@ -79,6 +80,7 @@ class Exporter:
     telemetry: Telemetry
     context: WalkContext
     probes: Probes
+    guard: LedgerGuard
 
 
 def assemble(settings: Settings, clock: Clock, transport: Transport | None = None) -> Exporter:
@@ -87,6 +89,7 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
     connection = Connection(fhir_auth(settings, clock, telemetry, transport), telemetry, transport)
     server = fhir_server(settings, connection)
     ledger = _ledger(settings, telemetry, server)
+    guard = LedgerGuard(watched(settings.ledger), telemetry)
     overlap_ms = _milliseconds(settings.poll.overlap)
     right = OrganizationRight(telemetry.count_error)
     context = WalkContext(
@@ -109,7 +112,7 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
     )
     worker = Worker(context, settings.poll, settings.reconcile, _reporter(clock))
     probes = _probes(settings, server.http.base, clock, connection)
-    return Exporter(worker, telemetry, context, probes)
+    return Exporter(worker, telemetry, context, probes, guard)
 
 
 def _assemble_here(settings: Settings) -> Exporter:
@@ -129,13 +132,14 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
         exporter.probes,
         exporter.telemetry,
         worker,
-        PageOptions(exporter.context.server.http.host_and_port, poll_on_view),
+        PageOptions(exporter.context.server.http.host_and_port, poll_on_view, lambda: exporter.guard.trouble),
     )
     web = WebServer(source, settings.web.scrape_timeout_offset)
     stopped = _on_signals()
     reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
+    threading.Thread(target=exporter.guard.run, name="ledger-guard", daemon=True).start()
     if reader is not None:
         threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
     _log_address(*address, open_page=poll_on_view)
@@ -170,6 +174,7 @@ def _serve_until(stopped: threading.Event, exporter: Exporter, worker: threading
     while (alive := worker.is_alive() and web.alive) and not stopped.wait(1.0):
         pass
     log_event(logger, logging.INFO, "stopping")
+    exporter.guard.stop()
     exporter.worker.stop()
     web.stop(END_WITHIN_SECONDS)
     worker.join(END_WITHIN_SECONDS)

@@ -53,7 +53,13 @@
     │   ├── LedgerOutdated      a command cannot work on it before it is migrated
     │   ├── LedgerDamaged       the file was a ledger, but can no longer be read
     │   ├── LedgerTooNew        written by a later version of the exporter
-    │   └── LedgerFailed        I/O on the disk or the file failed at run time
+    │   ├── LedgerFailed        I/O on the disk or the file failed at run time
+    │   │   └── LedgerUnreadable    its tables are not as this version knows them
+    │   ├── LedgerLost          removed or moved away while it is in use
+    │   │   └── LedgerReplaced  another file is at its path now
+    │   ├── LedgerLogLost       the same for the `-wal` beside it
+    │   ├── LedgerReadOnly      it, or its file system, has become read-only while it is in use
+    │   └── LedgerUnseen        its path cannot be looked at any more
     ├── TargetRefused           an export job whose status we were asked for is not one of our own server
     └── AddressUnusable         the web server cannot listen on the configured address
 
@@ -471,6 +477,57 @@ class LedgerDamaged(LedgerError):
 
 class LedgerFailed(LedgerError):
     """Reading or writing failed at run time: disk full, I/O error, damage."""
+
+
+class LedgerUnreadable(LedgerFailed):
+    """A table is missing, or holds what no version of this schema writes, or only a later one."""
+
+    remedy = (
+        "Install the version that wrote the ledger; if it is this one, the file is damaged: restore a backup, or move "
+        "it and its -wal away to start with an empty ledger."
+    )
+
+
+class LedgerLost(LedgerError):
+    """The file is no longer at its path. The open one works until the process ends, then it may be gone."""
+
+    remedy = (
+        "The exporter goes on counting in the open file until it ends. If the ledger was moved, stop the exporter, "
+        "move the file back and start again; if it was deleted, restart when you can: counters then start at 0."
+    )
+
+
+class LedgerReplaced(LedgerLost):
+    """Another file is at the path, perhaps the ledger of another exporter."""
+
+    remedy = (
+        "The exporter goes on counting in the file that it opened. Stop any other exporter that uses this path; then "
+        "stop this one, put the right file there without a -wal of another ledger beside it, and start again."
+    )
+
+
+class LedgerLogLost(LedgerError):
+    """The `-wal` beside the ledger is gone, and with it, at a power cut or kill, the last commits."""
+
+    remedy = (
+        "Restart the exporter now, by SIGTERM: as it ends, it writes everything into the ledger, and nothing is lost. "
+        "If it is killed instead, the last commits are lost."
+    )
+
+
+class LedgerReadOnly(LedgerError):
+    """The ledger cannot be written any more, or not by the next process."""
+
+    remedy = (
+        "Make the ledger and its file system writable again for the exporter's user (mode 0600); if the system has "
+        "mounted the disk read-only, check the disk."
+    )
+
+
+class LedgerUnseen(LedgerError):
+    """The system refuses to say what is at the path."""
+
+    remedy = "Check the permissions of the folder of --ledger, and the disk or file server that it is on."
 
 
 class TargetRefused(ExporterError):

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "published": {"clock", "metrics", "task", "errors"},
     "bundle": {"errors"},
     "hold": {"ledger"},
+    "ledger_guard": {"ledger", "metrics", "errors", "logs"},
     "logs": set(),
     "names": {"clock", "fhir", "task", "errors", "logs"},
     "exemplars": {"clock", "task"},
@@ -91,7 +92,7 @@ IO = {
 }
 PARTS = {
     *("WalkContext", "Watermark", "ServerClock", "SeriesHold"),
-    *("Http", "Backend", "WebServer", "Worker", "Probes", "ExportStatus", "open_ledger"),
+    *("Http", "Backend", "WebServer", "Worker", "Probes", "ExportStatus", "open_ledger", "LedgerGuard"),
     *("BatchJobs", "BatchJobsReader", "BatchJobsCollector", "OAuth2", "TokenEndpoint"),
 }
 """What a running exporter is made of. `check` asks the server with a client that it is given, and no ledger."""

@@ -9,7 +9,7 @@ import re
 from .values import InvalidValue
 
 MOST_REPEATS = 3
-"""Repeats of no fixed number in a pattern of payers: `LONGEST_MATCHED` to this power is some seconds at worst."""
+"""Repeats of no fixed number in a pattern: the length of a text to this power is the cost at worst."""
 
 TOO_SLOW = (
     f"could take very long: use at most {MOST_REPEATS} repeats such as * or +, "
@@ -25,17 +25,12 @@ _INNERMOST_GROUP = re.compile(r"\(([^()]*)\)([*+]|\{\d*,?\d*\})?")
 _VARIES = re.compile(r"[*+?{|]")
 
 
-def compiled(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
-    """Compile a pattern. Raises InvalidValue."""
+def quick(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    """Compile a pattern that takes no long time on any text of bounded length. Raises InvalidValue."""
     try:
-        return re.compile(text, flags)
+        pattern = re.compile(text, flags)
     except (re.error, RecursionError, OverflowError):
         raise InvalidValue("is not a valid Python regular expression") from None
-
-
-def quick(text: str) -> re.Pattern[str]:
-    """Compile a pattern that takes no long time on any text of bounded length. Raises InvalidValue."""
-    pattern = compiled(text)
     if _may_be_slow(text):
         raise InvalidValue(TOO_SLOW)
     return pattern

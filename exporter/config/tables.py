@@ -7,7 +7,7 @@ from yaml import Node
 
 from .calendar import ClosedDay, ClosedDays, closed_day
 from .options import Reasons
-from .patterns import compiled
+from .patterns import quick
 from .payers import payers
 from .values import InvalidValue
 from .yaml_file import NodeReader, TableReader
@@ -42,7 +42,7 @@ def _reason(node: Node, reader: NodeReader) -> str:
 def _pattern(node: Node, reader: NodeReader) -> re.Pattern[str] | None:
     text = reader.text(node, "reasons.pattern")
     try:
-        return compiled(text, re.IGNORECASE) if text else None
+        return quick(text, re.IGNORECASE) if text else None
     except InvalidValue as invalid:
         reader.problem(node, "reasons.pattern", str(invalid))
         return None

@@ -226,9 +226,25 @@ class Ledger:
         with self._reading():
             return self._comparison.stamp_at(part, place)
 
+    def read_all(self) -> None:
+        """Read once all that later reads take for granted, so that a damaged word is found at the start."""
+        _ = self.walk_state, self.figures, self.organizations(), self.counters()
+        for key in set(StateKey) - _TEXTS:
+            self.state(key)
+
     def close(self) -> None:
-        """Close the file; what was committed stays."""
+        """Close the file; what was committed stays, in the file alone, also where that was moved away meanwhile.
+
+        SQLite leaves a `-wal` behind where the file is no longer at its path: the next ledger there must not find it.
+        """
+        with suppress(sqlite3.Error):
+            self._recover()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
+
+
+_TEXTS = {StateKey.WALK, StateKey.SOURCE, StateKey.SOURCE_PARTS}
+"""What `state` cannot read as a number."""
 
 
 def _error_name(error: sqlite3.Error) -> str:

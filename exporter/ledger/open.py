@@ -27,9 +27,11 @@ from .validate import (
     another_source,
     check_exists,
     check_is_ledger,
+    check_readable,
     check_schema_version,
     check_undamaged,
     owner,
+    real_path,
     translate_errors,
 )
 
@@ -56,6 +58,7 @@ def open_ledger(
     With `rebind`, which reads Tasks on the server asked for, the ledger of another address is taken over if its Tasks
     are there. Raises LedgerInUse, LedgerForeign, LedgerTooNew, LedgerNotRebound, or LedgerFailed.
     """
+    path = path if path == MEMORY else real_path(path)
     try:
         return _open(path, binding, rule, rebind), None
     except LedgerDamaged:
@@ -68,13 +71,22 @@ def _open(path: str, binding: Binding, rule: PairRule, rebind: ReadTasks | None 
         if path != MEMORY:
             _make_file(Path(path))
             _keep_spills_beside(Path(path))
-        connection = sqlite3.connect(path, isolation_level=None, timeout=1, check_same_thread=False)
+        connection = _connect(path)
         try:
-            _prepare(connection, path, binding, rebind)
-            return Ledger(connection, rule)
+            with check_readable(path):
+                _prepare(connection, path, binding, rebind)
+                ledger = Ledger(connection, rule)
+                ledger.read_all()
         except BaseException:
             connection.close()
             raise
+        return ledger
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    """Connect to a file that exists: SQLite must not create one of its own, which would have no mode and no schema."""
+    name = "file::memory:" if path == MEMORY else f"{Path(path).absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(name, uri=True, isolation_level=None, timeout=1, check_same_thread=False)
 
 
 @contextlib.contextmanager
@@ -107,8 +119,11 @@ def _make_file(path: Path) -> None:
     """
     draft = path.with_name(f"{path.name}.new-{os.getpid()}")
     try:
+        orphaned = _log_has_commits(path)  # looked at first: where another exporter makes both, the file comes first
         if path.exists():
             return
+        if orphaned:  # SQLite would write its pages into the new ledger
+            raise LedgerDamaged(f"the ledger {path} is gone, and its -wal is still there")
         draft.unlink(missing_ok=True)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
@@ -119,6 +134,11 @@ def _make_file(path: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _log_has_commits(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _keep_spills_beside(path: Path) -> None:

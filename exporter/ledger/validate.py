@@ -7,6 +7,7 @@ See docs/design.md#ledger-file.
 
 import contextlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
@@ -21,6 +22,7 @@ from ..errors import (
     LedgerInUse,
     LedgerOfAnotherSource,
     LedgerTooNew,
+    LedgerUnreadable,
 )
 from . import schema
 from .source import Binding, SourceParts, differences
@@ -33,16 +35,58 @@ def check_exists(path: str) -> None:
         raise LedgerAbsent(f"there is no ledger at {path}")
 
 
+def real_path(path: str) -> str:
+    """Follow links to the file, beside which SQLite keeps the `-wal`; refuse what can be no ledger, such as a folder.
+
+    Raises LedgerFailed or LedgerForeign.
+    """
+    try:
+        linked = Path(path).is_symlink()
+        real = Path(os.path.realpath(path)) if linked else Path(path)
+        if real.exists() and not real.is_file():
+            raise LedgerFailed(f"the ledger {path} cannot be used: there is something that is no regular file")
+        if real.exists() and real.stat().st_size == 0:  # before SQLite sees it: that would delete its -wal
+            raise _no_ledger(path)
+        if linked and not real.exists():
+            raise LedgerFailed(f"the ledger {path} cannot be used: it is a link to a file that does not exist")
+    except OSError as error:
+        raise LedgerFailed(f"the ledger {path} cannot be used by user {os.geteuid()}: {error.strerror}") from error
+    return str(real)
+
+
 def check_is_ledger(connection: sqlite3.Connection, path: str) -> None:
     """Refuse a file of another kind, and an emptied ledger: its counters would start at 0 again."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != schema.APPLICATION_ID:
-        raise LedgerForeign(f"{path} exists and is not a ledger, or has been emptied")
+        raise _no_ledger(path)
 
 
 def check_undamaged(connection: sqlite3.Connection, path: str) -> None:
     """Refuse a ledger with a damaged page; reads all of it."""
-    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-        raise _damaged(path)
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found == "ok":
+        return
+    code = re.search(r"error code=(\d+)", found)
+    if code and int(code[1]) & 0xFF == sqlite3.SQLITE_IOERR:  # the disk, perhaps for a moment only
+        raise LedgerFailed(f"the ledger {path} cannot be read by user {os.geteuid()} (SQLITE_IOERR)")
+    raise _damaged(path)
+
+
+@contextlib.contextmanager
+def check_readable(path: str) -> Iterator[None]:
+    """Refuse a ledger whose words and numbers, read inside, have no meaning for this version.
+
+    It is not set aside: a later version may have written it, for which it is good.
+    """
+    try:
+        yield
+    except LedgerFailed as error:
+        if isinstance(error.__cause__, sqlite3.DatabaseError):
+            raise _translate(path, error.__cause__, LedgerInUse) from error
+        raise
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        raise _unreadable(path) from error
 
 
 def check_schema_version(connection: sqlite3.Connection, path: str) -> int:
@@ -109,6 +153,8 @@ def translate_errors(path: str, in_use: type[LedgerInUse] = LedgerInUse) -> Iter
         yield
     except sqlite3.DatabaseError as error:
         raise _translate(path, error, in_use) from error
+    except UnicodeDecodeError as error:  # SQLite's own message repeats the damaged name of a table
+        raise _damaged(path) from error
 
 
 def _translate(path: str, error: sqlite3.DatabaseError, in_use: type[LedgerInUse]) -> LedgerError:
@@ -119,8 +165,18 @@ def _translate(path: str, error: sqlite3.DatabaseError, in_use: type[LedgerInUse
         return LedgerForeign(f"{path} is not a ledger")
     if code == sqlite3.SQLITE_CORRUPT or not isinstance(error, sqlite3.OperationalError):
         return _damaged(path)
+    if code == sqlite3.SQLITE_ERROR:
+        return _unreadable(path)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     return LedgerFailed(f"the ledger {path} cannot be used by user {os.geteuid()} ({name})")
+
+
+def _no_ledger(path: str) -> LedgerForeign:
+    return LedgerForeign(f"{path} exists and is not a ledger, or has been emptied")
+
+
+def _unreadable(path: str) -> LedgerUnreadable:
+    return LedgerUnreadable(f"the ledger {path} cannot be read: it holds what this version does not know")
 
 
 def _damaged(path: str) -> LedgerDamaged:

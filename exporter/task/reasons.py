@@ -168,7 +168,7 @@ def classifier(rules: Sequence[Rule]) -> Classify:
 def explain(rules: Sequence[Rule], texts: Iterable[str]) -> Explanation:
     """Find the reason and what gave it.
 
-    Rules are tried in order, each on all texts. The operator's patterns may take any time: nothing here limits them.
+    Rules are tried in order, each on all texts. `config/patterns` refuses patterns that could take very long.
     """
     all_texts = tuple(texts)
     for number, (reason, pattern) in enumerate(rules, 1):

@@ -5,10 +5,12 @@ Rule: the web server's event loop calls this, so nothing here waits or touches t
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import NamedTuple
 
 from .. import documents
+from ..errors import LedgerError
 from ..metrics.families import TaskText
 from ..metrics.negotiation import Format, join
 from ..metrics.telemetry import Telemetry
@@ -31,11 +33,12 @@ DOCUMENTS = (
 class PageOptions(NamedTuple):
     """About the landing page: host and port of the FHIR server, and whether opening the page starts a poll too.
 
-    The demo polls on view: it has no Prometheus to do it.
+    The demo polls on view: it has no Prometheus to do it. `ledger_trouble` says what has happened to the ledger's file.
     """
 
     server: str
     poll_on_view: bool = False
+    ledger_trouble: Callable[[], LedgerError | None] = lambda: None
 
 
 class Backend:
@@ -91,6 +94,7 @@ class Backend:
             version=version("fhir-task-exporter"),
             server=self._page.server,
             status=worker.status,
+            ledger_trouble=self._page.ledger_trouble(),
             last_complete_poll=worker.last_complete,
             progress=worker.progress,
             tasks=None if snapshot.gauges is None else _counts(snapshot.gauges),

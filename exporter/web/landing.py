@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import NamedTuple
 
+from ..errors import LedgerError
 from ..published import NOT_ASKED, ServerStatus
 from ..steps import Progress, WalkKind
 from ..task.model import DOCUMENTED, Instant, Status
@@ -35,6 +36,7 @@ class Landing:
     version: str
     server: str
     status: ServerStatus = NOT_ASKED
+    ledger_trouble: LedgerError | None = None
     last_complete_poll: Instant | None = None
     progress: Progress | None = None
     tasks: TaskCounts | None = None
@@ -113,7 +115,7 @@ def render(landing: Landing, now: Instant) -> bytes:
 <h1>fhir-task-exporter <small>{escape(landing.version)}</small></h1>
 <p class="lead">Prometheus metrics of payer-to-payer exchange Tasks on a FHIR server.</p>
 <section><h2>Status</h2>
-{_status(landing, now)}{_error(landing.status, now)}{_progress(landing)}</section>
+{_status(landing, now)}{_ledger(landing.ledger_trouble)}{_error(landing.status, now)}{_progress(landing)}</section>
 <section><h2>Tasks by status</h2>
 {_tasks(landing.tasks)}</section>
 <section><h2>Endpoints</h2>
@@ -174,6 +176,15 @@ def _error(status: ServerStatus, now: Instant) -> str:
     return f"""<div class="note error"><p><strong>{escape(error.sentence)}</strong></p>
 <p>{escape(error.remedy)}</p>
 <p class="past">Last tried {_age(error.at, now)}.</p></div>
+"""
+
+
+def _ledger(trouble: LedgerError | None) -> str:
+    """Show what has happened to the ledger's file, as long as it lasts."""
+    if trouble is None:
+        return ""
+    return f"""<div class="note error"><p><strong>{escape(str(trouble))}</strong></p>
+<p>{escape(trouble.remedy)}</p></div>
 """
 
 

@@ -8,21 +8,23 @@ from threading import Thread
 import pytest
 
 from exporter.demo.server import Response
-from exporter.errors import LedgerFailed, ServerFault, Unreachable
+from exporter.errors import LedgerFailed, LedgerLost, ServerFault, Unreachable
 from exporter.web.backend import Backend, PageOptions
 from exporter.web.landing import render
 
 from ..support import quirks
 from ..support.builders import completed, task
+from ..support.exposition import tasks
 from ..support.rig import Rig, filled, prepared, settled
 
 
 def page(rig: Rig) -> str:
     """Read the page as a person does."""
     assert rig.exporter is not None
-    backend = Backend(
-        rig.worker, rig.probes, rig.telemetry, Thread(), PageOptions(rig.exporter.context.server.http.host_and_port)
-    )
+    guard = rig.exporter.guard
+    guard.look()
+    options = PageOptions(rig.exporter.context.server.http.host_and_port, ledger_trouble=lambda: guard.trouble)
+    backend = Backend(rig.worker, rig.probes, rig.telemetry, Thread(), options)
     text = re.sub(r"(?s)<style>.*</style>|<[^>]*>", " ", render(backend.landing(), rig.clock.wall()).decode())
     return " ".join(unescape(text).split())
 
@@ -38,6 +40,19 @@ def test_a_server_that_never_answered_is_down_with_the_error_and_what_to_do() ->
     assert Unreachable.remedy in text
     assert "Last complete poll none yet" in text
     assert "Initial scan (baseline): no Task read yet." in text
+
+
+def test_a_ledger_that_was_removed_is_shown_with_what_to_do_while_polls_go_on(tmp_path: Path) -> None:
+    rig = settled(task("a"), path=str(tmp_path / "ledger.db"))
+    assert "ledger" not in page(rig).partition("Tasks by status")[0]
+    (tmp_path / "ledger.db").unlink()
+    rig.store.put(task("b"))
+    rig.scrape()
+    text = page(rig)
+    assert f"the ledger {tmp_path / 'ledger.db'} was removed or moved away" in text
+    assert LedgerLost.remedy in text
+    assert "up since" in text
+    assert tasks(rig) == {"requested": 2}
 
 
 def test_a_server_that_fails_for_long_is_down_since_its_first_failure() -> None:

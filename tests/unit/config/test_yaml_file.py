@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config import load_settings, make_calendar
+from exporter.config.patterns import TOO_SLOW
 
 from ...support.configuration import CANARY, file_problems, load_with_file, problems, settings
 
@@ -108,6 +109,10 @@ def test_an_empty_file_gives_nothing() -> None:
         (
             "reasons:\n- {reason: a, pattern: '('}",
             "line 2, reasons.pattern: is not a valid Python regular expression",
+        ),
+        (
+            "reasons:\n- {reason: a, pattern: '(a+)+$'}",
+            f"line 2, reasons.pattern: {TOO_SLOW}",
         ),
     ],
 )

@@ -245,7 +245,8 @@ def test_resources_are_summed_where_the_server_counts_them() -> None:
 
 
 def test_a_count_that_no_float_can_hold_is_none() -> None:
-    manifest = decode_manifest(body({"output": [{"type": "Task", "count": 10**400}, {"type": "Patient", "count": 10**15}]}))
+    files = [{"type": "Task", "count": 10**400}, {"type": "Patient", "count": 10**15}]
+    manifest = decode_manifest(body({"output": files}))
     assert manifest is not None
     assert manifest.resources == {"Patient": 10**15}
 
