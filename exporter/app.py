@@ -30,6 +30,7 @@ from .config import (
     FhirSettings,
     OAuth2Settings,
     Settings,
+    exposed_files,
     make_calendar,
 )
 from .context import WalkContext, WalkRules
@@ -117,6 +118,8 @@ def assemble(settings: Settings, clock: Clock, transport: Transport | None = Non
 
 def _assemble_here(settings: Settings) -> Exporter:
     """Put an exporter together for this process, and show the process beside it."""
+    for file in exposed_files(settings):
+        log_event(logger, logging.WARNING, "others on this machine may use a secret", file=file.path, mode=file.mode)
     exporter = assemble(settings, SystemClock())
     ProcessCollector(registry=exporter.telemetry.registry)
     exporter.telemetry.set_build_info(version("fhir-task-exporter"), sys.version.split()[0])

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from ..config import Settings
+from ..config import ExposedFile, Settings
 from ..errors import ExporterError
 from ..ledger.inspect import LedgerStatus
 from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status
@@ -73,6 +73,14 @@ def configured(settings: Settings, base: str) -> Iterator[Finding]:
     if settings.fhir.tag is None and settings.fhir.code is None:
         yield warn("configuration: every Task counts as an exchange", "Set --fhir.tag or --fhir.code.")
     yield _deadline(settings)
+
+
+def exposed(file: ExposedFile) -> Finding:
+    """Report a secret file that others on this machine may use."""
+    return warn(
+        f"configuration: others may read or write the secret file {file.path} (mode {file.mode})",
+        "Give it to the user of the exporter and run chmod o= on it; in Kubernetes set defaultMode: 0440.",
+    )
 
 
 def _deadline(settings: Settings) -> Finding:

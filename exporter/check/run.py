@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..batch_jobs.client import BatchJobs
 from ..clock import Clock, SystemClock
-from ..config import Settings
+from ..config import Settings, exposed_files
 from ..errors import (
     AuthFailed,
     Cached,
@@ -96,6 +96,7 @@ class Check:
     def findings(self) -> Iterator[Finding]:
         """Check the configuration, the ledger, then the server."""
         yield from findings.configured(self._settings, self._server.http.base)
+        yield from (findings.exposed(file) for file in exposed_files(self._settings))
         error = self._credentials_error()
         if error is None:
             yield self._ledger()
@@ -143,7 +144,8 @@ class Check:
     def _not_tested(self, at: Step, tested: Collection[Step]) -> Iterator[Finding]:
         """Name the steps that were not reached; a token is one where it is configured and was not obtained."""
         wanted = self._settings.fhir.oauth2.client_id is not None and not self._has_token
-        yield from steps.not_tested(at, tested if wanted else {*tested, Step.TOKEN})
+        reached = {*tested} - {Step.TOKEN} if wanted and at is not Step.TOKEN else {*tested, Step.TOKEN}
+        yield from steps.not_tested(at, reached)
 
     def _ledger(self) -> Finding:
         binding = Binding(self._settings.fhir.url, self._settings.fhir.selection)

@@ -37,6 +37,7 @@ from .options import (
     Settings,
     WebSettings,
 )
+from .permissions import ExposedFile, exposed_files
 from .values import DeadlineLength, is_loopback
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "BatchJobsSettings",
     "DeadlineLength",
     "DemoSettings",
+    "ExposedFile",
     "FhirSettings",
     "Flags",
     "LedgerSettings",
@@ -61,6 +63,7 @@ __all__ = [
     "ReconcileSettings",
     "Settings",
     "WebSettings",
+    "exposed_files",
     "group_of",
     "grouped",
     "is_loopback",

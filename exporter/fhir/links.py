@@ -18,6 +18,7 @@ LONGEST_LINK = 8192
 """Characters. Longer ones are no page links of any server known, and a seen set must stay small."""
 
 _PORTS = {"http": 80, "https": 443}
+_HIGHEST_PORT = 65535
 _PRINTABLE = re.compile(r"[!-~]*")
 _PARTS = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):)?(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?"
@@ -92,7 +93,10 @@ def _origin(scheme: str, authority: str) -> tuple[str, str, int]:
     scheme, found = scheme.lower(), _AUTHORITY.fullmatch(authority)
     if scheme not in _PORTS or found is None:
         raise LinkRefused("A link is not http or https, or names a user, or no plain host.")
-    return scheme, found["host"].lower(), int(found["port"] or _PORTS[scheme])
+    port = int(found["port"] or _PORTS[scheme])
+    if port > _HIGHEST_PORT:
+        raise LinkRefused("A link names a port that does not exist.")
+    return scheme, found["host"].lower(), port
 
 
 def _check_origin(home: BaseUrl, parts: _Parts) -> None:

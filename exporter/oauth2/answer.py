@@ -27,7 +27,7 @@ _EARLY_SECONDS = 30.0
 _EARLY_SHARE = 0.8
 _LEAST_SECONDS = 1.0
 
-_INVALID_CLIENT = "invalid_client"
+_NOT_ACCEPTED = frozenset({"invalid_client", "invalid_grant"})
 _REFUSALS: Mapping[str, tuple[type[TokenFailed], str]] = {
     "invalid_request": (TokenFailed, "it does not understand the request, or misses something in it"),
     "unauthorized_client": (GrantRefused, "the client may not ask for tokens in this way"),
@@ -36,7 +36,7 @@ _REFUSALS: Mapping[str, tuple[type[TokenFailed], str]] = {
     "server_error": (TokenEndpointFaulty, "it failed"),
     "temporarily_unavailable": (TokenEndpointFaulty, "it is overloaded or being maintained"),
 }
-"""The closed list of RFC 6749, 5.2 and 4.1.2.1; `invalid_client` and `invalid_grant` depend on what was sent."""
+"""The closed list of RFC 6749, 5.2 and 4.1.2.1; without those of _NOT_ACCEPTED, which depend on what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _seconds(raw: Raw) -> float:
     found = decode_or_none(raw, _TEXT_OR_NUMBER)
     if isinstance(found, str):
         found = float(found) if _DIGITS.fullmatch(found) else None
-    if found is None or not math.isfinite(found) or found <= 0:
+    if found is None or not found > 0 or found == math.inf:
         return ASSUMED_SECONDS
     return float(min(found, LONGEST_SECONDS))
 
@@ -114,9 +114,9 @@ def _refused(reply: Reply, endpoint: str, refusal: type[TokenFailed]) -> ServerE
     if code in _REFUSALS:
         kind, meaning = _REFUSALS[code]
         return kind(f"{said}, {code}: {meaning}.")
-    if code in {_INVALID_CLIENT, "invalid_grant"} or status == HTTPStatus.UNAUTHORIZED:
-        named = code or "without a reason that is known"
-        return refusal(f"{said}, {named}: the client id or its credentials are not accepted.")
+    if code in _NOT_ACCEPTED or status == HTTPStatus.UNAUTHORIZED:
+        named = f", {code}" if code in _NOT_ACCEPTED else ""
+        return refusal(f"{said}{named}: the client id or its credentials are not accepted.")
     if status // 100 == HTTPStatus.MULTIPLE_CHOICES // 100:
         return TokenEndpointFaulty(f"{said}, a redirect, which is never followed.")
     return TokenEndpointFaulty(f"{said} to our request for a token.")

@@ -17,6 +17,7 @@ from ..errors import (
     AssertionRefused,
     ServerError,
     TokenEndpointFaulty,
+    TokenEndpointUnknown,
     TokenEndpointUnreachable,
     TokenEndpointUntrusted,
     TokenFailed,
@@ -39,7 +40,7 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _LONGEST_PAUSE_AFTER_FAULT_SECONDS = 10.0
 _SKEW_MS = 2_000
 """`Date` has whole seconds, and an answer takes some time: a smaller change of the skew is none."""
-_FAULTS = (TokenEndpointUnreachable, TokenEndpointUntrusted, TokenEndpointFaulty)
+_FAULTS = (TokenEndpointUnknown, TokenEndpointUnreachable, TokenEndpointUntrusted, TokenEndpointFaulty)
 """They may pass by themselves, so they are tried again sooner than a refusal."""
 
 

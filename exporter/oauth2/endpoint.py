@@ -93,7 +93,7 @@ class TokenEndpoint:
                 return session.post(endpoint.url, Operation.TOKEN, form, headers)
         except ServerError as error:
             self.forget()
-            raise _translated(error) from None
+            raise _translated(error, endpoint.host_and_port) from None
         finally:
             endpoint.http.close()
 
@@ -151,7 +151,7 @@ def _token_endpoint(reply: Reply, host_and_port: str) -> str | None:
         return None
 
 
-def _translated(error: ServerError) -> TokenFailed:
-    """Say that it was the token endpoint, in the words of the fault: they have a host and a port."""
+def _translated(error: ServerError, host_and_port: str) -> TokenFailed:
+    """Say that it was the token endpoint, in the words of the fault."""
     kind = next((ours for theirs, ours in _FAULTS if isinstance(error, theirs)), TokenEndpointFaulty)
-    return kind(f"The token endpoint failed: {error}")
+    return kind(f"The token endpoint {host_and_port} failed: {error}")

@@ -16,6 +16,7 @@ def panels() -> tuple[Ready, ...]:
         *(_errors(), _odd(), _odd_now()),
         *(_skew(), _late(), _sweeps()),
         *(_ledger(), _memory(), _scrapes()),
+        _token(),
     )
 
 
@@ -25,7 +26,7 @@ def _errors() -> Ready:
         "Errors between the exporter and the FHIR server or the ledger.",
         "read the log line of that time, which says what to do, or run `fhir-task-exporter check`.",
         "no errors",
-        ("P2PPollErrors", "P2PSourceDown"),
+        ("P2PPollErrors", "P2PSourceDown", "P2PTokenNotRenewed"),
     )
     return bars(words, hourly("fhir_task_exporter_errors_total", "reason"), size=SMALL)
 
@@ -115,6 +116,18 @@ def _scrapes() -> Ready:
         "no scrapes",
     )
     return bars(words, hourly("fhir_task_exporter_scrapes_total", "answer"), size=SMALL)
+
+
+def _token() -> Ready:
+    words = Words(
+        "Access token valid for",
+        "Time until the access token for the FHIR server expires. It is renewed when a fifth is left, so lines are saws.",
+        "falling to 0: run `fhir-task-exporter check`, and see whether the client's secret or key has expired.",
+        "no access token is used, or none was ever obtained",
+        ("P2PTokenNotRenewed",),
+    )
+    expr = replica("max", f"{own('fhir_task_exporter_token_expiry_timestamp_seconds')} - time()")
+    return lines(words, (Query(expr, EACH),), Measure("s"), SMALL)
 
 
 def hourly(name: str, label: str) -> Query:

@@ -161,6 +161,8 @@ class ProtectedServer(fake.RecordingTransport):
         self.authorization = authorization
         self.names: object = {"token_endpoint": authorization.url}
         """What its smart-configuration holds; None: it has none."""
+        self.openid: object = None
+        """What its openid-configuration holds; None: it has none."""
         self.discoveries: list[str] = []
         self.token_requests: list[httpx.Request] = []
 
@@ -171,8 +173,8 @@ class ProtectedServer(fake.RecordingTransport):
         if "/.well-known/" in request.url.path:
             assert "authorization" not in request.headers
             self.discoveries.append(request.url.path)
-            known = request.url.path.endswith("smart-configuration") and self.names is not None
-            return self.authorization.reply(200 if known else 404, self.names if known else {})
+            named = self.names if request.url.path.endswith("smart-configuration") else self.openid
+            return self.authorization.reply(404 if named is None else 200, named)
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if token not in self.authorization.valid:
             return self.authorization.reply(401, {"resourceType": "OperationOutcome"})

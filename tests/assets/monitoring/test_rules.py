@@ -32,6 +32,7 @@ LIMITS = {
     "P2PReplicaDown": "stale_seconds",
     "P2PPollErrors": "poll_error_ratio",
     "P2PPairsCapped": "pairs_capped_count",
+    "P2PTokenNotRenewed": "token_error_count",
     "P2PClockSkew": "clock_skew_seconds",
     "P2PExportJobFailed": "job_failed_count",
     "P2PExportJobSlow": "job_slow_seconds",
