@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -22,18 +22,17 @@ from prometheus_client import ProcessCollector
 
 from .batch_jobs.client import BatchJobs
 from .batch_jobs.reader import BatchJobsReader
+from .choices import Choices, choices, deadlines, rename_payers
 from .clock import Clock, SystemClock
 from .config import (
     BatchJobsSettings,
-    DeadlineLength,
     DemoSettings,
     FhirSettings,
     OAuth2Settings,
     Settings,
     exposed_files,
-    make_calendar,
 )
-from .context import WalkContext, WalkRules
+from .context import WalkContext
 from .errors import ErrorReason
 from .exemplars import Exemplars
 from .fhir.auth import Anonymous, Auth, Basic, BearerFile
@@ -49,14 +48,13 @@ from .metrics.batch_jobs import BatchJobsCollector
 from .metrics.families import TaskText
 from .metrics.negotiation import Format, join
 from .metrics.telemetry import Telemetry
-from .names import Namer, OrganizationRight, fingerprint
+from .metrics.vocabulary import ConfigFile
+from .names import Namer, OrganizationRight
 from .oauth2 import OAuth2, TokenEndpoint, make_proof
 from .probe import ProbeOptions, Probes
 from .progress import LogLines, Reporter, TerminalBar
-from .task.business_days import BusinessDays, Calendar
-from .task.deadline import Deadline, Deadlines, FixedTime
+from .reload import Configuration, Reloader, ReloadSource, Requests, Reread
 from .task.model import Task
-from .task.payers import PairRule
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
 from .web.backend import Backend, PageOptions
@@ -87,29 +85,25 @@ class Exporter:
 def assemble(settings: Settings, clock: Clock, transport: Transport | None = None) -> Exporter:
     """Put an exporter together. `transport` replaces the network. Raises a LedgerError or ConfigurationError."""
     telemetry = Telemetry()
+    telemetry.set_config_read(ConfigFile.CONFIG, clock.wall())
+    chosen = choices(settings)
     connection = Connection(fhir_auth(settings, clock, telemetry, transport), telemetry, transport)
     server = fhir_server(settings, connection)
-    ledger = _ledger(settings, telemetry, server)
+    ledger = _ledger(settings, chosen, telemetry, server)
     guard = LedgerGuard(watched(settings.ledger), telemetry)
-    overlap_ms = _milliseconds(settings.poll.overlap)
     right = OrganizationRight(telemetry.count_error)
     context = WalkContext(
         server=server,
         ledger=ledger,
         clock=clock,
         telemetry=telemetry,
-        namer=Namer(settings.payers, server.http.base, clock, ledger.organizations(), right),
+        namer=Namer(chosen.payers, server.http.base, clock, ledger.organizations(), right),
         history=HistoryReader(server, clock, telemetry, wanted=settings.history),
         hold=SeriesHold(settings.hold, clock.monotonic()),
         exemplars=Exemplars(clock, ledger.counters(), wanted=settings.exemplars),
-        rules=WalkRules(
-            deadlines=_deadlines(settings),
-            overlap_ms=overlap_ms,
-            stalled_after_ms=_milliseconds(settings.stalled_after),
-            names_fingerprint=fingerprint(settings.payers, settings.pairs_max),
-        ),
+        rules=chosen.rules,
         server_clock=ServerClock(clock, telemetry),
-        watermark=Watermark(ledger, clock, overlap_ms),
+        watermark=Watermark(ledger, clock, chosen.rules.overlap_ms),
     )
     worker = Worker(context, settings.poll, settings.reconcile, _reporter(clock))
     probes = _probes(settings, server.http.base, clock, connection)
@@ -126,7 +120,7 @@ def _assemble_here(settings: Settings) -> Exporter:
     return exporter
 
 
-def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
+def serve(settings: Settings, reloads: ReloadSource | None = None, *, poll_on_view: bool = False) -> int:
     """Answer scrapes until a signal stops it; 1 when one of its threads ends by itself, so that it is started again."""
     exporter = _assemble_here(settings)
     worker = threading.Thread(target=exporter.worker.run, name="worker", daemon=True)
@@ -137,12 +131,17 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
         worker,
         PageOptions(exporter.context.server.http.host_and_port, poll_on_view, lambda: exporter.guard.trouble),
     )
-    web = WebServer(source, settings.web.scrape_timeout_offset)
+    reloads = reloads or ReloadSource(Requests())
+    rereads = _rereads(settings, exporter, reloads)
+    reloader = Reloader(reloads.requests, rereads, exporter.telemetry, exporter.context.clock)
+    reload = reloader.ask if settings.web.enable_lifecycle else None
+    web = WebServer(source, settings.web.scrape_timeout_offset, reload=reload)
     stopped = _on_signals()
     reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
     threading.Thread(target=exporter.guard.run, name="ledger-guard", daemon=True).start()
+    threading.Thread(target=reloader.run, name="reload", daemon=True).start()
     if reader is not None:
         threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
     _log_address(*address, open_page=poll_on_view)
@@ -153,6 +152,19 @@ def serve(settings: Settings, *, poll_on_view: bool = False) -> int:
     finally:
         if reader is not None:
             reader.stop()  # a daemon that holds nothing: nobody waits for it
+
+
+def _rereads(settings: Settings, exporter: Exporter, reloads: ReloadSource) -> Sequence[Callable[[], Reread]]:
+    """List what SIGHUP and `POST /-/reload` read again: a function for each file."""
+    rereads = list[Callable[[], Reread]]()
+    if reloads.load is not None:
+        rereads.append(configuration(settings, exporter, reloads.load).reread)
+    return rereads
+
+
+def configuration(settings: Settings, exporter: Exporter, load: Callable[[], Settings]) -> Configuration:
+    """Make what reads `--config.file` again. `load` resolves the settings as at the start."""
+    return Configuration(settings, load, lambda new: exporter.worker.reconfigure(choices(new)).result())
 
 
 def _log_address(host: str, port: int, *, open_page: bool) -> None:
@@ -228,7 +240,7 @@ def watch_sources(settings: Settings, clock: Clock, transport: Transport | None 
 
     connection = _connection(settings, clock, transport)
     server = fhir_server(settings, connection)
-    payers = PayerRules(Namer(settings.payers, server.http.base, clock), _deadlines(settings))
+    payers = PayerRules(Namer(settings.payers, server.http.base, clock), deadlines(settings))
     exports = export_status(settings, connection)
     return Sources(server, exports, batch_jobs(settings, transport), payers, clock)
 
@@ -334,32 +346,17 @@ def _auth(fhir: FhirSettings) -> Auth:
     return Anonymous()
 
 
-def _ledger(settings: Settings, telemetry: Telemetry, server: FhirServer) -> Ledger:
+def _ledger(settings: Settings, chosen: Choices, telemetry: Telemetry, server: FhirServer) -> Ledger:
     binding = Binding(settings.fhir.url, settings.fhir.selection)
-    rule = PairRule(settings.pairs_max, settings.payers.labels)
     rebind = partial(_read_tasks, server) if settings.ledger_rebind else None
-    ledger, aside = open_ledger(settings.ledger, binding, rule, rebind)
+    ledger, aside = open_ledger(settings.ledger, binding, chosen.pairs, rebind)
     if aside is not None:
         telemetry.count_error(ErrorReason.LEDGER)
         log_event(
             logger, logging.ERROR, "the ledger is damaged; it was set aside and a new one was created", kept=str(aside)
         )
-    renames = ledger.rename_payers(settings.payers.pair)
-    if renames.carried or renames.ended:
-        log_event(logger, logging.INFO, "payers were renamed", carried=renames.carried, ended=renames.ended)
+    rename_payers(chosen, ledger)
     return ledger
-
-
-def _deadlines(settings: Settings) -> Deadlines:
-    calendar = make_calendar(settings.timezone, settings.holidays, settings.closed_days)
-    own = {name: _deadline(length, calendar) for name, length in settings.payer_deadlines.items()}
-    return Deadlines(_deadline(settings.deadline, calendar), own)
-
-
-def _deadline(length: DeadlineLength, calendar: Calendar) -> Deadline:
-    if length.business_days:
-        return BusinessDays(length.business_days, calendar)
-    return FixedTime(_milliseconds(length.seconds))
 
 
 def _read_tasks(server: FhirServer, ids: Sequence[str]) -> Sequence[Task]:
@@ -370,7 +367,3 @@ def _read_tasks(server: FhirServer, ids: Sequence[str]) -> Sequence[Task]:
 
 def _reporter(clock: Clock) -> Reporter:
     return TerminalBar() if sys.stderr is not None and sys.stderr.isatty() else LogLines(clock)
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -6,9 +6,10 @@ import click
 
 from .. import bundle, config
 from ..config.values import positive_duration
+from ..reload import ReloadSource, catch_hangups
 from .command import Command, Group, version_line, version_option
 from .ledger import ledger
-from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, parsed, settings_from
+from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, parsed, reload_from, settings_from
 from .reasons import reasons
 from .watch import watch
 
@@ -39,11 +40,15 @@ def main() -> None:
     ),
 )
 def serve(**given: Given) -> int:
-    """Serve the metrics until stopped."""
+    """Serve the metrics until stopped.
+
+    SIGHUP reads the file of --config.file again, and so does a POST to /-/reload with --web.enable-lifecycle.
+    """
+    requests = catch_hangups()  # first of all: until then a SIGHUP ends the process
     settings = settings_from(given, config.load_settings)
     from .. import app
 
-    return app.serve(settings)
+    return app.serve(settings, ReloadSource(requests, reload_from(given)))
 
 
 @main.command(

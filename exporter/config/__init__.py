@@ -6,6 +6,7 @@ environment.
 """
 
 from .calendar import make_calendar
+from .changes import Changes, find_changes
 from .fields import Option
 from .groups import group_of, grouped
 from .load import (
@@ -15,6 +16,7 @@ from .load import (
     load_once_settings,
     load_reasons_settings,
     load_settings,
+    names_file,
     unknown_variables,
 )
 from .options import (
@@ -49,6 +51,7 @@ __all__ = [
     "REBIND_OPTIONS",
     "WATCH_OPTIONS",
     "BatchJobsSettings",
+    "Changes",
     "DeadlineLength",
     "DemoSettings",
     "ExposedFile",
@@ -64,6 +67,7 @@ __all__ = [
     "Settings",
     "WebSettings",
     "exposed_files",
+    "find_changes",
     "group_of",
     "grouped",
     "is_loopback",
@@ -73,5 +77,6 @@ __all__ = [
     "load_reasons_settings",
     "load_settings",
     "make_calendar",
+    "names_file",
     "unknown_variables",
 ]

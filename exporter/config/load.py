@@ -60,6 +60,11 @@ def load_reasons_settings(flags: Flags, environment: Mapping[str, str]) -> Reaso
     return _resolve_or_fail(ReasonsSettings, _with_file(flags, environment))
 
 
+def names_file(flags: Flags, environment: Mapping[str, str]) -> bool:
+    """Whether there is a configuration file to read."""
+    return _Sources(flags, environment).find(CONFIG_FILE) is not None
+
+
 def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the variables that have our prefix but no option; Kubernetes sets `…_PORT` for a Service of our name."""
     known = {option.variable for option in (CONFIG_FILE, *OPTIONS, *DEMO_OPTIONS)}

@@ -240,6 +240,9 @@ class WebSettings:
         "1s",
         "Time to subtract from Prometheus' scrape timeout, so that the response arrives in time.",
     )
+    enable_lifecycle: bool = switch(
+        "web.enable-lifecycle", "Read the configuration file again on a POST or PUT request to /-/reload."
+    )
 
     @property
     def host(self) -> str:

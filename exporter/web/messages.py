@@ -4,7 +4,7 @@ See docs/design.md#polled-on-scrape, docs/design.md#slow-clients.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -115,11 +115,24 @@ class Response:
 
 
 NOT_FOUND = Response(404, PLAIN, b"Not found. See / for the list of endpoints.\n")
-METHOD_NOT_ALLOWED = Response(405, PLAIN, b"Only GET and HEAD are allowed.\n", (("allow", "GET, HEAD"),))
 INTERNAL_ERROR = Response(500, PLAIN, b"Internal error. See the log.\n")
 HEALTHY = Response(200, PLAIN, b"Healthy.\n")
 BUSY = Response(503, PLAIN, b"Too many export jobs are probed at once. Probe fewer, or less often.\n")
 READY = Response(200, PLAIN, b"Ready.\n")
+LIFECYCLE_OFF = Response(403, PLAIN, b"Lifecycle API is not enabled.\n")
+"""Prometheus' own words; to enable it, see docs/configuration.md#reload."""
+RELOAD_LATE = Response(202, PLAIN, b"The configuration is still being read or put into force. See the log.\n")
+
+
+def method_not_allowed(methods: Sequence[str]) -> Response:
+    """Refuse a method, and say which ones are allowed."""
+    sentence = f"Only {' and '.join(methods)} are allowed.\n"
+    return Response(405, PLAIN, sentence.encode(), (("allow", ", ".join(methods)),))
+
+
+def reloaded(complete: bool, said: Iterable[str]) -> Response:
+    """Say what came of a reload: 500 if a file could not be used, as Prometheus answers."""
+    return Response(200 if complete else 500, PLAIN, "".join(f"{each}\n" for each in said).encode())
 
 
 def bad_request(sentence: str) -> Response:

@@ -10,6 +10,7 @@ See docs/design.md#http-endpoints, docs/design.md#slow-clients.
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,6 +20,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 
 from ..logs import log_bug
 from ..metrics.vocabulary import ScrapeAnswer
+from ..reload import ReloadRequest
 from .app import App, PendingScrape
 from .backend import Backend
 from .connections import BACKLOG, DEFAULT_LIMITS, ConnectionLimiter, Limits, Listener, Peer, listen
@@ -146,9 +148,16 @@ class HypercornSettings(Config):
 class WebServer:
     """The server in a daemon thread, which leaves signals to the main thread."""
 
-    def __init__(self, backend: Backend, scrape_timeout_offset_seconds: float, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        scrape_timeout_offset_seconds: float,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        reload: Callable[[], ReloadRequest] | None = None,
+    ) -> None:
         self._limiter = ConnectionLimiter(limits)
-        self._application = AsgiApplication(App(backend, scrape_timeout_offset_seconds), self._limiter)
+        self._application = AsgiApplication(App(backend, scrape_timeout_offset_seconds, reload=reload), self._limiter)
         self._stop_requested: Future[None] = Future()
         self._thread = threading.Thread(name="web", daemon=True)
 
