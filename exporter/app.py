@@ -30,6 +30,7 @@ from .config import (
     FhirSettings,
     OAuth2Settings,
     Settings,
+    WebConfig,
     exposed_files,
 )
 from .context import WalkContext
@@ -58,6 +59,7 @@ from .task.model import Task
 from .task.reasons import classifier
 from .watermark import ServerClock, Watermark
 from .web.backend import Backend, PageOptions
+from .web.config_file import FixedWebConfig, WebConfigFile
 from .web.server import WebServer
 from .worker import Worker
 
@@ -132,10 +134,11 @@ def serve(settings: Settings, reloads: ReloadSource | None = None, *, poll_on_vi
         PageOptions(exporter.context.server.http.host_and_port, poll_on_view, lambda: exporter.guard.trouble),
     )
     reloads = reloads or ReloadSource(Requests())
-    rereads = _rereads(settings, exporter, reloads)
+    web_config = _web_config(settings.web.config_file, exporter.telemetry)
+    rereads = _rereads(settings, exporter, reloads, web_config)
     reloader = Reloader(reloads.requests, rereads, exporter.telemetry, exporter.context.clock)
     reload = reloader.ask if settings.web.enable_lifecycle else None
-    web = WebServer(source, settings.web.scrape_timeout_offset, reload=reload)
+    web = WebServer(source, settings.web.scrape_timeout_offset, reload=reload, config=web_config)
     stopped = _on_signals()
     reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)
@@ -144,7 +147,7 @@ def serve(settings: Settings, reloads: ReloadSource | None = None, *, poll_on_vi
     threading.Thread(target=reloader.run, name="reload", daemon=True).start()
     if reader is not None:
         threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
-    _log_address(*address, open_page=poll_on_view)
+    _log_address(*address, web_config.current(), open_page=poll_on_view)
     if settings.exemplars:
         log_event(logger, logging.WARNING, "metrics carry Task ids as exemplars; Prometheus may store them")
     try:
@@ -154,11 +157,15 @@ def serve(settings: Settings, reloads: ReloadSource | None = None, *, poll_on_vi
             reader.stop()  # a daemon that holds nothing: nobody waits for it
 
 
-def _rereads(settings: Settings, exporter: Exporter, reloads: ReloadSource) -> Sequence[Callable[[], Reread]]:
+def _rereads(
+    settings: Settings, exporter: Exporter, reloads: ReloadSource, web_config: FixedWebConfig
+) -> Sequence[Callable[[], Reread]]:
     """List what SIGHUP and `POST /-/reload` read again: a function for each file."""
     rereads = list[Callable[[], Reread]]()
     if reloads.load is not None:
         rereads.append(configuration(settings, exporter, reloads.load).reread)
+    if isinstance(web_config, WebConfigFile):
+        rereads.append(web_config.reread)
     return rereads
 
 
@@ -167,14 +174,31 @@ def configuration(settings: Settings, exporter: Exporter, load: Callable[[], Set
     return Configuration(settings, load, lambda new: exporter.worker.reconfigure(choices(new)).result())
 
 
-def _log_address(host: str, port: int, *, open_page: bool) -> None:
+def _web_config(path: str | None, telemetry: Telemetry) -> FixedWebConfig:
+    """Read who may ask. Raises ConfigurationError where the file became unusable since it was checked."""
+    if path is None:
+        return FixedWebConfig()
+
+    def report(used: bool) -> None:
+        if used:
+            telemetry.set_config_read(ConfigFile.WEB, SystemClock().wall())
+        else:
+            telemetry.set_config_broken(ConfigFile.WEB)
+
+    return WebConfigFile(Path(path), report)
+
+
+def _log_address(host: str, port: int, config: WebConfig, *, open_page: bool) -> None:
     """Log where the exporter listens; `open_page` adds the URL for a person at a browser."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log_event(logger, logging.INFO, "listening", address=address, version=version("fhir-task-exporter"))
-    if host not in {"127.0.0.1", "::1"}:
-        log_event(logger, logging.WARNING, "metrics are served without authentication", address=address)
+    if not ip_address(host).is_loopback:
+        if not config.authenticates:
+            log_event(logger, logging.WARNING, "metrics are served without authentication", address=address)
+        elif config.tls is None:
+            log_event(logger, logging.WARNING, "passwords are received unencrypted; configure TLS", address=address)
     if open_page:
-        log_event(logger, logging.INFO, "open this page", url=f"http://{_browser_host(host)}:{port}/")
+        log_event(logger, logging.INFO, "open this page", url=f"{config.scheme}://{_browser_host(host)}:{port}/")
 
 
 def _browser_host(host: str) -> str:

@@ -82,7 +82,7 @@ def settings_from(
 def reload_from(given: Mapping[str, Given]) -> Callable[[], Settings] | None:
     """Return what resolves the settings of `serve` again; None where no file is named, so that nothing can change."""
     flags = flags_of(given)
-    return partial(config.load_settings, flags, os.environ) if config.names_file(flags, os.environ) else None
+    return partial(config.reload_settings, flags, os.environ) if config.names_file(flags, os.environ) else None
 
 
 def parsed(flag: str, parse: Callable[[str], T], text: str) -> T:

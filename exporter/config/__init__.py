@@ -17,6 +17,7 @@ from .load import (
     load_reasons_settings,
     load_settings,
     names_file,
+    reload_settings,
     unknown_variables,
 )
 from .options import (
@@ -41,6 +42,7 @@ from .options import (
 )
 from .permissions import ExposedFile, exposed_files
 from .values import DeadlineLength, is_loopback
+from .web_config import WebConfig
 
 __all__ = [
     "CONFIG_FILE",
@@ -65,6 +67,7 @@ __all__ = [
     "ReasonsSettings",
     "ReconcileSettings",
     "Settings",
+    "WebConfig",
     "WebSettings",
     "exposed_files",
     "find_changes",
@@ -78,5 +81,6 @@ __all__ = [
     "load_settings",
     "make_calendar",
     "names_file",
+    "reload_settings",
     "unknown_variables",
 ]

@@ -234,6 +234,14 @@ class WebSettings:
         "Address to listen on; :9842 for all.",
         "HOST:PORT",
     )
+    config_file: str | None = option(
+        "web.config.file",
+        _FILE,
+        None,
+        "File with TLS, users and limits of this server, in the format of Prometheus' exporter-toolkit; read again "
+        "when it changes.",
+        "FILE",
+    )
     scrape_timeout_offset: float = option(
         "web.scrape-timeout-offset",
         values.duration,

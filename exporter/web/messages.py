@@ -106,7 +106,9 @@ class Response:
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """Return all headers as ASGI takes them."""
         entity = (("content-type", self.content_type), ("content-length", str(len(self.body))))
-        return [(name.encode(), value.encode()) for name, value in (*entity, *self.headers, *COMMON_HEADERS)]
+        own = {name for name, _ in self.headers}
+        common = (header for header in COMMON_HEADERS if header[0] not in own)
+        return [(name.encode(), value.encode()) for name, value in (*entity, *self.headers, *common)]
 
     def pieces(self) -> Iterator[tuple[bytes, bool]]:
         """Cut the body; each piece comes with whether more follow. An empty body is one empty piece."""
@@ -118,6 +120,11 @@ NOT_FOUND = Response(404, PLAIN, b"Not found. See / for the list of endpoints.\n
 INTERNAL_ERROR = Response(500, PLAIN, b"Internal error. See the log.\n")
 HEALTHY = Response(200, PLAIN, b"Healthy.\n")
 BUSY = Response(503, PLAIN, b"Too many export jobs are probed at once. Probe fewer, or less often.\n")
+UNAUTHORIZED = Response(401, PLAIN, b"Unauthorized\n", (("www-authenticate", "Basic"),))
+TOO_MANY_REQUESTS = Response(429, PLAIN, b"Too Many Requests\n")
+CHECKING_PASSWORDS = Response(
+    503, PLAIN, b"Other passwords are being checked. Try again in a moment.\n", (("retry-after", "1"),)
+)
 READY = Response(200, PLAIN, b"Ready.\n")
 LIFECYCLE_OFF = Response(403, PLAIN, b"Lifecycle API is not enabled.\n")
 """Prometheus' own words; to enable it, see docs/configuration.md#reload."""
