@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import gzip
+import itertools
 import os
 import re
 import select
@@ -22,6 +23,9 @@ USER, PASSWORD = "prometheus", "only-for-this-test"
 BEGUN = b"GET /metrics HTTP/1.1\r\nHost: exporter\r\nX-Slow: "
 WINDOW_BYTES = 4096
 """What a slow reader lets the kernel keep: the rest of a body waits in the exporter."""
+
+_PARTS = 10
+"""Of a second: those that come back do not come at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +132,16 @@ class Crowd:
         self.opened = 0
         self.turned_away = 0
 
-    def refill(self) -> int:
-        """Open what is not open; returns how many are."""
+    def refill(self, part: int = 0, parts: int = 1) -> int:
+        """Open what is not open, of one part of all places; returns how many are open there."""
         for place, each in enumerate(self._sockets):
+            if place % parts != part:
+                continue
             if each is None or _is_closed(each):
                 if each is not None:
                     each.close()
                 self._sockets[place] = self._open(place)
-        return sum(each is not None for each in self._sockets)
+        return sum(each is not None for each in self._sockets[part::parts])
 
     def _open(self, place: int) -> socket.socket | None:
         """Half-open ones begin a request; with TLS every other one stops before the handshake. Readers ask for all."""
@@ -203,10 +209,13 @@ def attack(door: Door, half_open: int = 500, silent: int = 1, readers: int = 20)
     ended = threading.Event()
 
     def keep_on() -> None:
-        while not ended.wait(1.0):
-            crowds["readers"].read_a_byte()
+        for part in itertools.cycle(range(_PARTS)):
+            if ended.wait(1 / _PARTS):
+                return
+            if part == 0:
+                crowds["readers"].read_a_byte()
             for crowd in crowds.values():
-                crowd.refill()
+                crowd.refill(part, _PARTS)
 
     for crowd in crowds.values():
         crowd.refill()
