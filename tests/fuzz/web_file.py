@@ -108,6 +108,6 @@ def seeds() -> Iterator[bytes]:
         yield f"{pair}  client_auth_type: {policy}\n  client_ca_file: ca.pem\n  client_allowed_sans: [a, b]\n".encode()
     yield f"{pair}  min_version: TLS13\n  max_version: TLS12\n  cipher_suites: [{', '.join(TLS12_SUITES)}]\n".encode()
     yield f"{pair}  curve_preferences: [X25519]\n  prefer_server_cipher_suites: true\n".encode()
-    yield b"tls_server_config:\n  key: a\n  cert: |\n    -----BEGIN CERTIFICATE-----\n    YQ==\n    -----END CERTIFICATE-----"
+    yield b"tls_server_config:\n  key: a\n  cert: |\n    -----BEGIN CERTIFICATE-----\n    -----END CERTIFICATE-----"
     yield "http_server_config: {headers: {X-XSS-Protection: '1; é'}}\n".encode()
     yield b"tls_server_config: {}\nunknown: 1\nrate_limit:\n"
