@@ -70,9 +70,9 @@ class Reread(NamedTuple):
 
 def catch_hangups() -> Requests:
     """Let SIGHUP ask for a reload instead of ending the process; what is asked before there is a Reloader waits."""
-    requests = Requests()
-    signal.signal(signal.SIGHUP, lambda *_: requests.put(ReloadRequest()))
-    return requests
+    queue = Requests()
+    signal.signal(signal.SIGHUP, lambda *_: queue.put(ReloadRequest()))
+    return queue
 
 
 class Configuration:
