@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install setup demo test check fix generate golden e2e crash fuzz bench lock clean
+.PHONY: install setup demo test check fix generate golden e2e crash hostile fuzz bench lock clean
 
 install: .venv/.installed          ## the command alone, at .venv/bin/fhir-task-exporter
 setup: .venv/.setup                ## and what tests and linters need
