@@ -11,10 +11,9 @@ import hmac
 import logging
 import secrets
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from ..config.web_file import cost_of
@@ -87,7 +86,7 @@ class _Check(NamedTuple):
 
 
 class Passwords:
-    """Answers at once what it has found out before; the rest in its thread, which begins with the first check."""
+    """Answers at once what it has found out before; the rest in a thread, which ends when nothing waits."""
 
     def __init__(self, verifier: Verifier | None = None) -> None:
         self._verifier = verifier or Verifier()
@@ -95,7 +94,7 @@ class Passwords:
         self._lock = threading.Lock()
         self._known: dict[bool, OrderedDict[bytes, None]] = {True: OrderedDict(), False: OrderedDict()}
         self._waiting: dict[bytes, _Check] = {}
-        self._queue: SimpleQueue[_Check] = SimpleQueue()
+        self._queue: deque[_Check] = deque()
         self._thread: threading.Thread | None = None
 
     def check(self, users: Mapping[str, bytes], credentials: Credentials) -> "bool | Future[bool]":
@@ -112,7 +111,7 @@ class Passwords:
                 highest = max(cost_of(each) for each in users.values())
                 check = _Check(key, stored, credentials, highest, Future())
                 self._waiting[key] = check
-                self._queue.put(check)
+                self._queue.append(check)
                 self._start()
         return check.result
 
@@ -133,8 +132,16 @@ class Passwords:
             self._thread.start()
 
     def _run(self) -> None:
-        while True:
-            self._work(self._queue.get())
+        while (check := self._next()) is not None:
+            self._work(check)
+
+    def _next(self) -> _Check | None:
+        """Take the next check; without one the thread ends, and is no longer ours."""
+        with self._lock:
+            if self._queue:
+                return self._queue.popleft()
+            self._thread = None
+            return None
 
     def _work(self, check: _Check) -> None:
         verdict = False

@@ -168,6 +168,13 @@ def test_one_check_at_a_time() -> None:
     assert most == 1
 
 
+def test_the_thread_ends_when_nothing_waits_and_begins_again() -> None:
+    passwords = Passwords(Verifier(Work()))
+    for password in (b"one", b"two"):
+        assert verdict(passwords, "low", password) is False
+        wait_until(lambda: passwords._thread is None)
+
+
 def test_a_bug_refuses_one_password_and_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
     failures = iter([True])
 
