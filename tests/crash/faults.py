@@ -92,7 +92,7 @@ def full(folder: Path) -> Iterator[None]:
     filler = folder / "filler"
     try:
         with filler.open("wb", buffering=0) as file:
-            for size in (65536, 4096, 512):
+            for size in (1 << 20, 4096, 512):
                 _fill(file.write, b"\0" * size)
         yield
     finally:
@@ -109,9 +109,9 @@ def _fill(write: Callable[[bytes], object], block: bytes) -> None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path | None]:
-    """Mount a file system of 8 MiB in memory; None where that is not permitted."""
+    """Mount a file system in memory, with room for a `-wal` of 32 MB; None where that is not permitted."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         yield None
         return
