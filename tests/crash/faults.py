@@ -5,6 +5,7 @@ reason `ledger`. Afterwards, or after a kill and a restart, the counters are exa
 """
 
 import random
+import re
 import resource
 import subprocess
 import tempfile
@@ -91,7 +92,7 @@ def full(folder: Path) -> Iterator[None]:
     filler = folder / "filler"
     try:
         with filler.open("wb", buffering=0) as file:
-            for size in (65536, 4096, 512):
+            for size in (1 << 20, 4096, 512):
                 _fill(file.write, b"\0" * size)
         yield
     finally:
@@ -108,9 +109,9 @@ def _fill(write: Callable[[bytes], object], block: bytes) -> None:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path | None]:
-    """Mount a file system of 8 MiB in memory; None where that is not permitted."""
+    """Mount a file system in memory, with room for a `-wal` of 32 MB; None where that is not permitted."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         yield None
         return
@@ -181,7 +182,10 @@ class Disturbed:
                 self._faults.seen["ended by kill -9"] += 1
                 process.kill()
                 return
-        self.witness.until_exact(process.scrape, seconds=60)
+        try:
+            self.witness.until_exact(process.scrape)
+        except Violation as violation:
+            raise Violation(f"after {kind}: {violation}\n{_state(process)}") from violation
         self._faults.seen["exact again in the same process"] += 1
 
     def _fault(self, kind: str, process: Process) -> AbstractContextManager[None]:
@@ -228,6 +232,14 @@ class Disturbed:
         if code == 1 and "ledger" not in log.read_text():
             raise Violation(f"a start on a failing disk ended without a sentence: {log.read_text()[-500:]}")
         self._faults.seen["a start was refused" if code == 1 else "a start succeeded"] += 1
+
+
+def _state(process: Process) -> str:
+    """Say how a process was found, for whoever looks for the reason."""
+    threads = [part.read_text() for part in Path(f"/proc/{process.popen.pid}/task").glob("*/status")]
+    states = [line for text in threads for line in text.splitlines() if line.startswith(("State", "TracerPid"))]
+    own = [line for line in process.scrape().splitlines() if re.match(r"fhir_task_exporter_(polls|errors)_total", line)]
+    return "\n".join([*states, *own, process.log.read_text()[-1500:]])
 
 
 def _ledger_errors(text: str) -> float:

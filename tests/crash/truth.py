@@ -14,6 +14,8 @@ from tests.support.builders import organization, task
 
 STATUSES = ("requested", "in-progress", "completed", "failed", "cancelled")
 VANISHED = "vanished"
+PATIENCE_SECONDS = 180
+"""For a busy machine, and for an exporter that waits up to a minute after many failures."""
 
 Figures = Mapping[str, float]
 
@@ -101,7 +103,9 @@ class Witness:
         self.looks += 1
         return now
 
-    def until_exact(self, scrape: Callable[[], str], seconds: float = 30, *, vanished: bool = False) -> None:
+    def until_exact(
+        self, scrape: Callable[[], str], seconds: float = PATIENCE_SECONDS, *, vanished: bool = False
+    ) -> None:
         """Scrape until all is shown that is true; deleted Tasks only if asked, since they wait for a comparison."""
         end = monotonic() + seconds
         names = [*STATUSES, VANISHED] if vanished else STATUSES
@@ -111,7 +115,7 @@ class Witness:
             sleep(0.05)
 
 
-def ready(process: Process, witness: Witness, seconds: float = 30) -> None:
+def ready(process: Process, witness: Witness, seconds: float = PATIENCE_SECONDS) -> None:
     """Scrape until the baseline is complete."""
     end = monotonic() + seconds
     while total(text := process.scrape(), "fhir_task_exporter_baseline_complete") != 1:
