@@ -1,5 +1,6 @@
 """Access tokens from a real authorization server: each kind of client, renewal, revocation, and every refusal."""
 
+import ssl
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ..support.builders import organization, task
+from ..support.certificates import Authority
 from .oidc_server import ORGANIZATIONS, SCOPES, TASKS, Client, GuardedServer, Provider, client, jwk, oidc, require_oidc
 from .process import exporter, total, until, until_above
 from .program import environment, free_port, require
@@ -192,6 +194,32 @@ def test_an_authorization_server_that_is_down_leaves_the_last_good_data_and_is_f
         server.put(task("p2p-task-new"))
         text = until(process, "fhir_tasks", 4)
         assert total(text, "fhir_task_up") == 1
+
+
+def test_a_provider_behind_mutual_tls_of_a_private_authority(files: Files, tmp_path: Path) -> None:
+    require_oidc()
+    authority, stranger = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    (cert, key), (own, own_key) = (authority.issue(tmp_path, name) for name in ("provider", "exporter"))
+    verify = ssl.create_default_context(cafile=str(authority.ca_file))
+    verify.load_cert_chain(own, own_key)
+    pem = {"cert": cert.read_text(), "key": key.read_text(), "ca": authority.ca_file.read_text(), "verify": verify}
+    shown = ("--fhir.client-cert-file", str(own), "--fhir.client-key-file", str(own_key))
+    with oidc(tmp_path, [signs("a", EC_KEY, "ES384")], tls=pem) as provider:
+        server = server_of(provider)
+        options = files.key("a", EC_KEY, "--fhir.oauth2.token-url", provider.token_url)
+        trusting = ("--fhir.ca-file", str(authority.ca_file), *options)
+        code, said = check(server.base, *trusting, *shown)
+        assert (code, "by private_key_jwt (ES384)" in said) == (0, True), said
+        code, said = check(server.base, *trusting)
+        assert (code, "requires a client certificate. -> --fhir.ca-file, --fhir.client-cert-file" in said) == (
+            1,
+            True,
+        ), said
+        code, said = check(server.base, "--fhir.ca-file", str(stranger.ca_file), *options, *shown)
+        assert "--fhir.ca-file" in said.partition("FAIL token:")[2]
+        assert code == 1
+        with exporter(server.base, tmp_path, *QUICK, *trusting, *shown) as process:
+            assert total(until(process, "fhir_tasks", 3), "fhir_task_up") == 1
 
 
 # Every way to be refused: the exporter stays up and says so, and `check` says in plain words what is wrong
