@@ -29,7 +29,7 @@ from .auth import Anonymous, Auth
 from .exchange import ADMIN, FHIR, Api, Exchange, Method, Question, Reply, safe_cause
 from .request_log import RequestLog
 from .time_limit import TimeLimit
-from .tls import client_context
+from .tls import client_tls
 
 HEADERS = {
     "Accept-Encoding": "gzip",
@@ -77,7 +77,7 @@ class Http:
         self.auth = auth or Anonymous()
         self.telemetry = telemetry or Telemetry()
         self._transport = transport
-        self._tls = client_context(settings) if home.scheme == "https" else False
+        self._tls = client_tls(settings) if home.scheme == "https" else None
         self._kept: _Connection | None = None
 
     @contextlib.contextmanager
@@ -86,7 +86,7 @@ class Http:
 
         Its connection may be an earlier session's. Sessions may overlap: then each has its own.
         """
-        connection, self._kept = self._kept or _Connection(self._tls, self._transport), None
+        connection, self._kept = self._kept or self._connect(), None
         timeout = httpx.Timeout(min(self.settings.timeout, seconds))
         wall = _OneOrigin(self.base, connection.transport)
         with (
@@ -113,6 +113,9 @@ class Http:
         connection, self._kept = self._kept, None
         if connection is not None:
             connection.close()
+
+    def _connect(self) -> "_Connection":
+        return _Connection(self._tls.context() if self._tls else False, self._transport)
 
     def _put_back(self, connection: "_Connection", *, reusable: bool) -> None:
         """Keep a connection for the next session: only one whose last answer came whole, and that is not too old."""

@@ -1,45 +1,106 @@
-"""TLS to the FHIR server: trusted authorities and the client certificate."""
+"""TLS to the FHIR server: trusted authorities and the client certificate, made again when their files change."""
 
+import logging
 import ssl
+import threading
 from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
 from ..config import FhirSettings
 from ..errors import ConfigurationError
+from ..logs import log_event
+
+logger = logging.getLogger(__name__)
+
+Stamp = tuple[int, int, int] | None
+"""Time, size and inode of a file; None where there is none that can be read."""
 
 
-def client_context(settings: FhirSettings) -> ssl.SSLContext:
-    """Return the context for these files, shared by all connections: reading the authorities takes long.
+class TlsFiles(NamedTuple):
+    """Paths of PEM files. Without a CA file the system's authorities are trusted, as they are at the start."""
 
-    Not by `create_default_context`: that one writes session keys to a file when SSLKEYLOGFILE says so.
-    Raises ConfigurationError for files that cannot be used.
+    ca: str | None
+    certificate: str | None
+    key: str | None
+
+    def stamps(self) -> tuple[Stamp, ...]:
+        """Look whether the files are still the same."""
+        return tuple(_stamp(path) for path in self if path is not None)
+
+
+class ClientTls:
+    """The context for new connections. Raises ConfigurationError for files that cannot be used at the start.
+
+    Later such files change nothing: the log says so, once for each change, and what was read before stays in use.
     """
-    return _context(settings.ca_file, settings.client_cert_file, settings.client_key_file)
+
+    def __init__(self, files: TlsFiles) -> None:
+        self._files = files
+        self._lock = threading.Lock()
+        self._stamps = files.stamps()
+        self._context = _make_context(files)
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context of the newest files that can be used; any thread may ask."""
+        with self._lock:
+            stamps = self._files.stamps()
+            if stamps != self._stamps:
+                self._stamps = stamps
+                self._read_again()
+            return self._context
+
+    def _read_again(self) -> None:
+        try:
+            self._context = _make_context(self._files)
+        except ConfigurationError as error:
+            for problem in error.problems:
+                log_event(logger, logging.WARNING, "new TLS files are not used", problem=problem)
+        else:
+            log_event(logger, logging.INFO, "TLS files were read again")
+
+
+def client_tls(settings: FhirSettings) -> ClientTls:
+    """Return what makes contexts of the files that the settings name; raises ConfigurationError."""
+    return _shared(TlsFiles(settings.ca_file, settings.client_cert_file, settings.client_key_file))
 
 
 @lru_cache(maxsize=4)
-def _context(ca_file: str | None, client_cert_file: str | None, client_key_file: str | None) -> ssl.SSLContext:
-    """Files are read once: one that is being replaced must not keep a discovered token endpoint from being asked."""
+def _shared(files: TlsFiles) -> ClientTls:
+    """Share it among all that connect with these files: reading the authorities takes longer than a request."""
+    return ClientTls(files)
+
+
+def _make_context(files: TlsFiles) -> ssl.SSLContext:
+    """Not by `create_default_context`: that one writes session keys to a file when SSLKEYLOGFILE says so."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     problems = []
     try:
-        if ca_file:
-            context.load_verify_locations(ca_file)
+        if files.ca:
+            context.load_verify_locations(files.ca)
         else:
             context.load_default_certs()
     except (OSError, ValueError):
-        problems.append(f"--fhir.ca-file: {ca_file} holds no PEM certificates that can be read")
+        problems.append(f"--fhir.ca-file: {files.ca} holds no PEM certificates that can be read")
     try:
-        if client_cert_file:
-            context.load_cert_chain(client_cert_file, client_key_file, password=_no_password)
+        if files.certificate:
+            context.load_cert_chain(files.certificate, files.key, password=_no_password)
     except (OSError, ValueError):
-        certificate = client_cert_file
         problems.append(
-            f"--fhir.client-cert-file: {certificate} and its key cannot be read, do not match, or are encrypted"
+            f"--fhir.client-cert-file: {files.certificate} and its key cannot be read, do not match, or are encrypted"
         )
     if problems:
         raise ConfigurationError(tuple(problems))
     return context
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _no_password() -> str:

@@ -1,7 +1,9 @@
+import contextlib
 import gzip
+import logging
+import shutil
 import time
 import traceback
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def ask(play: Play, ca_file: Path | None = None, client: Path | None = None, sec
         base = server.base.replace("http:", "https:")
         ca, certificate, key = (str(path) if path else None for path in (ca_file, client, key_file))
         settings = FhirSettings(url=base, ca_file=ca, client_cert_file=certificate, client_key_file=key)
-        with closing(Http(settings)) as http, http.session(seconds) as session:
+        with contextlib.closing(Http(settings)) as http, http.session(seconds) as session:
             return session.get(f"{base}/Task", Operation.SEARCH)
 
 
@@ -50,6 +52,41 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_a_password(folder: 
     with pytest.raises(ConfigurationError) as raised:
         Http(settings)
     assert "client-cert-file" in str(raised.value)
+
+
+def copy(folder: Path, name: str, to: Path) -> None:
+    """Replace a certificate and its key, as an operator does: by new files under the old names."""
+    for suffix in (".pem", ".key"):
+        shutil.copy(folder / f"{name}{suffix}", to / f"new{suffix}")
+        (to / f"new{suffix}").rename(to / f"own{suffix}")
+
+
+def test_a_new_client_certificate_is_shown_with_the_next_connection(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    copy(folder, "stranger", tmp_path)
+    with Listener(encrypted(folder, GOOD, asks_client=True), reads=False) as server:
+        base = server.base.replace("http:", "https:")
+        ca, certificate, key = str(folder / "server.pem"), str(tmp_path / "own.pem"), str(tmp_path / "own.key")
+        http = Http(FhirSettings(url=base, ca_file=ca, client_cert_file=certificate, client_key_file=key))
+
+        def answered() -> bool:
+            http.close()
+            with contextlib.suppress(ServerError), http.session(5) as session:
+                return session.get(f"{base}/Task", Operation.SEARCH).body == b"{}"
+            return False
+
+        assert not answered()
+        copy(folder, "client", tmp_path)
+        assert answered()
+        (tmp_path / "own.pem").write_text("no certificate")
+        assert answered()
+        assert answered()
+        copy(folder, "stranger", tmp_path)
+        assert not answered()
+    said = [record.getMessage() for record in caplog.records if record.name == "exporter.fhir.tls"]
+    assert said == ["TLS files were read again", "new TLS files are not used", "TLS files were read again"]
 
 
 CUT: dict[str, tuple[Play, type[ServerError]]] = {
