@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install setup demo test check fix generate golden e2e fuzz bench lock clean
+.PHONY: install setup demo test check fix generate golden e2e crash hostile fuzz bench lock clean
 
 install: .venv/.installed          ## the command alone, at .venv/bin/fhir-task-exporter
 setup: .venv/.setup                ## and what tests and linters need
@@ -30,6 +30,9 @@ test: setup                        ## every test that needs no real server
 
 e2e: setup                         ## the tests against HAPI FHIR, Prometheus and other real things
 	$(BIN)/pytest -m e2e --numprocesses 4 --dist loadscope
+
+crash: setup                       ## kill it 500 times, break its disk 100 times, print the figures; or as ARGS say
+	$(BIN)/python -m tests.crash $(ARGS)
 
 hostile: setup                     ## what a hostile server does to an exporter, as a table; of it what ARGS names
 	$(BIN)/python -m tests.hostile $(ARGS)

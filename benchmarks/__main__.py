@@ -29,7 +29,7 @@ from tests.e2e.process import Process, total
 from tests.support.builders import completed
 from tools.sample_snapshot import EVERYTHING, USUAL, sample_snapshot
 
-from . import naive, naming
+from . import inbound, naive, naming
 from .measure import bare_rss_mb, cpu_seconds, median_ms, paired_ms, rss_mb, running, server, wait_for_baseline
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -290,7 +290,7 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-PARTS = {
+PARTS: dict[str, Callable[[], None]] = {
     "rendering": rendering,
     "naming": naming_payers,
     "sizes": sizes,
@@ -298,6 +298,8 @@ PARTS = {
     "jumps": jumps,
     "ready": ready,
     "hapi": on_hapi,
+    "load": partial(inbound.load, say),
+    "soak": partial(inbound.soak, say),
 }
 
 if __name__ == "__main__":

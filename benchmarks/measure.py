@@ -77,7 +77,7 @@ def cpu_seconds(pid: int) -> float:
 def bare_rss_mb() -> float:
     """Resident memory of an interpreter that has imported what the exporter imports, and does nothing."""
     popen = subprocess.Popen(
-        [sys.executable, "-c", "import exporter.app, exporter.cli; print(1, flush=True); input()"],
+        [sys.executable, "-c", "import exporter.app.serve, exporter.cli; print(1, flush=True); input()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ},

@@ -23,6 +23,12 @@ class Exemplars:
         self._waiting: dict[ExemplarKey, Exemplar] = {}
         self._shown: dict[ExemplarKey, Exemplar] = {}
 
+    def begin_again(self, first: Snapshot) -> None:
+        """Forget them, as a restart does: payers were renamed."""
+        self._last = first
+        self._waiting.clear()
+        self._shown.clear()
+
     def add(self, found: Mapping[ExemplarKey, Exemplar]) -> None:
         """Keep what a committed page brought; a later event of the same sample replaces it."""
         if self._wanted:

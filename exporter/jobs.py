@@ -1,6 +1,6 @@
 """What the worker has in hand: walks and comparisons under way."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from .steps import Progress, Step
 class WalkJob:
     """A poll, catch-up or baseline under way. The result of `future` is whether it was complete."""
 
-    steps: Iterator[Progress]
+    steps: Generator[Progress, None, None]
     started_seconds: float
     future: "Future[bool] | None" = None
     pages: int = 0
@@ -32,7 +32,7 @@ class ComparisonJob:
     """
 
     kind: Comparison
-    steps: Iterator[Step]
+    steps: Generator[Step, None, None]
     pages: int = 0
     corrections: int = 0
     polls_before: int | None = None

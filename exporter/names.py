@@ -9,7 +9,7 @@ See docs/design.md#organizations.
 import logging
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
@@ -166,6 +166,11 @@ class Namer:
         self._payers: dict[Party | None, str] = {}
         self._failing: dict[str, FailingRead] = {}
         self.unsaved: dict[str, str | None] = {}
+
+    def use(self, configured: PayerTable) -> None:
+        """Name by another table of the operator from now on; what the server said stays known."""
+        self._directory = replace(self._directory, configured=configured)
+        self._payers.clear()
 
     def pairs(self, tasks: Sequence[Task], window: FhirWindow) -> list[Pair]:
         """Name the pair of each Task; `NO_PAIR` for those that are no exchange.

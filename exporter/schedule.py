@@ -86,6 +86,11 @@ class ComparisonSchedule:
         """When that is."""
         return self._due_seconds[self.next_kind]
 
+    def reconfigured(self, context: WalkContext) -> None:
+        """Compare everything at once where Tasks may show under other names than those now in force, as at a start."""
+        if context.names_changed:
+            self._due_seconds[Comparison.FULL] = self._now_seconds()
+
     def ended(self, kind: Comparison, outcome: Outcome) -> None:
         """Choose when to compare again: a full comparison that was not complete is repeated within minutes."""
         settings = self._settings

@@ -7,7 +7,7 @@ Rule 3: every page is committed before the next request goes out; only a complet
 See docs/design.md#watermark, docs/design.md#windows, docs/design.md#pages-and-commits, docs/design.md#counts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from .absorb import absorb
@@ -86,7 +86,7 @@ class Walk:
         """Whether the question is answered."""
         return self._ended
 
-    def steps(self) -> Iterator[Progress]:
+    def steps(self) -> Generator[Progress, None, None]:
         """Walk; each page is committed when its Progress comes out. Raises a ServerError or LedgerError.
 
         Called again after an error, it goes on with the window that failed.

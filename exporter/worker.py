@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 
+from .choices import Choices, apply
 from .config import PollSettings, ReconcileSettings
 from .context import WalkContext
 from .errors import CountThrottled, ExporterError, Throttled
@@ -54,6 +55,7 @@ class Worker:
         self._changed = threading.Condition()
         self._stopping = False
         self._wanted: Future[bool] | None = None
+        self._chosen: tuple[Choices, Future[None]] | None = None
         self._walk: WalkJob | None = None
         self._in_background = self._is_unfinished()
         self._comparison: ComparisonJob | None = None
@@ -112,7 +114,15 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Whether there is work under way or waiting."""
-        return self._in_background or any((self._wanted, self._walk, self._comparison))
+        return self._in_background or any((self._chosen, self._wanted, self._walk, self._comparison))
+
+    def reconfigure(self, new: Choices) -> "Future[None]":
+        """Put new choices into force before the next step; the Future raises if they cannot be, and nothing changed."""
+        done: Future[None] = Future()
+        with self._changed:
+            self._chosen = (new, done)
+            self._changed.notify()
+        return done
 
     def stop(self) -> None:
         """Ask the thread to end after the request that it is in."""
@@ -138,7 +148,7 @@ class Worker:
         self._ledger.close()
 
     def step(self) -> None:
-        """Do the next piece of work, or sleep until there is one."""
+        """Do the next piece of work, put new choices into force, or sleep until there is one of these to do."""
         with self._changed:
             if self._stopping:
                 return
@@ -146,6 +156,15 @@ class Worker:
             if rest_seconds > 0:
                 self._changed.wait(min(rest_seconds, threading.TIMEOUT_MAX))
                 return
+            chosen, self._chosen = self._chosen, None
+        if chosen is None:
+            self._work()
+        else:
+            self._put_into_force(*chosen)
+
+    def _work(self) -> None:
+        """Do the next step of the work."""
+        with self._changed:
             wanted, self._wanted = self._wanted, None
             if wanted is not None and self._now_seconds() < self._back_off.until_seconds:
                 wanted.set_result(False)  # the server asked for silence since this poll was wanted
@@ -164,11 +183,38 @@ class Worker:
     def rest_seconds(self) -> float:
         """Seconds until there is something to do; 0 or less when there is."""
         now_seconds = self._now_seconds()
-        if self._wanted is not None and not self._in_background:
+        if self._chosen is not None or (self._wanted is not None and not self._in_background):
             return 0
         if self._in_background or self._comparison is not None:
             return self._back_off.until_seconds - now_seconds
         return max(self._schedule.next_seconds, self._back_off.until_seconds) - now_seconds
+
+    # New choices.
+
+    def _put_into_force(self, new: Choices, done: "Future[None]") -> None:
+        try:
+            self._context = apply(new, self._context)
+        except Exception as error:  # noqa: BLE001 - a bug must not end the monitoring; its text could hold anything
+            done.set_exception(error if isinstance(error, ExporterError) else _internal(error))
+            return
+        self._begin_again()
+        done.set_result(None)
+
+    def _begin_again(self) -> None:
+        """Go on as after a restart: what is under way began under the former choices.
+
+        A walk goes on from its last page, which is committed; a comparison is due again at once.
+        """
+        if self._walk is not None:
+            former, self._walk = self._walk, self._start_walk(self._walk.future)
+            former.steps.close()
+            self._walk.started_seconds, self._walk.pages = former.started_seconds, former.pages
+        if self._comparison is not None:
+            self._comparison.steps.close()
+            self._telemetry.count_corrections(self._comparison.kind, self._comparison.corrections)
+            self._comparison = None
+            self._ledger.end_comparison()
+        self._schedule.reconfigured(self._context)
 
     # Walks: polls, catch-ups, the baseline.
 

@@ -8,9 +8,13 @@ What is said about the connection is in `steps`, about rights in `rights`, about
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
-from ..config import ExposedFile, Settings
+from .. import documents
+from ..config import ExposedFile, Settings, WebConfig
+from ..config.web_config import read_web_config
+from ..config.web_file import ClientAuth
 from ..errors import ExporterError
 from ..ledger.inspect import LedgerStatus
 from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status
@@ -21,6 +25,13 @@ SKEW_MS = 60_000
 
 TASKS_PER_SECOND = 1_000
 """What a real server delivers (HAPI 8.8.0, measured)."""
+
+
+CLIENT_CERTIFICATES = {
+    ClientAuth.NONE: "not asked for",
+    ClientAuth.IF_GIVEN: "verified if given",
+    ClientAuth.REQUIRED: "required",
+}
 
 
 class Mark(StrEnum):
@@ -73,6 +84,19 @@ def configured(settings: Settings, base: str) -> Iterator[Finding]:
     if settings.fhir.tag is None and settings.fhir.code is None:
         yield warn("configuration: every Task counts as an exchange", "Set --fhir.tag or --fhir.code.")
     yield _deadline(settings)
+    if settings.web.config_file is not None:
+        yield from _web(Path(settings.web.config_file))
+
+
+def _web(path: Path) -> Iterator[Finding]:
+    """Report how the port is protected. The file has no problems: they were found with the options."""
+    read = read_web_config(path)
+    config = read.config or WebConfig()
+    clients = CLIENT_CERTIFICATES[config.client_auth]
+    users = f"{len(config.users)} {'user' if len(config.users) == 1 else 'users'}"
+    yield ok(f"configuration: web server: {config.scheme}, {users}, client certificates {clients}")
+    for each in read.warnings:
+        yield warn(f"configuration: {each}", f"{documents.url('web-configuration.md')} explains it.")
 
 
 def exposed(file: ExposedFile) -> Finding:

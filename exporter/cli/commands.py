@@ -6,9 +6,10 @@ import click
 
 from .. import bundle, config
 from ..config.values import positive_duration
+from ..reload import ReloadSource, catch_hangups
 from .command import Command, Group, version_line, version_option
 from .ledger import ledger
-from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, parsed, settings_from
+from .options import ONCE_OPTIONS, SETTINGS_OPTIONS, Given, click_options, parsed, reload_from, settings_from
 from .reasons import reasons
 from .watch import watch
 
@@ -39,11 +40,15 @@ def main() -> None:
     ),
 )
 def serve(**given: Given) -> int:
-    """Serve the metrics until stopped."""
-    settings = settings_from(given, config.load_settings)
-    from .. import app
+    """Serve the metrics until stopped.
 
-    return app.serve(settings)
+    SIGHUP reads the file of --config.file again, and so does a POST to /-/reload with --web.enable-lifecycle.
+    """
+    requests = catch_hangups()  # first of all: until then a SIGHUP ends the process
+    settings = settings_from(given, config.load_settings)
+    from ..app.serve import serve as run
+
+    return run(settings, ReloadSource(requests, reload_from(given)))
 
 
 @main.command(
@@ -57,7 +62,7 @@ def check(**given: Given) -> int:
     It takes the options of `serve` and changes nothing.
     """
     settings = settings_from(given, config.load_settings)
-    from .. import app
+    from ..app import commands as app
 
     return app.check(settings)
 
@@ -73,7 +78,7 @@ def once(**given: Given) -> int:
     and no Task metric.
     """
     settings = settings_from(given, config.load_once_settings)
-    from .. import app
+    from ..app import commands as app
 
     return app.once(settings)
 
@@ -84,7 +89,7 @@ def once(**given: Given) -> int:
 def demo(**given: Given) -> int:
     """Run a simulated payer network and an exporter of it."""
     settings = settings_from(given, config.load_demo_settings)
-    from .. import app
+    from ..app import commands as app
 
     return app.demo(settings)
 

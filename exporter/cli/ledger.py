@@ -97,7 +97,7 @@ def rebind(**given: Given) -> int:
     The selection of Tasks must be the same, and the Tasks in the ledger must be found at --fhir.url. Counters are kept.
     """
     settings = settings_from(given, config.load_settings)
-    from .. import app
+    from ..app import commands as app
     from ..ledger import Owner
 
     said = {

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import click
@@ -76,6 +77,12 @@ def settings_from(
     for name in unknown:
         logs.log_event(logger, logging.WARNING, "ignoring unknown environment variable", variable=name)
     return settings
+
+
+def reload_from(given: Mapping[str, Given]) -> Callable[[], Settings] | None:
+    """Return what resolves the settings of `serve` again; None where no file is named, so that nothing can change."""
+    flags = flags_of(given)
+    return partial(config.reload_settings, flags, os.environ) if config.names_file(flags, os.environ) else None
 
 
 def parsed(flag: str, parse: Callable[[str], T], text: str) -> T:

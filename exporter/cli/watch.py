@@ -53,7 +53,7 @@ def watch(target: str, cancel: bool, show_notes: bool, **given: Any) -> int:
     """
     own, problems = _own(given)
     settings = _settings(given, problems)
-    from .. import app
+    from ..app import commands as app
     from ..watch.run import WatchRequest
 
     flags = (*_again(given), *(("--show-notes",) if show_notes else ()))

@@ -6,6 +6,7 @@ environment.
 """
 
 from .calendar import make_calendar
+from .changes import Changes, find_changes
 from .fields import Option
 from .groups import group_of, grouped
 from .load import (
@@ -15,6 +16,8 @@ from .load import (
     load_once_settings,
     load_reasons_settings,
     load_settings,
+    names_file,
+    reload_settings,
     unknown_variables,
 )
 from .options import (
@@ -39,6 +42,7 @@ from .options import (
 )
 from .permissions import ExposedFile, exposed_files
 from .values import DeadlineLength, is_loopback
+from .web_config import WebConfig
 
 __all__ = [
     "CONFIG_FILE",
@@ -49,6 +53,7 @@ __all__ = [
     "REBIND_OPTIONS",
     "WATCH_OPTIONS",
     "BatchJobsSettings",
+    "Changes",
     "DeadlineLength",
     "DemoSettings",
     "ExposedFile",
@@ -62,8 +67,10 @@ __all__ = [
     "ReasonsSettings",
     "ReconcileSettings",
     "Settings",
+    "WebConfig",
     "WebSettings",
     "exposed_files",
+    "find_changes",
     "group_of",
     "grouped",
     "is_loopback",
@@ -73,5 +80,7 @@ __all__ = [
     "load_reasons_settings",
     "load_settings",
     "make_calendar",
+    "names_file",
+    "reload_settings",
     "unknown_variables",
 ]

@@ -4,8 +4,8 @@ The type of the field is what the parser returns, so mypy checks the two against
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import TypeVar, cast, get_type_hints, overload
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, cast, get_type_hints, overload
 
 from . import values
 from .values import Limited, Parser
@@ -104,6 +104,11 @@ def repeatable(name: str, parse: Callable[[str], T], help_text: str, metavar: st
 def required(name: str, parse: Parser, help_text: str, metavar: str) -> Mapping[str, Option]:
     """Define an option without a default: `field(metadata=required(...))`, so that mypy sees a required argument."""
     return {_ROW: Option(name=name, parse=parse, default=None, help=help_text, metavar=metavar, required=True)}
+
+
+def option_of(of: "Field[Any]") -> Option | None:
+    """Return the row of a field; None if it is a group, or a table of the file."""
+    return of.metadata.get(_ROW)
 
 
 def options_of(settings_class: type) -> tuple[Option, ...]:

@@ -28,6 +28,7 @@ from .options import (
 from .payers import Payers
 from .tables import TABLES
 from .values import MEMORY, ConfigProblem, InvalidValue, RawValue, is_loopback, is_path, path_from
+from .web_config import read_web_config
 from .yaml_file import YamlFile
 
 Flags = Mapping[str, Sequence[str]]
@@ -38,6 +39,11 @@ T = TypeVar("T")
 def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
     """Resolve every option, with the file that they may name; raises ConfigurationError with every problem."""
     return _resolve_or_fail(Settings, _with_file(flags, environment))
+
+
+def reload_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
+    """Resolve every option again. The file of `--web.config.file` is read by the web server, which reports on it."""
+    return _resolve_or_fail(Settings, _with_file(flags, environment), check_web_file=False)
 
 
 def load_once_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
@@ -58,6 +64,11 @@ def load_demo_settings(flags: Flags, environment: Mapping[str, str]) -> DemoSett
 def load_reasons_settings(flags: Flags, environment: Mapping[str, str]) -> ReasonsSettings:
     """Read the table of reasons; raises ConfigurationError with every problem that shows without parsing an option."""
     return _resolve_or_fail(ReasonsSettings, _with_file(flags, environment))
+
+
+def names_file(flags: Flags, environment: Mapping[str, str]) -> bool:
+    """Whether there is a configuration file to read."""
+    return _Sources(flags, environment).find(CONFIG_FILE) is not None
 
 
 def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -109,7 +120,13 @@ def _from_folder(file: YamlFile, folder: Path) -> YamlFile:
     return replace(file, options=options)
 
 
-def _resolve_or_fail(settings_class: type[T], sources: _Sources, defaults: Mapping[str, object] | None = None) -> T:
+def _resolve_or_fail(
+    settings_class: type[T],
+    sources: _Sources,
+    defaults: Mapping[str, object] | None = None,
+    *,
+    check_web_file: bool = True,
+) -> T:
     """Build the settings. `defaults` are for options that have another default than their row says."""
     problems = list(sources.file.problems)
     values: dict[str, object] = dict(defaults or {})
@@ -122,6 +139,8 @@ def _resolve_or_fail(settings_class: type[T], sources: _Sources, defaults: Mappi
                 values[option.name] = parsed if option.repeatable else parsed[0]
         elif option.required and sources.file.is_complete:
             problems.append(ConfigProblem(option.flag, f"is required (or {option.variable}, or the file)"))
+    if check_web_file and isinstance(web_file := values.get("web.config.file"), str):
+        problems += read_web_config(Path(web_file)).problems
     problems += [ConfigProblem(given.get(name, f"--{name}"), said) for name, said in _conflicts(values, given.keys())]
     if problems:
         raise ConfigurationError(tuple(dict.fromkeys(str(problem) for problem in problems)))

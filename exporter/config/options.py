@@ -234,11 +234,28 @@ class WebSettings:
         "Address to listen on; :9842 for all.",
         "HOST:PORT",
     )
+    config_file: str | None = option(
+        "web.config.file",
+        _FILE,
+        None,
+        "File with TLS, users and limits of this server, in the format of Prometheus' exporter-toolkit; read again "
+        "when it changes.",
+        "FILE",
+    )
+    allowed_hosts: tuple[str, ...] = repeatable(
+        "web.allowed-host",
+        values.host_name,
+        "Host name that requests may be addressed to, against DNS rebinding; others get 403. By default any.",
+        "HOST",
+    )
     scrape_timeout_offset: float = option(
         "web.scrape-timeout-offset",
         values.duration,
         "1s",
         "Time to subtract from Prometheus' scrape timeout, so that the response arrives in time.",
+    )
+    enable_lifecycle: bool = switch(
+        "web.enable-lifecycle", "Read the configuration file again on a POST or PUT request to /-/reload."
     )
 
     @property

@@ -284,6 +284,21 @@ def listen_address(text: str) -> Address:
     return Address(found[1] or found[2], int(found[3]))
 
 
+def host_name(text: str) -> str:
+    """Parse a host name, or an IP address, as it stands in a request's header `Host` without the port."""
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,253}", text) is None and not _is_ipv6(text):
+        raise InvalidValue("must be a host name or an IP address, without port and scheme")
+    return text.lower().removesuffix(".")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def readable_file(text: str) -> str:
     """Check that a file can be read now. It is not opened: it may be a pipe, and secrets are replaced later."""
     try:

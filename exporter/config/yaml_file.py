@@ -39,9 +39,9 @@ class YamlFile:
 def read(text: str, options: Iterable[Option], tables: Mapping[str, TableReader]) -> YamlFile:
     """Read the text of a file; every problem is in the result."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except _ERRORS as error:
-        return YamlFile(problems=(_malformed(error, text),), is_complete=False)
+        root = compose(text)
+    except Malformed as error:
+        return YamlFile(problems=(error.problem,), is_complete=False)
     by_name = {option.name: option for option in options}
     reader = NodeReader()
     values, filled = {}, {}
@@ -49,22 +49,53 @@ def read(text: str, options: Iterable[Option], tables: Mapping[str, TableReader]
         if name in tables:
             filled[name] = tables[name](value, reader)
         elif texts := _texts(reader, by_name[name], key, value):
-            values[name] = RawValue(_source(key, name), texts)
+            values[name] = RawValue(reader.source(key, name), texts)
     return YamlFile(values, filled, tuple(reader.problems))
 
 
-class NodeReader:
-    """Takes nodes apart and collects what is wrong with them."""
+class Malformed(Exception):
+    """A text is not YAML; `problem` says where it stops being so."""
 
-    def __init__(self) -> None:
+    def __init__(self, problem: ConfigProblem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def compose(text: str, flag: str = "--config.file") -> Node | None:
+    """Return the root of a YAML text, None if it is empty; `flag` names the file. Raises Malformed."""
+    try:
+        root: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    except _ERRORS as error:
+        raise Malformed(_malformed(error, text, flag)) from None
+    return root
+
+
+def is_null(node: Node) -> bool:
+    """Whether a value was left out, or is `null` or `~`."""
+    return node.tag == _NULL
+
+
+class NodeReader:
+    """Takes nodes apart and collects what is wrong with them; `flag` names the file."""
+
+    def __init__(self, flag: str = "--config.file") -> None:
+        self.flag = flag
         self.problems: list[ConfigProblem] = []
+
+    def source(self, node: Node, name: str) -> str:
+        """Name a place in the file. A key may be anything that YAML allows; only what can be printed is shown."""
+        printable = "".join(each if each.isprintable() else "?" for each in name[:LONGEST_NAME])
+        return f"{self.flag} line {_line(node)}" + (f", {printable}" if name else "")
 
     def problem(self, node: Node, name: str, sentence: str) -> None:
         """Add a problem at the line of a node; `name` is the key, or empty for the whole file."""
-        self.problems.append(ConfigProblem(_source(node, name), sentence))
+        self.problems.append(ConfigProblem(self.source(node, name), sentence))
 
-    def mapping(self, node: Node | None, name: str) -> Iterator[tuple[ScalarNode, Node]]:
-        """Yield the entries of a mapping, each key once. No value at all is an empty mapping."""
+    def mapping(self, node: Node | None, name: str, *, secret: bool = False) -> Iterator[tuple[ScalarNode, Node]]:
+        """Yield the entries of a mapping, each key once. No value at all is an empty mapping.
+
+        `secret`: the keys are not to be repeated in a problem.
+        """
         if node is None or (isinstance(node, ScalarNode) and not node.value):
             return
         if not isinstance(node, MappingNode):
@@ -75,7 +106,9 @@ class NodeReader:
             if not isinstance(key, ScalarNode):
                 self.problem(key, name, "has a key that is not a string")
             elif key.value in lines:
-                self.problem(key, _below(name, key.value), f"duplicate key, first on line {lines[key.value]}")
+                self.problem(
+                    key, name if secret else below(name, key.value), f"duplicate key, first on line {lines[key.value]}"
+                )
             else:
                 lines[key.value] = _line(key)
                 yield key, value
@@ -99,12 +132,17 @@ class NodeReader:
         if not isinstance(node, MappingNode):
             self.problem(node, name, f"must be a list of entries with {', '.join(keys)}")
             return None
+        return self.section(node, name, keys)
+
+    def section(self, node: Node | None, name: str, keys: Iterable[str]) -> Mapping[str, Node]:
+        """Return the values of a mapping by key; other keys are problems."""
+        known = tuple(keys)
         found = {}
         for key, value in self.mapping(node, name):
-            if key.value in keys:
+            if key.value in known:
                 found[key.value] = value
             else:
-                self.unknown_key(key, _below(name, key.value), (_below(name, each) for each in keys))
+                self.unknown_key(key, below(name, key.value), (below(name, each) for each in known))
         return found
 
     def text(self, node: Node, name: str) -> str:
@@ -134,18 +172,18 @@ def _texts(reader: NodeReader, option: Option, key: Node, value: Node) -> tuple[
     """Return the text of a value, or those of a list if the option is repeatable; none, with a problem, for others."""
     is_list = isinstance(value, SequenceNode) and option.repeatable
     nodes = value.value if is_list else (value,)
-    texts = tuple(node.value for node in nodes if isinstance(node, ScalarNode) and node.tag != _NULL)
+    texts = tuple(node.value for node in nodes if isinstance(node, ScalarNode) and not is_null(node))
     if len(texts) == len(nodes):
         return texts
     reader.problem(key, option.name, "must be a list of strings" if is_list else "must have a single value")
     return ()
 
 
-def _malformed(error: Exception, text: str) -> ConfigProblem:
+def _malformed(error: Exception, text: str, flag: str) -> ConfigProblem:
     """Say where the text stops being YAML; the words of the library would repeat what it read."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     position = getattr(error, "position", None)
-    where = "--config.file"
+    where = flag
     if mark is not None:
         where += f" line {mark.line + 1}"
     elif isinstance(position, int):
@@ -158,11 +196,6 @@ def _line(node: Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def _source(node: Node, name: str) -> str:
-    """Name a place in the file. A key may be anything that YAML allows; only what can be printed is shown."""
-    printable = "".join(each if each.isprintable() else "?" for each in name[:LONGEST_NAME])
-    return f"--config.file line {_line(node)}" + (f", {printable}" if name else "")
-
-
-def _below(name: str, key: str) -> str:
+def below(name: str, key: str) -> str:
+    """Name a key inside the mapping called `name`, or at the top where that is empty."""
     return f"{name}.{key}" if name else key

@@ -105,6 +105,10 @@ class FhirServer:
         with self.http.session(min(self.options.window_seconds * timeout_factor, most_seconds)) as session:
             yield FhirWindow(self, session)
 
+    def classify_by(self, classify: Classify) -> None:
+        """Give Tasks that are read from now on their reasons by another table."""
+        self.options = replace(self.options, classify=classify)
+
     def stop_using_tag(self) -> None:
         """Search without `_tag` from now on: the decoder checks it anyway."""
         self.tag_refused = True

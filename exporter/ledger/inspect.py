@@ -72,7 +72,7 @@ def read_ledger(path: str) -> Iterator[sqlite3.Connection]:
     Raises LedgerInUse, LedgerForeign, LedgerDamaged, or LedgerFailed.
     """
     check_exists(path)
-    file = Path(path).absolute()
+    file = Path(os.path.realpath(path))
     unused = not file.with_name(file.name + "-wal").exists()
     options = "mode=ro&immutable=1" if unused else "mode=ro"
     with (

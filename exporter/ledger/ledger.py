@@ -79,10 +79,15 @@ class Ledger:
             raise
         self._keep(committed)
 
-    def rename_payers(self, shown_as: Callable[[Pair], Pair]) -> Renames:
-        """Let the pairs of renamed payers go on under their labels; to be called before the first transaction."""
+    def use_names(self, rule: PairRule, shown_as: Callable[[Pair], Pair]) -> Renames:
+        """Follow other names from now on, and let the pairs of renamed payers go on under their labels.
+
+        Which pairs were met past the cap is forgotten: it was under the former names.
+        """
         with self.transaction() as tx:
             renames = tx.rename_payers(shown_as)
+        self._rule = rule
+        self._capped = CappedPairs()
         self._load()
         return renames
 

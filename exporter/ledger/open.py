@@ -25,6 +25,7 @@ from .state import StateKey, read_states, write_state
 from .validate import (
     Owner,
     another_source,
+    check_disk,
     check_exists,
     check_is_ledger,
     check_readable,
@@ -60,10 +61,19 @@ def open_ledger(
     """
     path = path if path == MEMORY else real_path(path)
     try:
-        return _open(path, binding, rule, rebind), None
+        return _open_undamaged(path, binding, rule, rebind), None
     except LedgerDamaged:
+        check_disk(path)
         aside = _set_aside(Path(path))
         return _open(path, binding, rule), aside
+
+
+def _open_undamaged(path: str, binding: Binding, rule: PairRule, rebind: ReadTasks | None) -> Ledger:
+    """Open it, if need be at the second try: SQLite also calls damaged what the disk could not read for a moment."""
+    try:
+        return _open(path, binding, rule, rebind)
+    except LedgerDamaged:
+        return _open(path, binding, rule, rebind)
 
 
 def _open(path: str, binding: Binding, rule: PairRule, rebind: ReadTasks | None = None) -> Ledger:

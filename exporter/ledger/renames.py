@@ -3,6 +3,7 @@
 Rule 1: totals over all pairs stay as they are, of what is counted and of what is shown.
 Rule 2: a series that Prometheus may know never jumps. So counters move only to a pair that is new; one that has
 series of its own keeps them, and those of the former name end where they are.
+Rule 3: a series under a new label is a new one for Prometheus, so what it does not show yet is held anew.
 
 See docs/decisions/0033-a-renamed-payer-keeps-its-series.md.
 """
@@ -33,8 +34,10 @@ class _Plan(NamedTuple):
     left: dict[int, int]
 
 
-def rename(connection: sqlite3.Connection, pairs: Mapping[int, Pair], shown_as: Callable[[Pair], Pair]) -> Renames:
-    """Rename pairs inside a transaction."""
+def rename(
+    connection: sqlite3.Connection, pairs: Mapping[int, Pair], shown_as: Callable[[Pair], Pair], generation: int
+) -> Renames:
+    """Rename pairs inside a transaction; `generation` is that of the first snapshot that shows the new labels."""
     plan = _plan(pairs, shown_as)
     with_gauges = {number for (number,) in connection.execute("SELECT DISTINCT pair FROM tally")}
     plan = plan._replace(left={former: now for former, now in plan.left.items() if former in with_gauges})
@@ -48,6 +51,10 @@ def rename(connection: sqlite3.Connection, pairs: Mapping[int, Pair], shown_as: 
         rows = [{"former": former, "now": now} for former, now in numbers.items()]
         for statement in statements:
             connection.executemany(statement, rows)
+    connection.executemany(
+        "UPDATE counter SET born = :generation WHERE pair = :id",
+        [{"id": number, "generation": generation} for number in plan.renamed],
+    )
     return Renames(len(plan.renamed) + len(plan.merged), len(plan.left))
 
 

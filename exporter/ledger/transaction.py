@@ -126,7 +126,7 @@ class Transaction:
         if all(shown_as(pair) == pair for pair in pairs.values()):
             return Renames()
         self._begin()
-        return rename(self._connection, pairs, shown_as)
+        return rename(self._connection, pairs, shown_as, self._generation)
 
     def recount_capped(self) -> None:
         """Forget the pairs past the cap that the comparison has not met, since it has walked everything."""

@@ -89,6 +89,21 @@ def check_readable(path: str) -> Iterator[None]:
         raise _unreadable(path) from None  # the text of the error may repeat what the ledger holds
 
 
+def check_disk(path: str) -> None:
+    """Refuse a file that the disk cannot read: SQLite calls that damage, but the file may be good.
+
+    No connection may be open: closing a file releases the locks of the whole process.
+    """
+    try:
+        for part in (Path(path), Path(f"{path}-wal")):
+            if part.exists():
+                with part.open("rb") as file:
+                    while file.read(1 << 20):
+                        pass
+    except OSError as error:
+        raise LedgerFailed(f"the ledger {path} cannot be read by user {os.geteuid()}: {error.strerror}") from error
+
+
 def check_schema_version(connection: sqlite3.Connection, path: str) -> int:
     """Refuse a ledger of a later version; returns the version of the schema."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]

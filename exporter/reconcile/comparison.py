@@ -6,7 +6,7 @@ Rule 2: it acts only on differences that remain after a complete poll, and never
 See docs/design.md#open-comparison, docs/design.md#full-comparison.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from ..context import WalkContext
 from ..errors import ServerError
@@ -25,7 +25,7 @@ NOT_ENDED = ("status:not", ",".join(sorted(TERMINAL)))
 """Open Tasks are asked for by what they are not: a Task may have no status (measured on HAPI 8.8.0)."""
 
 
-def compare_open(context: WalkContext, lookback_ms: int) -> Iterator[Step]:
+def compare_open(context: WalkContext, lookback_ms: int) -> Generator[Step, None, None]:
     """Compare the open Tasks, and what changed within the lookback."""
     ledger, watermark = context.ledger, context.watermark.instant or 0
     ledger.begin_comparison()
@@ -35,7 +35,7 @@ def compare_open(context: WalkContext, lookback_ms: int) -> Iterator[Step]:
     yield from look_up(context, None)
 
 
-def compare_everything(context: WalkContext) -> Iterator[Step]:
+def compare_everything(context: WalkContext) -> Generator[Step, None, None]:
     """Compare everything: by counts where the server counts, else, or where payers were renamed, by walking."""
     yield from read_again(context)
     context.ledger.begin_comparison()

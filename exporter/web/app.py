@@ -1,14 +1,14 @@
-"""The routes, and what each answers: `/metrics` and `/probe` for Prometheus, a landing page, and two health checks.
+"""The routes, and what each answers: `/metrics` and `/probe` for Prometheus, a landing page, two health checks, reload.
 
-Rule: nothing here is async and nothing waits. A scrape that has to wait for a poll or a probe is a PendingScrape, for
-which the server waits.
+Rule: nothing here is async and nothing waits. A request that has to wait for a poll, a probe or a reload is a
+PendingScrape, for which the server waits.
 
 See docs/design.md#http-endpoints, docs/design.md#polled-on-scrape.
 """
 
 import gzip
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,18 +23,22 @@ from ..metrics.probe import render as render_probe
 from ..metrics.vocabulary import ScrapeAnswer
 from ..probe import Probe, ProbesBusy
 from ..published import PublishedSnapshot
+from ..reload import ReloadRequest
 from .backend import Backend
 from .landing import render as render_landing
 from .messages import (
     BUSY,
     HEALTHY,
     HTML,
-    METHOD_NOT_ALLOWED,
+    LIFECYCLE_OFF,
     NOT_FOUND,
     READY,
+    RELOAD_LATE,
     Request,
     Response,
     bad_request,
+    method_not_allowed,
+    reloaded,
     unready,
 )
 
@@ -44,13 +48,30 @@ LAST_GOOD_SECONDS = 300.0
 """How long an exposition may be served again while rendering fails; an older one would be stale numbers."""
 
 
+RELOAD_SECONDS = 30.0
+"""How long a request may wait for a reload: the worker first ends the request, or the small poll, that it is in."""
+
+READ, WRITE = ("GET", "HEAD"), ("POST", "PUT")
+"""The methods of a route."""
+
+
 @dataclass(frozen=True, slots=True)
 class PendingScrape:
-    """A scrape that waits for `poll`, or a probe, which is never cancelled. `respond` takes the outcome of the wait."""
+    """A request that waits for `poll`, be it a poll, a probe or a reload: it is never cancelled.
+
+    `respond` takes the outcome of the wait.
+    """
 
     poll: "Future[bool]"
     budget_seconds: float
     respond: Callable[[ScrapeAnswer], Response]
+
+
+class Route(NamedTuple):
+    """Who answers, and to which methods."""
+
+    answer: Callable[[Request], Response | PendingScrape]
+    methods: Sequence[str] = READ
 
 
 class RenderedExposition(NamedTuple):
@@ -61,21 +82,31 @@ class RenderedExposition(NamedTuple):
 
 
 class App:
-    """Answers requests. `scrape_timeout_offset_seconds` is `--web.scrape-timeout-offset`."""
+    """Answers requests.
+
+    `scrape_timeout_offset_seconds` is `--web.scrape-timeout-offset`. `reload` is None unless `--web.enable-lifecycle`.
+    """
 
     def __init__(
-        self, backend: Backend, scrape_timeout_offset_seconds: float, clock: Callable[[], float] = monotonic
+        self,
+        backend: Backend,
+        scrape_timeout_offset_seconds: float,
+        *,
+        reload: Callable[[], ReloadRequest] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self._backend = backend
+        self._ask_for_reload = reload
         self._offset_seconds = scrape_timeout_offset_seconds
         self._clock = clock
         self._last_good: dict[Format, RenderedExposition] = {}
-        self._routes: dict[str, Callable[[Request], Response | PendingScrape]] = {
-            "/metrics": self._metrics,
-            "/probe": self._probe,
-            "/": self._landing,
-            "/-/healthy": lambda _request: HEALTHY,
-            "/-/ready": self._ready,
+        self._routes = {
+            "/metrics": Route(self._metrics),
+            "/probe": Route(self._probe),
+            "/": Route(self._landing),
+            "/-/healthy": Route(lambda _request: HEALTHY),
+            "/-/ready": Route(self._ready),
+            "/-/reload": Route(self._reload, WRITE),
         }
 
     def handle(self, request: Request) -> Response | PendingScrape:
@@ -83,9 +114,9 @@ class App:
         route = self._routes.get(request.path)
         if route is None:
             return NOT_FOUND
-        if request.method not in {"GET", "HEAD"}:
-            return METHOD_NOT_ALLOWED
-        return route(request)
+        if request.method not in route.methods:
+            return method_not_allowed(route.methods)
+        return route.answer(request)
 
     def _metrics(self, request: Request) -> Response | PendingScrape:
         scrape = self._backend.scrape()
@@ -143,6 +174,18 @@ class App:
     def _ready(self, _request: Request) -> Response:
         reason = self._backend.unready_reason()
         return READY if reason is None else unready(reason)
+
+    def _reload(self, _request: Request) -> Response | PendingScrape:
+        if self._ask_for_reload is None:
+            return LIFECYCLE_OFF
+        asked = self._ask_for_reload()
+        return PendingScrape(asked.done, RELOAD_SECONDS, partial(_reloaded, asked))
+
+
+def _reloaded(asked: ReloadRequest, answer: ScrapeAnswer) -> Response:
+    if answer is ScrapeAnswer.LATE:
+        return RELOAD_LATE
+    return reloaded(answer is ScrapeAnswer.FRESH, asked.said)
 
 
 def _exposed(request: Request, body: bytes, form: Format) -> Response:

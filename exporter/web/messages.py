@@ -4,7 +4,8 @@ See docs/design.md#polled-on-scrape, docs/design.md#slow-clients.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -48,6 +49,12 @@ class Request:
     def by_prometheus(self) -> bool:
         """Whether Prometheus sent it and will store the answer, which it does not for a HEAD."""
         return self.method == "GET" and SCRAPE_TIMEOUT_HEADER in self.headers
+
+    @property
+    def host(self) -> str:
+        """The host name of the header, in lower case, without the port and the brackets of IPv6; empty without one."""
+        name = re.sub(r":\d*$", "", self.headers.get("host", "").strip().lower())
+        return name.removeprefix("[").removesuffix("]").removesuffix(".")
 
     def parameter(self, name: str) -> str | None:
         """Return the value of the only parameter; None unless it is there once, and nothing beside it."""
@@ -106,7 +113,9 @@ class Response:
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """Return all headers as ASGI takes them."""
         entity = (("content-type", self.content_type), ("content-length", str(len(self.body))))
-        return [(name.encode(), value.encode()) for name, value in (*entity, *self.headers, *COMMON_HEADERS)]
+        own = {name for name, _ in self.headers}
+        common = (header for header in COMMON_HEADERS if header[0] not in own)
+        return [(name.encode(), value.encode()) for name, value in (*entity, *self.headers, *common)]
 
     def pieces(self) -> Iterator[tuple[bytes, bool]]:
         """Cut the body; each piece comes with whether more follow. An empty body is one empty piece."""
@@ -115,11 +124,30 @@ class Response:
 
 
 NOT_FOUND = Response(404, PLAIN, b"Not found. See / for the list of endpoints.\n")
-METHOD_NOT_ALLOWED = Response(405, PLAIN, b"Only GET and HEAD are allowed.\n", (("allow", "GET, HEAD"),))
 INTERNAL_ERROR = Response(500, PLAIN, b"Internal error. See the log.\n")
 HEALTHY = Response(200, PLAIN, b"Healthy.\n")
 BUSY = Response(503, PLAIN, b"Too many export jobs are probed at once. Probe fewer, or less often.\n")
+UNAUTHORIZED = Response(401, PLAIN, b"Unauthorized\n", (("www-authenticate", "Basic"),))
+WRONG_HOST = Response(403, PLAIN, b"This host name is not one of --web.allowed-host.\n")
+TOO_MANY_REQUESTS = Response(429, PLAIN, b"Too Many Requests\n")
+CHECKING_PASSWORDS = Response(
+    503, PLAIN, b"Other passwords are being checked. Try again in a moment.\n", (("retry-after", "1"),)
+)
 READY = Response(200, PLAIN, b"Ready.\n")
+LIFECYCLE_OFF = Response(403, PLAIN, b"Lifecycle API is not enabled.\n")
+"""Prometheus' own words; to enable it, see docs/configuration.md#reload."""
+RELOAD_LATE = Response(202, PLAIN, b"The configuration is still being read or put into force. See the log.\n")
+
+
+def method_not_allowed(methods: Sequence[str]) -> Response:
+    """Refuse a method, and say which ones are allowed."""
+    sentence = f"Only {' and '.join(methods)} are allowed.\n"
+    return Response(405, PLAIN, sentence.encode(), (("allow", ", ".join(methods)),))
+
+
+def reloaded(complete: bool, said: Iterable[str]) -> Response:
+    """Say what came of a reload: 500 if a file could not be used, as Prometheus answers."""
+    return Response(200 if complete else 500, PLAIN, "".join(f"{each}\n" for each in said).encode())
 
 
 def bad_request(sentence: str) -> Response:

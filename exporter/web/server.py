@@ -2,15 +2,19 @@
 
 Rule 1: a scrape holds no thread. It waits for a poll on the event loop, within its budget, and cancels nothing.
 Rule 2: nothing that a client sends, or fails to do, costs more than a bounded time and a bounded number of connections.
-Rule 3: what is answered is decided in `app`.
+Rule 3: what is answered is decided in `app`, and who gets an answer in `gate`.
 
 See docs/design.md#http-endpoints, docs/design.md#slow-clients.
 """
 
 import asyncio
 import logging
+import ssl
 import threading
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypercorn.asyncio import serve
@@ -19,9 +23,12 @@ from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, S
 
 from ..logs import log_bug
 from ..metrics.vocabulary import ScrapeAnswer
+from ..reload import ReloadRequest
 from .app import App, PendingScrape
 from .backend import Backend
+from .config_file import FixedWebConfig, NewestContext
 from .connections import BACKLOG, DEFAULT_LIMITS, ConnectionLimiter, Limits, Listener, Peer, listen
+from .gate import Gate, PendingPassword, refusal
 from .messages import INTERNAL_ERROR, Request, Response, parse_request
 
 logger = logging.getLogger(__name__)
@@ -29,18 +36,26 @@ logger = logging.getLogger(__name__)
 STOP_GRACE_SECONDS = 1.0
 """How long requests in progress may take once a stop is requested."""
 
-IDLE_CHECK_SECONDS = 1.0
-"""How often idle connections are looked for."""
+CHECK_SECONDS = 1.0
+"""How often idle connections are looked for, and a new web configuration."""
+
+TLS_BUFFER_BYTES = 16 * 1024
+"""What asyncio reads of a TLS connection at once: a whole record. It allocates as much for each connection, silent ones
+included: with its own 256 KiB, 250 of them take 135 MB; with this, 30 MB."""
+
+PASSWORD_SECONDS = 10.0
+"""How long a request waits for its password to be checked, which goes on in any case, for the next request."""
 
 Disconnected = asyncio.Task[None]
 """A task that ends when the client disconnects."""
 
 
 class AsgiApplication:
-    """Passes requests to the App, waits for polls, and sends responses."""
+    """Passes requests to the Gate and the App, waits for passwords and polls, and sends responses."""
 
-    def __init__(self, app: App, limiter: ConnectionLimiter) -> None:
+    def __init__(self, app: App, gate: Gate, limiter: ConnectionLimiter) -> None:
         self._app = app
+        self._gate = gate
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -59,13 +74,18 @@ class AsgiApplication:
         disconnected = asyncio.create_task(_until_disconnected(receive))
         try:
             with self._limiter.answering(request.peer):
-                response = await self._respond(request, disconnected)
+                response = self._gate.add_headers(await self._respond(request, disconnected))
                 response.on_sent(await self._send(response, request.peer, send, disconnected))
         finally:
             disconnected.cancel()
 
     async def _respond(self, request: Request, disconnected: Disconnected) -> Response:
         try:
+            admitted = self._gate.admit(request)
+            if isinstance(admitted, PendingPassword):
+                admitted = refusal(right=await _wait_for_password(admitted, disconnected))
+            if admitted is not None:
+                return admitted
             response = self._app.handle(request)
             if isinstance(response, PendingScrape):
                 response = response.respond(await _wait_for(response, disconnected))
@@ -92,6 +112,14 @@ class AsgiApplication:
             self._limiter.drop(peer)
             return False
         return complete
+
+
+async def _wait_for_password(pending: PendingPassword, disconnected: Disconnected) -> bool | None:
+    """Wait until a password is checked, but no longer than the client does; None if it took too long."""
+    check = asyncio.wrap_future(pending.right)
+    waited: set[asyncio.Future[Any]] = {check, disconnected}
+    await asyncio.wait(waited, timeout=PASSWORD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    return check.result() if check.done() else None
 
 
 async def _wait_for(pending: PendingScrape, disconnected: Disconnected) -> ScrapeAnswer:
@@ -134,21 +162,54 @@ class HypercornSettings(Config):
     errorlog = logging.getLogger("hypercorn.error")
     workers = 1
 
-    def __init__(self, listener: Listener, limits: Limits) -> None:
+    def __init__(self, listener: Listener, limits: Limits, context: ssl.SSLContext | None) -> None:
         self._listener = listener
+        self._context = context
         self.keep_alive_timeout = limits.request_head_seconds
 
     def create_sockets(self) -> Sockets:
         """Return our listener: it was opened at the start, where a taken address can still be reported."""
-        return Sockets([], [self._listener], [])
+        return Sockets([self._listener], [], []) if self._context else Sockets([], [self._listener], [])
+
+    @property
+    def ssl_enabled(self) -> bool:
+        """Whether TLS is spoken."""
+        return self._context is not None
+
+    def create_ssl_context(self) -> ssl.SSLContext | None:
+        """Return our context, in the place of one that Hypercorn would make of files."""
+        return self._context
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask, and for what. `hosts` are those of Gate; `reload` is None unless `--web.enable-lifecycle`."""
+
+    config: FixedWebConfig = field(default_factory=FixedWebConfig)
+    hosts: Collection[str] = ()
+    reload: Callable[[], ReloadRequest] | None = None
+
+
+ANYBODY = Access()
 
 
 class WebServer:
-    """The server in a daemon thread, which leaves signals to the main thread."""
+    """The server in a daemon thread, which leaves signals to the main thread.
 
-    def __init__(self, backend: Backend, scrape_timeout_offset_seconds: float, limits: Limits = DEFAULT_LIMITS) -> None:
+    `config` says who gets an answer; whether TLS is spoken is decided at the start.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        scrape_timeout_offset_seconds: float,
+        limits: Limits = DEFAULT_LIMITS,
+        access: Access = ANYBODY,
+    ) -> None:
         self._limiter = ConnectionLimiter(limits)
-        self._application = AsgiApplication(App(backend, scrape_timeout_offset_seconds), self._limiter)
+        self._config = access.config
+        app = App(backend, scrape_timeout_offset_seconds, reload=access.reload)
+        self._application = AsgiApplication(app, Gate(self._config.current, access.hosts), self._limiter)
         self._stop_requested: Future[None] = Future()
         self._thread = threading.Thread(name="web", daemon=True)
 
@@ -182,15 +243,21 @@ class WebServer:
 
     async def _serve(self, listener: Listener) -> None:
         asyncio.get_running_loop().set_exception_handler(_log_loop_error)
-        idle_checks = asyncio.create_task(self._close_idle_connections())
-        settings = HypercornSettings(listener, self._limiter.limits)
+        checks = asyncio.create_task(self._check_each_second())
+        context = NewestContext(self._config.current) if self._config.current().tls else None
+        SSLProtocol.max_size = TLS_BUFFER_BYTES
+        settings = HypercornSettings(listener, self._limiter.limits, context)
         await serve(self._application, settings, shutdown_trigger=self._until_stopped, mode="asgi")
-        idle_checks.cancel()
+        checks.cancel()
 
-    async def _close_idle_connections(self) -> None:
+    async def _check_each_second(self) -> None:
         while True:
-            await asyncio.sleep(IDLE_CHECK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             self._limiter.close_idle()
+            try:
+                self._config.check()
+            except Exception as error:  # noqa: BLE001 - a bug must not end the checks
+                log_bug(logger, "reading the web configuration again failed", error)
 
     async def _until_stopped(self) -> None:
         await asyncio.wrap_future(self._stop_requested)

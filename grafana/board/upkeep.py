@@ -1,7 +1,7 @@
 """The second half of the row about the exporter itself: errors, anomalies, clocks, and resource usage."""
 
 from .kinds import Ready, bars, bars_now, lines
-from .limits import EXPORTER, LABELLED, ORANGE, above
+from .limits import EXPORTER, LABELLED, ORANGE, above, below
 from .queries import own, replica, server
 from .spec import Measure, Query, Size, Words
 
@@ -16,7 +16,7 @@ def panels() -> tuple[Ready, ...]:
         *(_errors(), _odd(), _odd_now()),
         *(_skew(), _late(), _sweeps()),
         *(_ledger(), _memory(), _scrapes()),
-        _token(),
+        *(_token(), _config()),
     )
 
 
@@ -26,7 +26,7 @@ def _errors() -> Ready:
         "Errors between the exporter and the FHIR server or the ledger.",
         "read the log line of that time, which says what to do, or run `fhir-task-exporter check`.",
         "no errors",
-        ("P2PPollErrors", "P2PSourceDown", "P2PTokenNotRenewed"),
+        ("P2PPollErrors", "P2PSourceDown", "P2PTokenNotRenewed", "P2PLedgerTrouble"),
     )
     return bars(words, hourly("fhir_task_exporter_errors_total", "reason"), size=SMALL)
 
@@ -121,13 +121,25 @@ def _scrapes() -> Ready:
 def _token() -> Ready:
     words = Words(
         "Access token valid for",
-        "Time until the access token for the FHIR server expires. It is renewed when a fifth is left, so lines are saws.",
+        "Time until the access token for the FHIR server expires. It is renewed when a fifth of it is left.",
         "falling to 0: run `fhir-task-exporter check`, and see whether the client's secret or key has expired.",
         "no access token is used, or none was ever obtained",
         ("P2PTokenNotRenewed",),
     )
     expr = replica("max", f"{own('fhir_task_exporter_token_expiry_timestamp_seconds')} - time()")
     return lines(words, (Query(expr, EACH),), Measure("s"), SMALL)
+
+
+def _config() -> Ready:
+    words = Words(
+        "Configuration files usable",
+        "1 if the last read of each configuration file succeeded; 0 while the former one is in force instead.",
+        "read the log, which has a line for each problem, or run `fhir-task-exporter check`; mend the file and reload.",
+        SILENT,
+        ("P2PConfigReloadFailed",),
+    )
+    query = Query(replica("min", own("fhir_task_exporter_config_last_reload_successful")), EACH)
+    return lines(words, (query,), Measure("locale", below(1, ORANGE), bounds=(0, 1)), Size(16, 7))
 
 
 def hourly(name: str, label: str) -> Query:

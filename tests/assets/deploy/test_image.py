@@ -110,7 +110,7 @@ def test_what_no_lock_names_is_our_own_and_comes_from_no_index() -> None:
 
 def test_what_the_wheel_is_made_of_reaches_the_build() -> None:
     wheel = pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]
-    wanted = ["pyproject.toml", *LOCKS, "README.md", "LICENSE", "exporter/app.py", *wheel["force-include"]]
+    wanted = ["pyproject.toml", *LOCKS, "README.md", "LICENSE", "exporter/app/serve.py", *wheel["force-include"]]
     copied = {each for word, rest in BUILDER if word == "COPY" for each in rest.split()[:-1]}
     assert [path for path in wanted if not reaches_the_build(path)] == []
     assert [path for path in wanted if path.split("/")[0] not in copied] == []

@@ -23,8 +23,12 @@ def test_it_starts_the_command_that_the_package_installs() -> None:
     assert word == "serve"
 
 
+def test_a_reload_is_a_signal_to_the_process() -> None:
+    assert given("ExecReload") == ["/bin/kill -HUP $MAINPID"]
+
+
 def test_every_variable_of_ours_is_an_option() -> None:
-    named = set(re.findall(r"FHIR_TASK_EXPORTER_[A-Z_]+", TEXT))
+    named = set(re.findall(r"FHIR_TASK_EXPORTER_[A-Z0-9_]+", TEXT))
     assert {"FHIR_TASK_EXPORTER_LEDGER", "FHIR_TASK_EXPORTER_FHIR_BEARER_TOKEN_FILE"} <= named
     assert ours({name for name in named if not name.endswith("_")}) <= OPTION_VARIABLES
 

@@ -48,6 +48,7 @@ STEPS: dict[str, list[float]] = {
     "Export jobs not readable": [EXPORT["job_unreadable_count"] + 1],
     "Duration of export jobs": [EXPORT["job_slow_seconds"]],
     "Clock skew": [EXPORTER["clock_skew_seconds"]],
+    "Configuration files usable": [1],
     "Payers (counts and p95 over the range): Overdue": [EXCHANGE["overdue_count"] + 1],
     "Payers (counts and p95 over the range): Oldest": AGES,
     "Payers (counts and p95 over the range): p95": [OBJECTIVE["slow_seconds"]],

@@ -31,6 +31,7 @@ LIMITS = {
     "P2PPollStale": "stale_seconds",
     "P2PReplicaDown": "stale_seconds",
     "P2PPollErrors": "poll_error_ratio",
+    "P2PLedgerTrouble": "ledger_error_count",
     "P2PPairsCapped": "pairs_capped_count",
     "P2PTokenNotRenewed": "token_error_count",
     "P2PClockSkew": "clock_skew_seconds",

@@ -55,7 +55,7 @@ const configuration = {
 
 const secure = given.key !== undefined;
 const server = secure
-  ? https.createServer({ ...given, requestCert: given.ca !== undefined, minVersion: 'TLSv1.2' })
+  ? https.createServer({ key: given.key, cert: given.cert, ca: given.ca, requestCert: given.ca !== undefined, minVersion: 'TLSv1.2' })
   : http.createServer();
 server.listen(given.port ?? 0, '127.0.0.1', () => {
   const issuer = `${secure ? 'https' : 'http'}://127.0.0.1:${server.address().port}`;

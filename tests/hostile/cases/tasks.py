@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from exporter.clock import SystemClock
@@ -323,34 +324,28 @@ def crowds() -> Iterator[Case]:
 
 
 def _crowd(size: int) -> Play:
-    """Answer the first search by so many Tasks, each with two payers of its own."""
+    """Add so many Tasks, each with two payers of its own, to the first search."""
     first = iter([True])
-
-    def play(exchange: Exchange) -> bool | None:
-        if not is_search(exchange.request) or not next(first, False):
-            return good(exchange)
-        bundle = {"resourceType": "Bundle", "type": "searchset", "meta": {"lastUpdated": now()}, "entry": []}
-        stranger = json_text({"resource": _stranger("@")})
-        found = b",".join(stranger.replace(b"@", b"%d" % number) for number in range(size))
-        return answers(200, json_text(bundle).replace(b"[]", b"[%b]" % found))(exchange)
-
-    return play
+    crowd = entries(lambda: b",".join(_stranger().replace(b"@", b"%d" % number) for number in range(size)))
+    return lambda exchange: (crowd if is_search(exchange.request) and next(first, False) else good)(exchange)
 
 
-def _stranger(number: str) -> dict[str, Any]:
-    """Make a small Task."""
-    return {
+@cache
+def _stranger() -> bytes:
+    """Make the entry of a small Task."""
+    resource = {
         "resourceType": "Task",
-        "id": f"crowd-{number}",
+        "id": "crowd-@",
         "meta": {"versionId": "1", "lastUpdated": now(), "tag": [coding(TAG)]},
         "status": "requested",
         "code": {"coding": [coding(CODE)]},
-        "owner": {"display": f"Payer of a crowd {number}"},
-        "requester": {"display": f"Other payer {number}"},
+        "owner": {"display": "Payer of a crowd @"},
+        "requester": {"display": "Other payer @"},
         "authoredOn": now(-1000),
         "focus": {"display": "x"},
         "for": {"display": "y"},
     }
+    return json_text({"resource": resource})
 
 
 def cases() -> Iterator[Case]:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.app import Connection, fhir_auth, fhir_server
+from exporter.app.clients import Connection, fhir_auth, fhir_server
 from exporter.check import run as check
 from exporter.config import FhirSettings, OAuth2Settings, Settings
 from exporter.metrics.telemetry import Telemetry

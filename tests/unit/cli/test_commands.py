@@ -1,8 +1,10 @@
 """The command line says what is wrong, repeats no value, and exits with the code of docs/design.md#exit-codes."""
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -53,6 +55,34 @@ def test_a_wrong_configuration_exits_2_with_every_problem_on_stderr(command: str
         ConfigurationError.remedy,
         f"Every option is described at {documents.url('configuration.md')}",
     ]
+
+
+def test_serve_survives_a_hangup_before_its_configuration_is_read_and_no_other_command_changes_that() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        for name in ("check", "once", "demo"):
+            assert invoke(name, "--log.level=loud").exit_code == 2
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        assert invoke("serve", "--log.level=loud").exit_code == 2
+        os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "named"),
+    [
+        ({}, {}, False),
+        ({"config_file": ["exporter.yaml"]}, {}, True),
+        ({}, {"FHIR_TASK_EXPORTER_CONFIG_FILE": "exporter.yaml"}, True),
+    ],
+)
+def test_there_is_something_to_reload_only_if_a_file_is_named(
+    flags: dict[str, list[str]], variables: dict[str, str], named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in variables.items():
+        monkeypatch.setenv(name, text)
+    assert (options.reload_from(flags) is not None) is named
 
 
 def test_an_unknown_option_is_named_with_the_one_that_is_meant() -> None:

@@ -12,8 +12,10 @@ from exporter.config import (
     load_demo_settings,
     load_once_settings,
     load_settings,
+    reload_settings,
     unknown_variables,
 )
+from exporter.errors import ConfigurationError
 from exporter.task.model import Selection
 
 from ...support.configuration import (
@@ -277,3 +279,36 @@ def test_once_keeps_no_ledger_unless_it_is_told_to() -> None:
     assert load_once_settings({"fhir.url": [URL]}, {}).ledger == ":memory:"
     assert load_once_settings({"fhir.url": [URL]}, {"FHIR_TASK_EXPORTER_LEDGER": "l.db"}).ledger == "l.db"
     assert load_settings({"fhir.url": [URL]}, {}).ledger == "fhir-task-exporter.db"
+
+
+def test_problems_of_the_web_configuration_are_reported_beside_all_others(tmp_path: Path) -> None:
+    web = tmp_path / "web.yaml"
+    web.write_text("basic_auth_users: {user: canary}\ntls_server_config: {cert_file: nowhere, key_file: nowhere}\n")
+    file = tmp_path / "exporter.yaml"
+    file.write_text("web: {config: {file: web.yaml}}\npoll: {timeout: soon}\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"config.file": (str(file),)}, {})
+    assert sorted(problem.partition(":")[0] for problem in caught.value.problems) == [
+        "--config.file line 2, poll.timeout",
+        "--fhir.url",
+        "--web.config.file line 1, basic_auth_users",
+        "--web.config.file line 2, tls_server_config.cert_file",
+        "--web.config.file line 2, tls_server_config.key_file",
+    ]
+    assert "canary" not in str(caught.value)
+
+
+def test_a_good_web_configuration_is_no_problem(tmp_path: Path) -> None:
+    web = tmp_path / "web.yaml"
+    web.write_text("rate_limit: {interval: 1s, burst: 5}\n")
+    settings = load_settings({"fhir.url": ("http://cdr.example/fhir",), "web.config.file": (str(web),)}, {})
+    assert settings.web.config_file == str(web)
+
+
+def test_a_reload_leaves_the_web_configuration_to_the_web_server(tmp_path: Path) -> None:
+    web = tmp_path / "web.yaml"
+    web.write_text("unknown: 1\n")
+    flags = {"fhir.url": ("http://cdr.example/fhir",), "web.config.file": (str(web),)}
+    assert reload_settings(flags, {}).web.config_file == str(web)
+    with pytest.raises(ConfigurationError):
+        load_settings(flags, {})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.values import InvalidValue, duration
+from exporter.config.values import InvalidValue, duration, host_name
 
 from ...support.configuration import URL, flag_problems, load_with_file, settings
 
@@ -14,6 +14,19 @@ BEYOND_LATIN = "\N{ARABIC-INDIC DIGIT FIVE}s"
 
 def test_a_trailing_slash_does_not_make_another_source() -> None:
     assert load_with_file({"fhir.url": [f" {URL}// "]}, {}).fhir.url == URL
+
+
+@pytest.mark.parametrize(
+    ("text", "host"), [("Metrics.example.org.", "metrics.example.org"), ("10.0.0.1", "10.0.0.1"), ("::1", "::1")]
+)
+def test_a_host_name_is_compared_as_it_stands_in_a_request(text: str, host: str) -> None:
+    assert host_name(text) == host
+
+
+@pytest.mark.parametrize("text", ["example.org:9842", "http://example.org", "[::1]", "exa mple", "*.example.org", ""])
+def test_what_is_no_host_name_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue, match="must be a host name or an IP address, without port and scheme"):
+        host_name(text)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exporter.app import fhir_auth
+from exporter.app.clients import fhir_auth
 from exporter.clock import SystemClock
 from exporter.config import FhirSettings, OAuth2Settings, Settings
 from exporter.errors import ServerError, TlsFailed, TokenEndpointUntrusted

@@ -10,14 +10,15 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 
 from exporter.errors import (
     ExporterError,
+    LedgerDamaged,
     LedgerError,
     LedgerFailed,
     LedgerForeign,
@@ -27,6 +28,7 @@ from exporter.errors import (
 from exporter.ledger import Binding
 from exporter.ledger.inspect import inspect_ledger
 from exporter.ledger.open import hold_ledger
+from exporter.ledger.validate import check_undamaged
 from exporter.task.model import Event
 from tests.support.exposition import errors, totals
 from tests.support.fake import BASE
@@ -270,6 +272,59 @@ def test_the_wal_of_a_ledger_of_another_source_is_not_mixed_in(case: Killed, tmp
         write(other, version("a"), baseline=True)
         shutil.copy(log_of(tmp_path / "other.db"), log_of(case.path))
     assert outcome(case) in {ASIDE, LedgerOfAnotherSource}
+
+
+# --- A disk that cannot read, which SQLite calls damage
+
+
+def test_what_could_not_be_read_for_a_moment_is_not_set_aside(case: Killed, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def once_damaged(connection: sqlite3.Connection, path: str) -> None:
+        tries.append(path)
+        if len(tries) == 1:
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        check_undamaged(connection, path)
+
+    monkeypatch.setattr("exporter.ledger.open.check_undamaged", once_damaged)
+    assert outcome(case) == EXACT
+    assert len(tries) == 2
+
+
+def test_a_ledger_that_the_disk_cannot_read_is_refused_and_left_alone(
+    case: Killed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    cut_in_half(case.path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", unreadable)
+        with pytest.raises(LedgerFailed, match="Input/output error"):
+            case.next().start()
+    assert case.path.exists()
+    assert list(case.path.parent.glob("*.damaged-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [
+        ("Tree 2 page 7: unable to get the page. error code=266", LedgerFailed),
+        ("Tree 2 page 7: unable to get the page. error code=11", LedgerDamaged),
+        ("row 3 missing from index task_id", LedgerDamaged),
+        ("ok", None),
+    ],
+)
+def test_what_quick_check_says_is_damage_or_the_disk(found: str, error: type[LedgerError] | None) -> None:
+    class Connection:
+        def execute(self, _: str) -> "Connection":
+            return self
+
+        def fetchone(self) -> tuple[str]:
+            return (found,)
+
+    with nullcontext() if error is None else pytest.raises(error):
+        check_undamaged(cast(sqlite3.Connection, Connection()), "ledger.db")
 
 
 @contextmanager

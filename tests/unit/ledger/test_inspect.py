@@ -122,6 +122,15 @@ def test_a_damaged_ledger_is_said_to_be_so_and_left_for_serve_to_set_aside(tmp_p
     assert aside is not None
 
 
+def test_a_link_to_a_ledger_in_use_shows_that_it_is_in_use(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    ledger, _ = open_ledger(make(tmp_path / "disk" / "l.db"), BINDING, PairRule(100))
+    (tmp_path / "link.db").symlink_to(tmp_path / "disk" / "l.db")
+    with pytest.raises(LedgerInUse):
+        inspect_ledger(str(tmp_path / "link.db"), BINDING)
+    ledger.close()
+
+
 def test_a_folder_that_is_not_there_is_a_trouble_now_and_not_at_the_start_of_serve(tmp_path: Path) -> None:
     with pytest.raises(LedgerFailed):
         inspect_ledger(str(tmp_path / "nowhere" / "l.db"), BINDING)

@@ -18,6 +18,7 @@ from exporter.ledger.state import NO_GENERATION, PollEnd
 from exporter.task.lifecycle import Observation, compare
 from exporter.task.model import OTHER_PAIR, Event, Pair, PairStatus, Series, Status
 from exporter.task.payer_table import PayerTable
+from exporter.task.payers import PairRule
 from tests.support.fake import START
 
 from .ledgers import DEADLINE, Interrupted, ledger_at, version, write
@@ -26,6 +27,7 @@ NAMES = st.sampled_from(("A", "B", "C", "New", "Other New"))
 PAIRS = st.builds(Pair, NAMES, NAMES)
 STATUSES = st.sampled_from((Status.REQUESTED, Status.COMPLETED, Status.FAILED))
 NUMBERS = count()
+RULE = PairRule(100)
 TABLES = st.dictionaries(st.sampled_from(("A", "B", "C")), st.sampled_from(("New", "Other New")))
 
 
@@ -68,7 +70,7 @@ def test_totals_stay_and_no_known_series_jumps(
         fill(ledger, shown)
         fill(ledger, held, shown=False)
         before, total = exposed(ledger), totals(ledger)
-        ledger.rename_payers(table.pair)
+        ledger.use_names(RULE, table.pair)
         after = exposed(ledger)
         assert totals(ledger) == {key: pytest.approx(sums, rel=1e-12) for key, sums in total.items()}
         assert all(after[series] == before[series] for series in after.keys() & before.keys())
@@ -76,7 +78,7 @@ def test_totals_stay_and_no_known_series_jumps(
         assert all(table.pair(pair) == pair for pair in occupied)
         ended = {series.pair for series in after if series.pair and table.pair(series.pair) != series.pair}
         assert all(table.pair(pair) in {series.pair for series in before} for pair in ended)
-        assert ledger.rename_payers(table.pair) == Renames()
+        assert ledger.use_names(RULE, table.pair) == Renames()
         assert exposed(ledger) == after
 
 
@@ -89,7 +91,7 @@ def test_a_new_label_takes_over_the_counters_of_all_former_names_with_one_reques
         write(ledger, baseline=True)
         fill(ledger, [(Pair("A", "Us"), Status.FAILED)] * 2 + [(Pair("B", "Us"), Status.FAILED)] * 3)
         fill(ledger, [(Pair("B", "Them"), Status.FAILED), (OTHER_PAIR, Status.FAILED)])
-        assert ledger.rename_payers(table.pair) == Renames(carried=3)
+        assert ledger.use_names(RULE, table.pair) == Renames(carried=3)
         created = {series.pair: n for series, n in exposed(ledger).items() if series.event is Event.CREATED}
         assert created == {
             Pair("New", "Us"): 5,
@@ -105,7 +107,7 @@ def test_durations_are_carried_over_with_buckets_and_sum() -> None:
         write(ledger, baseline=True)
         fill(ledger, [(Pair("A", "Us"), Status.COMPLETED), (Pair("B", "Us"), Status.COMPLETED)])
         before = ledger.counters().durations
-        ledger.rename_payers(PayerTable(shown_as={"A": "New", "B": "New"}).pair)
+        ledger.use_names(RULE, PayerTable(shown_as={"A": "New", "B": "New"}).pair)
         found = {key.pair: each for key, each in ledger.counters().durations.items() if key.status is Status.COMPLETED}
         assert sum(found[Pair("New", "Us")].counts) == 2
         assert found[Pair("New", "Us")].sum == sum(each.sum for each in before.values())
@@ -116,7 +118,7 @@ def test_a_label_that_has_series_keeps_them_and_gets_the_gauges(tmp_path: Path) 
     with ledger_at(path) as ledger:
         write(ledger, baseline=True)  # leaves a pair without a Task: Old Payer
         fill(ledger, [(Pair("A", "New"), Status.FAILED)] * 2 + [(Pair("New", "New"), Status.FAILED)])
-        assert ledger.rename_payers(table.pair) == Renames(ended=1)
+        assert ledger.use_names(RULE, table.pair) == Renames(ended=1)
         snapshot = write(ledger, version("one-more", Status.FAILED), pair=Pair("New", "New"))
         assert Counter({series.pair: n for series, n in snapshot.counts.items() if series.event is Event.FAILURE}) == {
             Pair("A", "New"): 2,
@@ -124,7 +126,7 @@ def test_a_label_that_has_series_keeps_them_and_gets_the_gauges(tmp_path: Path) 
         }
         assert snapshot.gauges is not None
         assert snapshot.gauges.tasks[PairStatus(Pair("New", "New"), Status.FAILED)] == 4
-        assert ledger.rename_payers(table.pair) == Renames()
+        assert ledger.use_names(RULE, table.pair) == Renames()
     assert [each.pair.source for each in prune(str(path), table)] == ["A", "Old Payer"]
 
 
@@ -138,4 +140,4 @@ def test_a_rename_that_is_lost_leaves_nothing_behind() -> None:
             tx.rename_payers(table.pair)
             raise Interrupted
         assert (exposed(ledger), totals(ledger)) == (before, total)
-        assert ledger.rename_payers(table.pair) == Renames(carried=2)
+        assert ledger.use_names(RULE, table.pair) == Renames(carried=2)

@@ -39,7 +39,7 @@ def test_responses_forbid_caching_and_do_not_name_the_server() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics/", "/favicon.ico", "/-/", "//", "/metricsx", "/-/reload", "/%2e%2e/metrics"]
+    "path", ["/metrics/", "/favicon.ico", "/-/", "//", "/metricsx", "/-/reload/", "/%2e%2e/metrics"]
 )
 def test_every_other_path_is_not_found(path: str) -> None:
     with serving(FakeBackend()) as address:

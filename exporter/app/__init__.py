@@ -1,0 +1,1 @@
+"""What each command does. Here, and only here, the parts are put together."""

@@ -1,0 +1,124 @@
+"""Reads the file of `--web.config.file`, with the certificates that it names, into what the web server needs.
+
+See docs/web-configuration.md.
+"""
+
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from .values import ConfigProblem, InvalidValue
+from .web_file import FLAG, ClientAuth, RateLimit, WebFile, parse
+from .web_tls import ServerContext, make_context, pem_files, read_regular_file
+
+Signature = tuple[tuple[int, ...] | None, ...]
+"""What changes with the content of files, one entry each; None for a file that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """How the web server protects itself; the default is not at all. `users` as in WebFile."""
+
+    tls: ServerContext | None = None
+    client_auth: ClientAuth = ClientAuth.NONE
+    users: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+    rate_limit: RateLimit | None = None
+
+    @property
+    def scheme(self) -> str:
+        """What its URLs begin with."""
+        return "https" if self.tls else "http"
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether nobody gets an answer without a password or a certificate."""
+        return bool(self.users) or self.client_auth is ClientAuth.REQUIRED
+
+
+class ReadWebConfig(NamedTuple):
+    """The outcome of reading: `config` is None if there are problems.
+
+    `files` is everything that was read for it, and `signature` what they looked like just before.
+    """
+
+    config: WebConfig | None
+    problems: tuple[ConfigProblem, ...]
+    warnings: tuple[ConfigProblem, ...]
+    files: tuple[Path, ...]
+    signature: Signature
+
+
+def read_web_config(path: Path) -> ReadWebConfig:
+    """Read the file and all that it names; every problem is in the result."""
+    before = signature((path,))
+    try:
+        text = read_regular_file(path).decode("utf-8-sig")
+    except InvalidValue as invalid:
+        return ReadWebConfig(None, (ConfigProblem(FLAG, str(invalid)),), (), (path,), before)
+    except UnicodeDecodeError:
+        return ReadWebConfig(None, (ConfigProblem(FLAG, "file is not UTF-8 text"),), (), (path,), before)
+    file = parse(text)
+    files = pem_files(file.tls, path.parent) if file.tls else ()
+    before += signature(files)
+    context, problems = make_context(file.tls, path.parent) if file.tls else (None, [])
+    problems = [*file.problems, *problems]
+    warnings = (*file.warnings, *_readable_by_others(file, path))
+    return ReadWebConfig(
+        None if problems else _config(file, context), tuple(problems), warnings, (path, *files), before
+    )
+
+
+def _config(file: WebFile, context: ServerContext | None) -> WebConfig:
+    policy = file.tls.client_auth if file.tls else ClientAuth.NONE
+    return WebConfig(context, policy, file.users, file.headers, file.rate_limit)
+
+
+def _readable_by_others(file: WebFile, path: Path) -> Iterator[ConfigProblem]:
+    """Warn of secrets that every user of the machine can read."""
+    said = "every user of this machine can read this file; take that right away"
+    if (file.users or (file.tls and file.tls.key.text)) and _open_to_all(path):
+        yield ConfigProblem(FLAG, said)
+    if file.tls and file.tls.key.path and _open_to_all(path.parent / file.tls.key.path):
+        yield ConfigProblem(file.tls.key.source, said)
+
+
+def _open_to_all(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except (OSError, ValueError):
+        return False
+
+
+def signature(files: Iterable[Path]) -> Signature:
+    """Look at files without opening them."""
+    return tuple(_signature(path) for path in files)
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+_WEAKER = "cannot be taken away while the exporter runs: restart it to do so"
+
+
+def weakened(old: WebConfig, new: WebConfig) -> tuple[ConfigProblem, ...]:
+    """List what a running server does not change: whether it speaks TLS, and whether it authenticates at all.
+
+    A file that is being written may be seen half: what stands there must not open the server.
+    """
+    problems = []
+    if (old.tls is None) != (new.tls is None):
+        problems.append(ConfigProblem(FLAG, "TLS cannot be turned on or off while the exporter runs: restart it"))
+    if old.users and not new.users:
+        problems.append(ConfigProblem(FLAG, f"basic_auth_users {_WEAKER}"))
+    if old.client_auth is ClientAuth.REQUIRED and new.client_auth is not ClientAuth.REQUIRED:
+        problems.append(ConfigProblem(FLAG, f"the certificate of clients {_WEAKER}"))
+    return tuple(problems)
