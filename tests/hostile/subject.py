@@ -148,6 +148,8 @@ class Subject:
                 yield from ("--fhir.oauth2.token-url", f"{self.tokens.base}/token")
             case Kind.BASIC:
                 yield from ("--fhir.username", "somebody", "--fhir.password-file", str(secret))
+                yield from ("--batch-jobs.url", f"{self.front.base}/admin", "--batch-jobs.module", "persistence")
+                yield from ("--batch-jobs.username", "somebody", "--batch-jobs.password-file", str(secret))
             case _:
                 yield from ("--fhir.bearer-token-file", str(secret))
 
