@@ -4,8 +4,10 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+from ..support.canaries import hits_in
 from .judge import Case, Seen, judge, recovered
 from .subject import Kind, Subject
 from .wire import good
@@ -55,4 +57,8 @@ def _lane(kind: Kind, waiting: deque[Case], report: Report) -> list[Seen]:
         while waiting:
             seen.append(judge(waiting.popleft(), subject))
             report(seen[-1])
+        found = tuple(hits_in(subject.shown_at_the_end(), *subject.secrets))
+    if seen and found:
+        seen[-1] = replace(seen[-1], hits=found, faults=(*seen[-1].faults, f"at the end of {kind}: {found[:5]}"))
+        report(seen[-1])
     return seen

@@ -148,6 +148,19 @@ def linked(url: Callable[[Exchange], str]) -> Play:
     return play
 
 
+def looping(url: Callable[[Exchange], str]) -> Play:
+    """Let each page link to the next one, and be there."""
+    first = linked(url)
+
+    def play(exchange: Exchange) -> bool | None:
+        if not is_page(exchange.request):
+            return first(exchange)
+        link = {"relation": "next", "url": url(exchange)}
+        return answers(200, json_text({"resourceType": "Bundle", "type": "searchset", "link": [link]}))(exchange)
+
+    return play
+
+
 # On the wire
 
 

@@ -194,6 +194,15 @@ def token_refusal(error: str = "invalid_client") -> dict[str, Any]:
     }
 
 
+def batch_jobs() -> dict[str, Any]:
+    """Make the answer of Smile CDR's Admin API: of a job only name, status and times may be shown."""
+    texts = ("id", "errorMessage", "parameters", "report", "currentGatedStepId", "endTimeText", "triggeringUsername")
+    job: dict[str, Any] = {name: canary(f"job.{name}") for name in texts}
+    job |= {"name": "BULK_EXPORT", "status": "FAILED", "version": 1, "errorCount": 1}
+    job |= dict.fromkeys(("createTime", "startTime", "endTime"), "2026-11-20T11:00:00.000+00:00")
+    return {"jobs": {"BULK_EXPORT": [job]}, "message": canary("job.message")}
+
+
 def manifest() -> dict[str, Any]:
     """Make the answer of a bulk export job that has ended."""
     files = [{"type": "Patient", "url": f"http://files.example/{canary('manifest.output.url')}", "count": 1}]

@@ -1,10 +1,11 @@
 """Page links in every spelling, loops, and pages without end. Nothing may be asked for outside of the base."""
 
+import time
 from collections.abc import Iterator
 
 from ...support.canaries import canary
 from ..judge import Case
-from ..plays import linked
+from ..plays import linked, looping
 from ..wire import Exchange, Play
 
 ELSEWHERE = {
@@ -88,17 +89,27 @@ def _spelled(spelling: str) -> Play:
 def loops() -> Iterator[tuple[str, Play, str]]:
     """Yield pages without end, and their reasons."""
     base = "http://fhir.example/fhir"
-    yield "a page that links to itself", linked(lambda _: f"{base}?_getpages=itself"), "link_cycle"
-    yield "two pages that link to each other", linked(lambda each: f"{base}?_getpages={each.number % 2}"), "link_cycle"
-    yield "nine pages in a circle", linked(lambda each: f"{base}?_getpages={each.number % 9}"), "link_cycle"
-    yield "pages without end, each with another link", linked(lambda each: f"{base}?_getpages={each.number}"), "timeout"
-    yield "a search as its own next page", linked(lambda _: f"{base}/Task?_getpages=x"), "link_cycle"
+    yield "a page that links to itself", looping(lambda _: f"{base}?_getpages=itself"), "link_cycle"
+    yield "two pages that link to each other", looping(lambda each: f"{base}?_getpages={each.number % 2}"), "link_cycle"
+    yield "nine pages in a circle", looping(lambda each: f"{base}?_getpages={each.number % 9}"), "link_cycle"
+    yield (
+        "pages without end, each another",
+        looping(lambda each: f"{base}?_getpages={each.number}"),
+        "timeout",
+    )
+    yield "a search as its own next page", looping(lambda _: f"{base}/Task?_getpages=x"), "link_cycle"
     yield "a page that is gone", linked(lambda _: f"{base}?_getpages=never-made"), "cursor_expired"
     yield (
         "a page that is no address of ours",
         linked(lambda _: f"{base}/Patient/{canary('link.Patient')}"),
         "client_error",
     )
+
+
+def _another(exchange: Exchange) -> str:
+    """Link to a page that was not there before, after a while: of many pages in a short time windows are made."""
+    time.sleep(0.01)
+    return f"http://fhir.example/fhir?_getpages={exchange.number}"
 
 
 def cases() -> Iterator[Case]:

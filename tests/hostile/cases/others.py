@@ -50,12 +50,19 @@ def is_job(request: Request) -> bool:
     return request.path.endswith("/$export-poll-status")
 
 
+def is_admin(request: Request) -> bool:
+    return request.path.startswith("/fhir/admin/")
+
+
 def cases() -> Iterator[Case]:
     for does, play, reason in bad():
         yield Case(group="baseline", does=does, play=play, reason=reason, fresh=True, alone=True)
     for does, play, reason in bad():
         open_play = only(is_comparison, play)
         yield Case(group="open comparison", does=does, play=open_play, reason=reason, kind=Kind.COMPARING)
+    for does, play, _ in bad():
+        admin = only(is_admin, play)
+        yield Case(group="Admin API", does=does, play=admin, reason=None, kind=Kind.BASIC, fresh=True, alone=True)
     yield from counts()
     yield from probes()
 

@@ -225,8 +225,8 @@ def cases() -> Iterator[Case]:
     for does, play in slow():
         yield Case(group="slow", does=does, play=play, reason="timeout")
     for does, play, reason in broken():
-        yield Case(group="wire", does=does, play=play, reason=reason, may_be_late=reason == "too_large")
+        yield Case(group="wire", does=does, play=play, reason=reason)
     for does, play, coding_reason in compressed():
-        yield Case(group="coding", does=does, play=play, reason=coding_reason, may_be_late=coding_reason == "too_large")
+        yield Case(group="coding", does=does, play=play, reason=coding_reason)
     yield from phases()
     yield Case(group="slow", does="silence, with a password", play=hangs(), reason="timeout", kind=Kind.BASIC)
