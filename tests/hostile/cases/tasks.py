@@ -310,7 +310,7 @@ def _jumps(ahead: int) -> Callable[[World], None]:
 
 def crowds() -> Iterator[Case]:
     """Bundles of as many parts as fit, and pages of Tasks each with payers of its own."""
-    for count, part in ((8_000_000, b"0"), (1_000_000, b"null"), (100_000, b"null")):
+    for count, part in ((3_000_000, b"0"), (1_000_000, b"null"), (100_000, b"null")):
         play = only(is_search, entries(lambda count=count, part=part: b",".join([part] * count)))  # type: ignore[misc] # defaults
         does = f"{count:,} entries of {part.decode()}"
         yield Case(group="many", does=does, play=play, reason="too_large")
