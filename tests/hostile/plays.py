@@ -1,6 +1,5 @@
 """What rows of the table are made of: each function makes a play."""
 
-import contextlib
 import gzip
 import json
 import socket
@@ -296,13 +295,22 @@ def after_hello(play: hostile.Play) -> Accept:
     return accept
 
 
+def close_gently(connection: socket.socket) -> None:
+    """Close our side, and read what comes: to close both at once would be a reset, which undoes what was sent."""
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65536):
+        pass
+
+
 def certified(context: Callable[[], ssl.SSLContext]) -> Accept:
     """Do the handshake with another certificate or another TLS."""
 
     def accept(connection: socket.socket) -> socket.socket | None:
-        with contextlib.suppress(ssl.SSLError):
+        try:
             return wrap(context(), connection)
-        return None
+        except ssl.SSLError:
+            close_gently(connection)
+            return None
 
     return accept
 
