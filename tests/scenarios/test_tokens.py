@@ -660,3 +660,12 @@ def test_a_revoked_token_is_replaced_as_soon_as_the_endpoint_is_back(tmp_path: P
     case.server.answer = None
     case.rig.clock.advance(11)
     assert case.scrape(seconds=5)
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "xn--999"])
+def test_a_discovered_host_that_no_resolver_takes_is_malformed(tmp_path: Path, host: str) -> None:
+    case = Case(tmp_path)
+    case.transport.names = {"token_endpoint": f"https://{host}.fhir.example/token"}
+    case.rig.start()
+    assert "whose address is malformed" in str(case.error())
+    assert case.transport.token_requests == []
