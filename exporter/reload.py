@@ -45,8 +45,8 @@ class ReloadRequest:
     said: tuple[str, ...] = ()
 
 
-Requests = SimpleQueue[ReloadRequest]
-"""Unlike other queues, a signal handler may put something into it at any moment."""
+Requests = SimpleQueue[ReloadRequest | int]
+"""Unlike other queues, a signal handler may put something into it at any moment. A signal is its number."""
 
 
 class ReloadSource(NamedTuple):
@@ -69,9 +69,12 @@ class Reread(NamedTuple):
 
 
 def catch_hangups() -> Requests:
-    """Let SIGHUP ask for a reload instead of ending the process; what is asked before there is a Reloader waits."""
+    """Let SIGHUP ask for a reload instead of ending the process; what is asked before there is a Reloader waits.
+
+    The handler has no line of Python that the next signal could interrupt: many at once would nest without end.
+    """
     queue = Requests()
-    signal.signal(signal.SIGHUP, lambda *_: queue.put(ReloadRequest()))
+    signal.signal(signal.SIGHUP, queue.put)  # type: ignore[arg-type] # the frame is taken for `block`, which has no effect
     return queue
 
 
@@ -136,17 +139,18 @@ class Reloader:
 
     def step(self) -> None:
         """Wait for a request, read everything once, and answer all requests that came before the reading."""
-        asked = [self._requests.get()]
+        asked = [self._requests.get()]  # signals are not answered
         self._sleep(max(0.0, self._next_seconds - self._clock.monotonic()))
         self._next_seconds = self._clock.monotonic() + MIN_INTERVAL_SECONDS
         asked += self._waiting()
         complete, said = self._read_all()
         for request in asked:
-            request.said = said
-            request.done.set_result(complete)
+            if isinstance(request, ReloadRequest):
+                request.said = said
+                request.done.set_result(complete)
 
-    def _waiting(self) -> list[ReloadRequest]:
-        found: list[ReloadRequest] = []
+    def _waiting(self) -> list[ReloadRequest | int]:
+        found: list[ReloadRequest | int] = []
         try:
             while True:
                 found.append(self._requests.get_nowait())

@@ -15,6 +15,7 @@ from ..errors import ConfigurationError
 from ..signing import KeyUnusable, read_key
 from . import yaml_file
 from .fields import VARIABLE_PREFIX, Option, build, options_of
+from .files import read_limited, read_regular_file
 from .options import (
     CONFIG_FILE,
     DEMO_OPTIONS,
@@ -31,6 +32,9 @@ from .values import MEMORY, ConfigProblem, InvalidValue, RawValue, is_loopback, 
 from .web_config import read_web_config
 from .yaml_file import YamlFile
 
+MAX_BYTES = 4 * 1024 * 1024
+"""Of the file: thousands of payers. Reading it takes 30 times as much memory, and a second for each 300 KB."""
+
 Flags = Mapping[str, Sequence[str]]
 """What was on the command line: texts by option name, in their order."""
 T = TypeVar("T")
@@ -43,7 +47,7 @@ def load_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
 
 def reload_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
     """Resolve every option again. The file of `--web.config.file` is read by the web server, which reports on it."""
-    return _resolve_or_fail(Settings, _with_file(flags, environment), check_web_file=False)
+    return _resolve_or_fail(Settings, _with_file(flags, environment, again=True), check_web_file=False)
 
 
 def load_once_settings(flags: Flags, environment: Mapping[str, str]) -> Settings:
@@ -93,18 +97,20 @@ class _Sources:
         return self.file.options.get(option.name)
 
 
-def _with_file(flags: Flags, environment: Mapping[str, str]) -> _Sources:
+def _with_file(flags: Flags, environment: Mapping[str, str], *, again: bool = False) -> _Sources:
     path = _Sources(flags, environment).find(CONFIG_FILE)
-    return _Sources(flags, environment, YamlFile() if path is None else _read_file(path))
+    return _Sources(flags, environment, YamlFile() if path is None else _read_file(path, again=again))
 
 
-def _read_file(path: RawValue) -> YamlFile:
+def _read_file(path: RawValue, *, again: bool) -> YamlFile:
+    """Read the file. At the start it may be a pipe; a second time that would be empty, or wait for a writer."""
+    read = read_regular_file if again else read_limited
     try:
         name = Path(str(_parse(CONFIG_FILE, path.texts[-1])))
-        text = name.read_text("utf-8-sig")
+        text = read(name, MAX_BYTES).decode("utf-8-sig")
     except InvalidValue as invalid:
         return YamlFile(problems=(ConfigProblem(path.source, str(invalid)),), is_complete=False)
-    except (OSError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         problem = ConfigProblem(path.source, "file is not UTF-8 text")
         return YamlFile(problems=(problem,), is_complete=False)
     return _from_folder(yaml_file.read(text, OPTIONS, TABLES), name.parent)

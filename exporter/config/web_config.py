@@ -10,9 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from .files import read_regular_file
 from .values import ConfigProblem, InvalidValue
 from .web_file import FLAG, ClientAuth, RateLimit, WebFile, parse
-from .web_tls import ServerContext, make_context, pem_files, read_regular_file
+from .web_tls import MAX_BYTES, ServerContext, make_context, pem_files
 
 Signature = tuple[tuple[int, ...] | None, ...]
 """What changes with the content of files, one entry each; None for a file that is not there."""
@@ -56,7 +57,7 @@ def read_web_config(path: Path) -> ReadWebConfig:
     """Read the file and all that it names; every problem is in the result."""
     before = signature((path,))
     try:
-        text = read_regular_file(path).decode("utf-8-sig")
+        text = read_regular_file(path, MAX_BYTES).decode("utf-8-sig")
     except InvalidValue as invalid:
         return ReadWebConfig(None, (ConfigProblem(FLAG, str(invalid)),), (), (path,), before)
     except UnicodeDecodeError:

@@ -5,7 +5,6 @@ See docs/web-configuration.md.
 
 import os
 import ssl
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import IO, Any
 
+from .files import read_regular_file
 from .values import ConfigProblem, InvalidValue
 from .web_file import ClientAuth, Pem, TlsOptions
 
@@ -82,32 +82,11 @@ def pem_files(options: TlsOptions, folder: Path) -> tuple[Path, ...]:
     return tuple(folder / pem.path for pem in pems if pem is not None and pem.path)
 
 
-def read_regular_file(path: Path) -> bytes:
-    """Read a file that can be read again when it changes: no pipe and no device. Raises InvalidValue."""
-    try:
-        # Opening a pipe would wait for its writer.
-        content = _beginning(path) if stat.S_ISREG(path.stat().st_mode) else None
-    except FileNotFoundError:
-        raise InvalidValue("file does not exist") from None
-    except (OSError, ValueError) as error:
-        raise InvalidValue(f"file cannot be read ({type(error).__name__})") from None
-    if content is None:
-        raise InvalidValue("is not a regular file")
-    if len(content) > MAX_BYTES:
-        raise InvalidValue(f"file is larger than {MAX_BYTES // 1024} KiB")
-    return content
-
-
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
-
-
 def _read(pem: Pem, folder: Path, problems: list[ConfigProblem]) -> bytes | None:
     if not pem.path:
         return pem.text.encode()
     try:
-        return read_regular_file(folder / pem.path)
+        return read_regular_file(folder / pem.path, MAX_BYTES)
     except InvalidValue as invalid:
         problems.append(ConfigProblem(pem.source, str(invalid)))
         return None

@@ -8,6 +8,7 @@ See docs/design.md#authentication.
 
 import base64
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -45,28 +46,38 @@ class Anonymous:
 
 
 class SecretFile:
-    """A secret in a file, read again when its time, size or inode changes (Kubernetes swaps a link)."""
+    """A secret in a file, read again when its time, size or inode changes (Kubernetes swaps a link).
+
+    A pipe gives its text once, and is opened only as the first of all: else that would wait for a writer for good.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
+        self._forgotten = False
         self._text = ""
 
     def read(self) -> str:
         """Return the secret without the blanks around it; raises AuthFailed, naming the file."""
         try:
             found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if stamp != self._stamp:
+            is_regular = stat.S_ISREG(found.st_mode)
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino) if is_regular else (0, 0, found.st_ino)
+            if stamp != self._stamp or (self._forgotten and is_regular):
+                self._check_kind(is_regular=is_regular)
                 self._text = self._load()
-                self._stamp = stamp
+                self._stamp, self._forgotten = stamp, False
         except OSError as error:
             raise AuthFailed(f"The secret file {self._path} cannot be read ({error.strerror}).") from error
         return self._text
 
     def forget(self) -> None:
         """Let the file be read again, whatever its time."""
-        self._stamp = None
+        self._forgotten = True
+
+    def _check_kind(self, *, is_regular: bool) -> None:
+        if not is_regular and self._stamp is not None:
+            raise AuthFailed(f"The secret file {self._path} became something else than a regular file.")
 
     def _load(self) -> str:
         with self._path.open("rb") as file:

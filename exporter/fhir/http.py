@@ -267,9 +267,14 @@ class _OneOrigin(httpx.BaseTransport):
 
 
 def _canonical(base: str, option: str) -> str:
-    """Write the base as requests will carry it (case, default port, IDNA)."""
+    """Write the base as requests will carry it (case, default port, IDNA).
+
+    A host that httpx or Python's resolver cannot encode would raise a UnicodeError at each request.
+    """
     try:
-        home = links.parse_base_url(str(httpx.URL(base)))
-    except (httpx.InvalidURL, LinkRefused):
+        url = httpx.URL(base)
+        home = links.parse_base_url(str(url))
+        _ = url.host, home.host.encode("idna")
+    except (httpx.InvalidURL, LinkRefused, UnicodeError):
         raise ConfigurationError((f"{option}: must be scheme, host, port and path of a base address.",)) from None
     return home.origin + home.path

@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..errors import (
     AssertionRefused,
     ServerError,
+    Throttled,
     TokenEndpointFaulty,
     TokenEndpointUnknown,
     TokenEndpointUnreachable,
@@ -101,23 +102,29 @@ class OAuth2:
                 return self._newer_than(token).headers
         if not self._lock.acquire(blocking=False):
             return token.headers  # another thread renews it
+        known = self._failure
         try:
             return self._newer_than(token).headers
-        except ServerError:
+        except ServerError as error:
+            if self._failure is not known:
+                self._report(error)
             return token.headers
         finally:
             self._lock.release()
 
     def renew(self, refused: Mapping[str, str]) -> bool:
-        """Get another token after a 401, unless one was already got for that reason a moment ago."""
+        """Get another token after a 401, unless one was already got for that reason a moment ago.
+
+        Where none can be had the old one stays: one request may be refused whatever token it has.
+        """
         with self._lock:
             if self._token is not None and self._token.headers != refused:
                 return True
             now = self._clock.monotonic()
-            if now < self._forced_at + AFTER_REFUSAL_SECONDS:
+            if self._failure is None and now < self._forced_at + AFTER_REFUSAL_SECONDS:
                 return False
-            self._forced_at, self._token = now, None
-            self._newer_than(None)
+            self._forced_at = now
+            self._newer_than(self._token)
         return True
 
     def _newer_than(self, old: _Token | None) -> _Token:
@@ -128,10 +135,10 @@ class OAuth2:
         try:
             token = self._ask()
         except ServerError as error:
-            if isinstance(error, TokenFailed | TokenThrottled):
+            # Without a token, a FHIR server that is down is asked again as ever: there is nothing else to ask it.
+            valid = old is not None and self._clock.monotonic() < old.ends_at
+            if valid or isinstance(error, TokenFailed | TokenThrottled):
                 self._failure = self._after(error)
-            if old is not None and self._clock.monotonic() < old.ends_at:
-                self._report(error)
             raise
         self._token, self._failure, self._reported = token, None, None
         return token
@@ -142,16 +149,17 @@ class OAuth2:
         if failure is None or self._proof.changed():
             return
         left = failure.until - self._clock.monotonic()
-        if left > 0 and isinstance(failure.error, TokenThrottled):
-            raise TokenThrottled(str(failure.error), left)
+        if left > 0 and isinstance(failure.error, Throttled):
+            raise type(failure.error)(str(failure.error), left)
         if left > 0:
             raise failure.error.with_traceback(None)
 
     def _after(self, error: ServerError) -> _Failure:
         """Choose how long to pause: as long as the endpoint asks, else twice as long as last time."""
-        longest = _LONGEST_PAUSE_AFTER_FAULT_SECONDS if isinstance(error, _FAULTS) else _LONGEST_PAUSE_SECONDS
+        refused = isinstance(error, TokenFailed | TokenThrottled) and not isinstance(error, _FAULTS)
+        longest = _LONGEST_PAUSE_SECONDS if refused else _LONGEST_PAUSE_AFTER_FAULT_SECONDS
         pause = min(self._failure.pause * 2 if self._failure else 1.0, longest)
-        wait = error.wait if isinstance(error, TokenThrottled) else None
+        wait = error.wait if isinstance(error, Throttled) else None
         return _Failure(error, self._clock.monotonic() + max(pause, wait or 0.0), pause)
 
     def _report(self, error: ServerError) -> None:

@@ -71,7 +71,7 @@ class ClientSecret:
         self._client_id = client_id
         self._file = SecretFile(Path(path))
         self._method = method
-        self._used = ""
+        self._used: str | None = None
 
     @property
     def name(self) -> str:
@@ -87,11 +87,13 @@ class ClientSecret:
         return Proven({}, {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"})
 
     def changed(self) -> bool:
-        """Whether there is another secret by now."""
+        """Whether there is another secret by now, which no request was made with."""
+        before = self._used
         try:
-            return self._file.read() != self._used
+            self._used = self._file.read()
         except AuthFailed:
             return False
+        return before is not None and self._used != before
 
 
 class SignedAssertion:

@@ -76,3 +76,18 @@ def test_a_signal_during_the_start_and_one_without_a_file_end_nothing(tmp_path: 
         wait_for_log(process, 'msg="nothing to reload: started without a configuration file"')
         until(process, "fhir_task_exporter_baseline_complete", 1)
         assert process.stop() == 0
+
+
+def test_a_storm_of_signals_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "exporter.yaml"
+    path.write_text("deadline: 24h\n")
+    with exporter(SimulatedServer().base, tmp_path, "--config.file", str(path), *QUICK) as process:
+        until(process, "fhir_task_exporter_baseline_complete", 1)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            process.popen.send_signal(signal.SIGHUP)
+        path.write_text("deadline: 1h\n")
+        process.popen.send_signal(signal.SIGHUP)
+        wait_for_log(process, "changed=--deadline")
+        assert process.stop() == 0
+        assert "bug" not in process.log.read_text()

@@ -573,3 +573,99 @@ def test_the_simulated_server_refuses_what_it_should(tmp_path: Path) -> None:
         signed = jwt.encode(good | change | {"jti": fault * 9}, key, "RS384", {"kid": KEY_ID})
         form = case.server.asked[0] | {"client_assertion": signed}
         assert case.server._judge_assertion(key, form) == fault
+
+
+def gone(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(502, stream=httpx.ByteStream(b""))
+
+
+def test_an_endpoint_that_cannot_be_found_is_looked_for_with_pauses(case: Case) -> None:
+    case.transport.names = None
+    case.rig.start()
+    for _ in range(50):
+        case.error()
+    assert len(case.transport.discoveries) <= 4  # two places, and once more where the key was read meanwhile
+
+
+def test_a_secret_that_is_replaced_while_the_endpoint_is_unknown_is_tried_once(tmp_path: Path) -> None:
+    case = Case(tmp_path)
+    case.rig.start()
+    case.auth.headers()
+    case.auth._endpoint.forget()
+    case.rig.clock.advance(301)
+    case.transport.names = None
+    case.error()
+    write_secret(tmp_path, "another one")
+    before = len(case.transport.discoveries)
+    for _ in range(50):
+        case.error()
+    assert len(case.transport.discoveries) - before == 2
+
+
+def test_a_discovery_that_fails_while_the_token_is_valid_is_not_repeated_at_each_request(tmp_path: Path) -> None:
+    case = Case(tmp_path).start()
+    case.rig.clock.advance(241)
+    case.auth._endpoint.forget()
+    plain = case.transport.handler
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if "/.well-known/" in request.url.path:
+            case.transport.discoveries.append(request.url.path)
+            raise httpx.ReadTimeout("slow")
+        answer = plain(request)
+        assert isinstance(answer, httpx.Response)
+        return answer
+
+    case.transport.handler = respond
+    before = len(case.transport.discoveries)
+    for _ in range(40):
+        case.auth.headers()
+    assert len(case.transport.discoveries) - before == 1
+    assert case.own("errors_total", reason="timeout") == 1
+
+
+def test_a_secret_that_is_gone_counts_once_for_each_attempt(tmp_path: Path) -> None:
+    case = Case(tmp_path).start()
+    valid = case.auth.headers()
+    case.rig.clock.advance(241)
+    (tmp_path / "secret").unlink()
+    for _ in range(40):
+        assert case.auth.headers() == valid
+    assert case.own("errors_total", reason="auth") == 1
+    write_secret(tmp_path, SECRET)
+    case.rig.clock.advance(11)
+    assert case.auth.headers() != valid
+
+
+def test_one_401_while_the_endpoint_is_down_does_not_end_a_valid_token(tmp_path: Path) -> None:
+    case = Case(tmp_path).start()
+    valid = case.auth.headers()
+    case.server.answer = gone
+    with pytest.raises(ServerError) as raised:
+        case.auth.renew(valid)
+    assert raised.value.reason is ErrorReason.TOKEN
+    assert case.auth.headers() == valid
+    assert case.scrape()
+    assert case.own("errors_total", reason="token") == 0  # whoever had the 401 counts it
+
+
+def test_a_revoked_token_is_replaced_as_soon_as_the_endpoint_is_back(tmp_path: Path) -> None:
+    case = Case(tmp_path).start()
+    case.server.valid.clear()
+    case.server.answer = gone
+    assert not case.scrape(seconds=5)
+    assert not case.scrape(seconds=5)
+    assert case.own("errors_total", reason="token") == 2
+    assert case.own("errors_total", reason="auth") == 0
+    case.server.answer = None
+    case.rig.clock.advance(11)
+    assert case.scrape(seconds=5)
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "xn--999"])
+def test_a_discovered_host_that_no_resolver_takes_is_malformed(tmp_path: Path, host: str) -> None:
+    case = Case(tmp_path)
+    case.transport.names = {"token_endpoint": f"https://{host}.fhir.example/token"}
+    case.rig.start()
+    assert "whose address is malformed" in str(case.error())
+    assert case.transport.token_requests == []

@@ -11,7 +11,7 @@ import pytest
 
 from exporter import config
 from exporter.config import CONFIG_FILE, Settings
-from exporter.errors import LedgerFailed
+from exporter.errors import ConfigurationError, LedgerFailed
 from exporter.metrics.negotiation import Format
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.vocabulary import ConfigFile
@@ -44,7 +44,8 @@ class Bench:
         self.clock, self.telemetry, self.requests = HandClock(), Telemetry(), Requests()
         self.applied: list[Settings] = []
         self.apply: Callable[[Settings], None] = self.applied.append
-        configuration = Configuration(self.load(), self.load, self._apply)
+        self.first = self.load()
+        configuration = Configuration(self.first, self.load, self._apply)
         self.reads = 0
         self.reread = configuration.reread
         self.reloader = Reloader(self.requests, [self._reread], self.telemetry, self.clock, self.clock.advance)
@@ -55,6 +56,11 @@ class Bench:
     def _reread(self) -> Reread:
         self.reads += 1
         return self.reread()
+
+    def again(self) -> Reread:
+        """Read it as `serve` does."""
+        flags = {CONFIG_FILE.name: [str(self.path)]}
+        return Configuration(self.first, lambda: config.reload_settings(flags, {}), self._apply).reread()
 
     def load(self) -> Settings:
         return config.load_settings({CONFIG_FILE.name: [str(self.path)]}, {})
@@ -262,3 +268,32 @@ def test_a_thread_that_waits_is_woken_by_a_hangup(bench: Bench) -> None:
     threading.Thread(target=work, daemon=True).start()
     os.kill(os.getpid(), signal.SIGHUP)
     assert done.wait(30)
+
+
+def test_a_file_that_became_a_pipe_is_refused_at_once(bench: Bench) -> None:
+    bench.path.unlink()
+    os.mkfifo(bench.path)
+    answers: list[Reread] = []
+    reading = threading.Thread(target=lambda: answers.append(bench.again()), daemon=True)
+    reading.start()
+    reading.join(10)
+    assert [each.problems for each in answers] == [("--config.file: is not a regular file",)]
+
+
+def test_a_pipe_that_gave_its_text_at_the_start_is_no_empty_file_later(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, f"{URL}deadline: 7h\n".encode())
+    os.close(writing)
+    flags = {CONFIG_FILE.name: [f"/proc/self/fd/{reading}"], "fhir.url": ["https://cdr.example.org/fhir"]}
+    in_force = config.load_settings(flags, {})
+    assert in_force.deadline.seconds == 7 * 3600
+    configuration = Configuration(in_force, lambda: config.reload_settings(flags, {}), lambda _: None)
+    assert configuration.reread() == Reread(ConfigFile.CONFIG, ("--config.file: is not a regular file",))
+
+
+def test_a_file_of_any_size_is_refused_without_being_read(bench: Bench) -> None:
+    with bench.path.open("wb") as file:
+        file.truncate(1024**4)  # of holes
+    assert bench.again().problems == ("--config.file: file is larger than 4096 KiB",)
+    with pytest.raises(ConfigurationError):
+        bench.load()

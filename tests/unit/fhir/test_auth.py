@@ -1,5 +1,6 @@
 import base64
 import os
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -133,3 +134,44 @@ def test_no_repr_shows_a_secret(tmp_path: Path, way: Callable[[Path], Auth]) -> 
     auth = way(file)
     auth.headers()
     assert CANARY not in repr(auth) + str(auth)
+
+
+def ends(work: Callable[[], object]) -> object:
+    """Return what it gives or raises; fails where it waits."""
+    given: list[object] = []
+
+    def run() -> None:
+        try:
+            given.append(work())
+        except AuthFailed as error:
+            given.append(str(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert given, "it waits"
+    return given[0]
+
+
+def test_a_pipe_gives_its_secret_once_and_for_good(tmp_path: Path) -> None:
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_text, args=("abc",), daemon=True).start()
+    auth = BearerFile(pipe)
+    first = ends(auth.headers)
+    assert first == {"Authorization": "Bearer abc"}
+    assert ends(auth.headers) == first
+    assert ends(lambda: auth.renew({"Authorization": "Bearer abc"})) is False
+
+
+def test_a_file_that_became_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("abc")
+    auth = BearerFile(file)
+    assert bearer(auth) == "abc"
+    file.unlink()
+    os.mkfifo(file)
+    assert "something else than a regular file" in str(ends(auth.headers))
+    file.unlink()
+    file.write_text("next")
+    assert bearer(auth) == "next"

@@ -336,7 +336,17 @@ def test_without_credentials_nothing_is_sent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "base",
-    ["", "cdr.example/fhir", "ftp://cdr.example/", f"https://u:{CANARY}@cdr.example/", "https://h/?q", "http://h\n"],
+    [
+        *(
+            "",
+            "cdr.example/fhir",
+            "ftp://cdr.example/",
+            f"https://u:{CANARY}@cdr.example/",
+            "https://h/?q",
+            "http://h\n",
+        ),
+        *("https://a..example/", f"https://{'a' * 64}.example/", "https://./", "https://xn--999.example/"),
+    ],
 )
 def test_a_base_that_is_none_is_a_fault_of_the_configuration(base: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
