@@ -14,7 +14,7 @@ from .values import ConfigProblem, InvalidValue
 from .web_file import FLAG, ClientAuth, RateLimit, WebFile, parse
 from .web_tls import ServerContext, make_context, pem_files, read_regular_file
 
-Signature = tuple[tuple[int, ...] | None, ...]
+Stamps = tuple[tuple[int, ...] | None, ...]
 """What changes with the content of files, one entry each; None for a file that is not there."""
 
 
@@ -42,19 +42,19 @@ class WebConfig:
 class ReadWebConfig(NamedTuple):
     """The outcome of reading: `config` is None if there are problems.
 
-    `files` is everything that was read for it, and `signature` what they looked like just before.
+    `files` is everything that was read for it, and `stamps` what they looked like just before.
     """
 
     config: WebConfig | None
     problems: tuple[ConfigProblem, ...]
     warnings: tuple[ConfigProblem, ...]
     files: tuple[Path, ...]
-    signature: Signature
+    stamps: Stamps
 
 
 def read_web_config(path: Path) -> ReadWebConfig:
     """Read the file and all that it names; every problem is in the result."""
-    before = signature((path,))
+    before = stamps((path,))
     try:
         text = read_regular_file(path).decode("utf-8-sig")
     except InvalidValue as invalid:
@@ -63,7 +63,7 @@ def read_web_config(path: Path) -> ReadWebConfig:
         return ReadWebConfig(None, (ConfigProblem(FLAG, "file is not UTF-8 text"),), (), (path,), before)
     file = parse(text)
     files = pem_files(file.tls, path.parent) if file.tls else ()
-    before += signature(files)
+    before += stamps(files)
     context, problems = make_context(file.tls, path.parent) if file.tls else (None, [])
     problems = [*file.problems, *problems]
     warnings = (*file.warnings, *_readable_by_others(file, path))
@@ -93,12 +93,12 @@ def _open_to_all(path: Path) -> bool:
         return False
 
 
-def signature(files: Iterable[Path]) -> Signature:
+def stamps(files: Iterable[Path]) -> Stamps:
     """Look at files without opening them."""
-    return tuple(_signature(path) for path in files)
+    return tuple(_stamp(path) for path in files)
 
 
-def _signature(path: Path) -> tuple[int, ...] | None:
+def _stamp(path: Path) -> tuple[int, ...] | None:
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> Path:
 
 def look(config: WebConfigFile, times: int = 3) -> None:
     for _ in range(times):
-        config.check()
+        config.look()
 
 
 def test_a_broken_file_at_the_start_names_every_fault(file: Path) -> None:
@@ -64,12 +64,12 @@ def test_a_change_is_read_at_the_second_look(file: Path) -> None:
     look(config)
     assert reports.used == [True], "nothing changed"
     file.write_text(users("two"))
-    config.check()
+    config.look()
     assert set(config.current().users) == {"one"}, "it may still be written"
     file.write_text(users("one", "two"))
-    config.check()
+    config.look()
     assert set(config.current().users) == {"one"}
-    config.check()
+    config.look()
     assert set(config.current().users) == {"one", "two"}
     look(config)
     assert reports.used == [True, True]
