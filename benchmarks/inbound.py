@@ -1,5 +1,6 @@
 """What clients do to the exporter: proper scrapes beside bad clients, and very many scrapes. With TLS and passwords."""
 
+import math
 import os
 import statistics
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 from tests.e2e.clients import Door, Resources, plain_door, resources, secure_door, web_configuration
@@ -125,15 +127,21 @@ def bursts(pool: ThreadPoolExecutor, door: Door, end: float) -> list[float]:
     return times
 
 
-def timed(action: Callable[[], object]) -> float:
+def timed(scrape: Callable[[], object]) -> float:
+    """Return the milliseconds of a scrape; infinity for one that failed twice."""
     began = time.perf_counter()
-    action()
+    try:
+        scrape()
+    except (OSError, HTTPException):
+        return math.inf
     return (time.perf_counter() - began) * 1000
 
 
 def quantiles(times: list[float]) -> str:
-    cuts = statistics.quantiles(times, n=100)
-    return f"p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, longest {max(times):.0f} ms, of {len(times):,} scrapes"
+    answered = [each for each in times if each < math.inf]
+    cuts = statistics.quantiles(answered, n=100)
+    count = f"of {len(times):,} scrapes, {len(times) - len(answered)} failed"
+    return f"p50 {cuts[49]:.0f} ms, p99 {cuts[98]:.0f} ms, longest {max(answered):.0f} ms, {count}"
 
 
 def soak(say: Say) -> None:

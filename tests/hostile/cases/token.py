@@ -69,15 +69,10 @@ def tokens() -> Iterator[Case]:
     for value in ("mac", TEXT, "", None, 7, ["Bearer"]):
         yield token(f"token_type {str(value)[:12] or 'empty'}", granted(token_type=value))
     yield token("token_type bEaReR", granted(token_type="bEaReR"), None)
-    for refusal in (
-        "invalid_client",
-        "invalid_grant",
-        "unauthorized_client",
-        "invalid_scope",
-        "server_error",
-        canary("token.error"),
-    ):
-        yield token(f"400 {refusal[:20]}", answers(400, json_text(loaded.token_refusal(refusal)), kind=JSON))
+    for refusal in ("invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope", "server_error"):
+        yield token(f"400 {refusal}", answers(400, json_text(loaded.token_refusal(refusal)), kind=JSON))
+    unknown = json_text(loaded.token_refusal(canary("token.error")))
+    yield token("400 with an error that nobody knows", answers(400, unknown, kind=JSON))
     yield token("200 with an error", answers(200, json_text(loaded.token_refusal()), kind=JSON))
     yield token("401 with a challenge", answers(401, None, ("www-authenticate", f'Basic realm="{canary("realm")}"')))
     for scope in (canary("token.scope.other"), 7, None, "x" * 100_000):
