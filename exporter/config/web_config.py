@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from .values import ConfigProblem, InvalidValue
-from .web_file import FLAG, ClientAuth, RateLimit, WebFile, parse
+from .web_file import FLAG, parse
+from .web_options import ClientAuth, RateLimit, WebFile
 from .web_tls import ServerContext, make_context, pem_files, read_regular_file
 
 Stamps = tuple[tuple[int, ...] | None, ...]
@@ -79,7 +80,7 @@ def _config(file: WebFile, context: ServerContext | None) -> WebConfig:
 
 def _readable_by_others(file: WebFile, path: Path) -> Iterator[ConfigProblem]:
     """Warn of secrets that every user of the machine can read."""
-    said = "every user of this machine can read this file; take that right away"
+    said = "every user of this machine can read this file; run chmod o= on it"
     if (file.users or (file.tls and file.tls.key.text)) and _open_to_all(path):
         yield ConfigProblem(FLAG, said)
     if file.tls and file.tls.key.path and _open_to_all(path.parent / file.tls.key.path):

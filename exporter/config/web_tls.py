@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .values import ConfigProblem, InvalidValue
-from .web_file import ClientAuth, Pem, TlsOptions
+from .web_options import ClientAuth, Pem, TlsOptions
 
 MAX_BYTES = 1024 * 1024
 """Of one file: a configuration or a certificate chain has some thousand."""

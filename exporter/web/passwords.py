@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from ..config.web_file import cost_of
+from ..config.web_options import cost_of
 from ..logs import log_bug
 
 logger = logging.getLogger(__name__)
