@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,12 +55,15 @@ def test_what_commands_print_holds_no_canary(name: str, tmp_path: Path) -> None:
 
 
 def _said(*words: str, folder: Path) -> str:
-    """Run a command for some seconds at most: `watch` ends only with what it watches."""
+    """Run a command, `watch` for some seconds of output: it ends only with what it watches."""
     command = [sys.executable, "-m", "exporter", *words, "--log.level", "debug"]
     with (folder / "said").open("w+") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=output, stderr=output)
+        end = time.monotonic() + 60
+        while process.poll() is None and not (folder / "said").stat().st_size and time.monotonic() < end:
+            time.sleep(0.1)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
+            process.wait(30 if words[0] in {"once", "check"} else 3)
         process.kill()
         process.wait()
         return (folder / "said").read_text()

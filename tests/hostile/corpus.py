@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..support.canaries import hits_in
 from .judge import Case, Seen, judge, recovered
+from .plays import make_bombs
 from .subject import Kind, Subject
 from .wire import good
 
@@ -21,6 +22,7 @@ Report = Callable[[Seen], None]
 def run(cases: Iterable[Case], report: Report = lambda _: None) -> list[Seen]:
     """Run the cases; `report` is told of each when it has ended. They come back in the order of the table."""
     table = list(cases)
+    make_bombs()
     shared = {kind: deque(case for case in table if case.kind is kind and not case.alone) for kind in Kind}
     alone = deque(case for case in table if case.alone)
     with ThreadPoolExecutor(16) as pool:

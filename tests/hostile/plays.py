@@ -1,6 +1,5 @@
 """What rows of the table are made of: each function makes a play."""
 
-import contextlib
 import gzip
 import json
 import socket
@@ -243,6 +242,7 @@ def encoded(coding: str, press: Callable[[bytes], bytes]) -> Play:
 def bombs(mebibytes: int, layers: int = 1) -> Play:
     """Send a body of blanks that inflates a thousandfold, with each layer; all layers are told."""
     coding = ("content-encoding", ", ".join(["gzip"] * layers))
+    _BOMBS.add((mebibytes, layers))
 
     def play(exchange: Exchange) -> bool | None:
         return answers(200, bomb(mebibytes, layers), coding)(exchange)
@@ -250,14 +250,22 @@ def bombs(mebibytes: int, layers: int = 1) -> Play:
     return play
 
 
+def make_bombs() -> None:
+    """Make all bombs of the table, before a request waits for one: that takes some seconds."""
+    for mebibytes, layers in _BOMBS:
+        bomb(mebibytes, layers)
+
+
+_BOMBS: set[tuple[int, int]] = set()
+
+
 @cache
 def bomb(mebibytes: int, layers: int = 1) -> bytes:
     """Make a body of blanks that inflates a thousandfold, with each layer."""
+    if layers > 1:
+        return gzip.compress(bomb(mebibytes, layers - 1))
     press = zlib.compressobj(9, wbits=31)
-    body = b"".join(press.compress(b" " * (1 << 20)) for _ in range(mebibytes)) + press.flush()
-    for _ in range(layers - 1):
-        body = gzip.compress(body)
-    return body
+    return b"".join(press.compress(b" " * (1 << 20)) for _ in range(mebibytes)) + press.flush()
 
 
 # Before the request: TLS
@@ -287,13 +295,22 @@ def after_hello(play: hostile.Play) -> Accept:
     return accept
 
 
+def close_gently(connection: socket.socket) -> None:
+    """Close our side, and read what comes: to close both at once would be a reset, which undoes what was sent."""
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(65536):
+        pass
+
+
 def certified(context: Callable[[], ssl.SSLContext]) -> Accept:
     """Do the handshake with another certificate or another TLS."""
 
     def accept(connection: socket.socket) -> socket.socket | None:
-        with contextlib.suppress(ssl.SSLError):
+        try:
             return wrap(context(), connection)
-        return None
+        except ssl.SSLError:
+            close_gently(connection)
+            return None
 
     return accept
 

@@ -5,6 +5,7 @@ import itertools
 import json
 import ssl
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -77,8 +78,10 @@ def tls_server(name: str = "server", newest: ssl.TLSVersion | None = None) -> ss
     context.load_verify_locations(certificates() / "client.pem")
     if newest is not None:
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        context.maximum_version = newest
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that is what it is for
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            context.maximum_version = newest
     return context
 
 

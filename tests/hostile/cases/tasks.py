@@ -310,7 +310,7 @@ def _jumps(ahead: int) -> Callable[[World], None]:
 
 def crowds() -> Iterator[Case]:
     """Bundles of as many parts as fit, and pages of Tasks each with payers of its own."""
-    for count, part in ((8_000_000, b"0"), (1_000_000, b"null"), (100_000, b"null")):
+    for count, part in ((3_000_000, b"0"), (1_000_000, b"null"), (100_000, b"null")):
         play = only(is_search, entries(lambda count=count, part=part: b",".join([part] * count)))  # type: ignore[misc] # defaults
         does = f"{count:,} entries of {part.decode()}"
         yield Case(group="many", does=does, play=play, reason="too_large")
@@ -318,9 +318,9 @@ def crowds() -> Iterator[Case]:
     yield Case(group="many", does="9,000 entries of an array", play=few, reason=None, adds=UNREAD, kind=Kind.ODD)
     page = _crowd(20_000)
     yield Case(group="many", does="20,000 Tasks in a page", play=page, reason="too_large")
-    adds = {key: 9_000 * n for key, n in CREATED.items()}
-    page = _crowd(9_000)
-    yield Case(group="many", does="18,000 payers in a page", play=page, reason=None, adds=adds, alone=True)
+    adds = {key: 6_000 * n for key, n in CREATED.items()}
+    page = _crowd(6_000)
+    yield Case(group="many", does="12,000 payers in a page", play=page, reason=None, adds=adds, alone=True)
 
 
 def _crowd(size: int) -> Play:

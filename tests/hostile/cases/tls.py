@@ -7,7 +7,20 @@ from collections.abc import Iterator
 
 from ...support import hostile
 from ..judge import Case
-from ..plays import after_hello, answers, at_once, bombs, certified, hangs, head, refused, reset, resets, sends
+from ..plays import (
+    after_hello,
+    answers,
+    at_once,
+    bombs,
+    certified,
+    close_gently,
+    hangs,
+    head,
+    refused,
+    reset,
+    resets,
+    sends,
+)
 from ..subject import Kind, tls_server
 from ..wire import Accept
 
@@ -30,7 +43,7 @@ def handshakes() -> Iterator[tuple[str, Accept, str]]:
         yield f"{version.name} at most", certified(lambda version=version: tls_server("server", version)), "tls"  # type: ignore[misc] # a default
     yield "no common cipher", after_hello(hostile.sends(b"\x15\x03\x03\0\x02\x02\x28")), "tls"
     yield "closes at the hello", after_hello(hostile.sends()), "tls"
-    yield "closes before the hello", at_once(_closes), "tls"
+    yield "closes before the hello", at_once(close_gently), "tls"
     yield "resets at the hello", after_hello(reset), "unreachable"
     yield "resets each new connection", at_once(refused), "unreachable"
     yield "silence in the handshake", after_hello(hostile.silent), "timeout"
@@ -44,13 +57,6 @@ def handshakes() -> Iterator[tuple[str, Accept, str]]:
     yield "warnings without end", after_hello(hostile.floods(b"", b"\x15\x03\x03\0\x02\x01\x5a" * 100)), "tls"
     yield "a fatal alert", after_hello(hostile.sends(b"\x15\x03\x03\0\x02\x02\x50")), "tls"
     yield "an alert that nobody knows", after_hello(hostile.sends(b"\x15\x03\x03\0\x02\x02\xff")), "tls"
-
-
-def _closes(connection: socket.socket) -> None:
-    """Close our side, and read what comes: to close both at once would be a reset."""
-    connection.shutdown(socket.SHUT_WR)
-    while connection.recv(65536):
-        pass
 
 
 def _deaf(_: socket.socket) -> None:
