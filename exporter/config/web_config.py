@@ -107,7 +107,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-_WEAKER = "cannot be taken away while the exporter runs: restart it to do so"
+_WEAKER = "cannot be removed while the exporter runs: restart it to do so"
 
 
 def weakened(old: WebConfig, new: WebConfig) -> tuple[ConfigProblem, ...]:
@@ -121,5 +121,5 @@ def weakened(old: WebConfig, new: WebConfig) -> tuple[ConfigProblem, ...]:
     if old.users and not new.users:
         problems.append(ConfigProblem(FLAG, f"basic_auth_users {_WEAKER}"))
     if old.client_auth is ClientAuth.REQUIRED and new.client_auth is not ClientAuth.REQUIRED:
-        problems.append(ConfigProblem(FLAG, f"the certificate of clients {_WEAKER}"))
+        problems.append(ConfigProblem(FLAG, f"client_auth_type: RequireAndVerifyClientCert {_WEAKER}"))
     return tuple(problems)
