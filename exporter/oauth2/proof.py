@@ -159,5 +159,6 @@ class SignedAssertion:
         if self._key is None:
             raise AuthFailed(said) from None
         if not self._broken:
-            log_event(logger, logging.WARNING, "the private key file cannot be used; the previous key stays in use", error=said)
+            message = "the private key file cannot be used; the previous key stays in use"
+            log_event(logger, logging.WARNING, message, error=said)
         self._broken = True
