@@ -57,7 +57,7 @@
     │   │   └── LedgerUnreadable    its tables are not as this version knows them
     │   ├── LedgerLost          removed or moved away while it is in use
     │   │   └── LedgerReplaced  another file is at its path now
-    │   ├── LedgerLogLost       the same for the `-wal` beside it
+    │   ├── LedgerWalLost       the same for the `-wal` beside it
     │   ├── LedgerReadOnly      it, or its file system, has become read-only while it is in use
     │   └── LedgerUnseen        its path cannot be looked at any more
     ├── TargetRefused           an export job whose status we were asked for is not one of our own server
@@ -506,7 +506,7 @@ class LedgerReplaced(LedgerLost):
     )
 
 
-class LedgerLogLost(LedgerError):
+class LedgerWalLost(LedgerError):
     """The `-wal` beside the ledger is gone, and with it, at a power cut or kill, the last commits."""
 
     remedy = (

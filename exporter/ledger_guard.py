@@ -34,7 +34,7 @@ class LedgerGuard:
         self._stopped.set()
 
     def run(self) -> None:
-        """Look until stopped."""
+        """Look every INTERVAL_SECONDS until stopped; a look that is under way then says nothing."""
         while not self._stopped.wait(INTERVAL_SECONDS):
             self.look()
 

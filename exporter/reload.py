@@ -36,6 +36,10 @@ UNCHANGED = "The configuration was read again. Nothing changed."
 KEPT = "What was in force stays in force."
 BUG = "Internal error. See the log."
 
+RELOADED = "configuration reloaded"
+NOT_RELOADED = "configuration not reloaded; it is as before"
+"""The log messages for every file, whoever read it: a runbook looks for them."""
+
 
 @dataclass(slots=True)
 class ReloadRequest:
@@ -179,13 +183,11 @@ class Reloader:
         else:
             self._telemetry.set_config_read(each.file, self._clock.wall())
         for problem in each.problems:
-            log_event(
-                logger, logging.ERROR, "configuration not reloaded; it is as before", file=each.file, problem=problem
-            )
+            log_event(logger, logging.ERROR, NOT_RELOADED, file=each.file, problem=problem)
         if each.effective:
-            log_event(logger, logging.INFO, "configuration reloaded", file=each.file, changed=", ".join(each.effective))
+            log_event(logger, logging.INFO, RELOADED, file=each.file, changed=", ".join(each.effective))
         elif not each.problems:
-            log_event(logger, logging.INFO, "configuration reloaded; no change takes effect", file=each.file)
+            log_event(logger, logging.INFO, f"{RELOADED}; nothing to apply", file=each.file)
         if each.waiting:
             log_event(
                 logger, logging.WARNING, "changed, but needs a restart", file=each.file, options=", ".join(each.waiting)

@@ -5,6 +5,8 @@ private key a public one, fails with an AttributeError at the first signature of
 of 1024 bits, and takes a JWK without `alg` for RS256.
 Rule 2: no sentence repeats anything of the file.
 
+It is no part of `oauth2`, because `config` reads the key too: a wrong one is a problem of the configuration.
+
 PyJWT and cryptography are imported when a key is read: they cost 10 MB of memory, which only their users pay.
 
 See docs/authentication.md.
@@ -48,7 +50,7 @@ class SigningKey:
     _key: "RSAPrivateKey | EllipticCurvePrivateKey" = field(repr=False)
 
     def sign(self, claims: Mapping[str, object], jwt_type: str) -> str:
-        """Write a signed JWT."""
+        """Write a JWT with these claims; its header names the key and the type."""
         import jwt
 
         headers = {"kid": self.key_id, "typ": jwt_type}

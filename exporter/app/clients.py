@@ -32,7 +32,7 @@ class Connection:
 
 
 def connect(settings: Settings, clock: Clock | None = None, transport: Transport | None = None) -> Connection:
-    """Make what a command needs that shows no metrics."""
+    """Make the connection of a command that serves no metrics: nobody reads its telemetry."""
     telemetry = Telemetry()
     return Connection(fhir_auth(settings, clock or SystemClock(), telemetry, transport), telemetry, transport)
 
@@ -43,10 +43,10 @@ def fhir_auth(settings: Settings, clock: Clock, telemetry: Telemetry, transport:
     if proof is None:
         return _auth(fhir)
 
-    def connect(url: str, api: Api) -> Http:
+    def http_for(url: str, api: Api) -> Http:
         return Http(replace(fhir, url=url), telemetry=telemetry, transport=transport, api=api)
 
-    endpoint = TokenEndpoint(fhir, connect, min(fhir.timeout, settings.poll.timeout))
+    endpoint = TokenEndpoint(fhir, http_for, min(fhir.timeout, settings.poll.timeout))
     return OAuth2(proof, endpoint, fhir.oauth2.scope, clock, telemetry)
 
 

@@ -55,10 +55,7 @@ def serve(settings: Settings, reloads: ReloadSource | None = None, *, poll_on_vi
     reader = _batch_jobs_reader(settings, exporter.telemetry)
     address = web.start(settings.web.host, settings.web.port)
     worker.start()
-    threading.Thread(target=exporter.guard.run, name="ledger-guard", daemon=True).start()
-    threading.Thread(target=reloader.run, name="reload", daemon=True).start()
-    if reader is not None:
-        threading.Thread(target=reader.run, name="batch-jobs", daemon=True).start()
+    _start_beside_the_worker(exporter, reloader, reader)
     _log_address(*address, web_config.current(), open_page=poll_on_view)
     if settings.exemplars:
         log_event(logger, logging.WARNING, "metrics carry Task ids as exemplars; Prometheus may store them")
@@ -66,7 +63,16 @@ def serve(settings: Settings, reloads: ReloadSource | None = None, *, poll_on_vi
         return _serve_until(stopped, exporter, worker, web)
     finally:
         if reader is not None:
-            reader.stop()  # a daemon that holds nothing: nobody waits for it
+            reader.stop()
+
+
+def _start_beside_the_worker(exporter: Exporter, reloader: Reloader, reader: BatchJobsReader | None) -> None:
+    """Start the other threads: daemons that hold nothing, so that nobody waits for them at the end."""
+    runs = {"ledger-guard": exporter.guard.run, "reload": reloader.run}
+    if reader is not None:
+        runs["batch-jobs"] = reader.run
+    for name, run in runs.items():
+        threading.Thread(target=run, name=name, daemon=True).start()
 
 
 def _rereads(

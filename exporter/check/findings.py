@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .. import documents
 from ..config import ExposedFile, Settings, WebConfig
 from ..config.web_config import read_web_config
-from ..config.web_file import ClientAuth
+from ..config.web_options import ClientAuth
 from ..errors import ExporterError
 from ..ledger.inspect import LedgerStatus
 from ..task.model import DOCUMENTED, Coding, Instant, Selection, Status

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from .files import read_regular_file
 from .values import ConfigProblem, InvalidValue
-from .web_file import FLAG, ClientAuth, RateLimit, WebFile, parse
+from .web_file import FLAG, parse
+from .web_options import ClientAuth, RateLimit, WebFile
 from .web_tls import MAX_BYTES, ServerContext, make_context, pem_files
 
-Signature = tuple[tuple[int, ...] | None, ...]
+Stamps = tuple[tuple[int, ...] | None, ...]
 """What changes with the content of files, one entry each; None for a file that is not there."""
 
 
@@ -43,19 +44,19 @@ class WebConfig:
 class ReadWebConfig(NamedTuple):
     """The outcome of reading: `config` is None if there are problems.
 
-    `files` is everything that was read for it, and `signature` what they looked like just before.
+    `files` is everything that was read for it, and `stamps` what they looked like just before.
     """
 
     config: WebConfig | None
     problems: tuple[ConfigProblem, ...]
     warnings: tuple[ConfigProblem, ...]
     files: tuple[Path, ...]
-    signature: Signature
+    stamps: Stamps
 
 
 def read_web_config(path: Path) -> ReadWebConfig:
     """Read the file and all that it names; every problem is in the result."""
-    before = signature((path,))
+    before = stamps((path,))
     try:
         text = read_regular_file(path, MAX_BYTES).decode("utf-8-sig")
     except InvalidValue as invalid:
@@ -64,7 +65,7 @@ def read_web_config(path: Path) -> ReadWebConfig:
         return ReadWebConfig(None, (ConfigProblem(FLAG, "file is not UTF-8 text"),), (), (path,), before)
     file = parse(text)
     files = pem_files(file.tls, path.parent) if file.tls else ()
-    before += signature(files)
+    before += stamps(files)
     context, problems = make_context(file.tls, path.parent) if file.tls else (None, [])
     problems = [*file.problems, *problems]
     warnings = (*file.warnings, *_readable_by_others(file, path))
@@ -80,7 +81,7 @@ def _config(file: WebFile, context: ServerContext | None) -> WebConfig:
 
 def _readable_by_others(file: WebFile, path: Path) -> Iterator[ConfigProblem]:
     """Warn of secrets that every user of the machine can read."""
-    said = "every user of this machine can read this file; take that right away"
+    said = "every user of this machine can read this file; run chmod o= on it"
     if (file.users or (file.tls and file.tls.key.text)) and _open_to_all(path):
         yield ConfigProblem(FLAG, said)
     if file.tls and file.tls.key.path and _open_to_all(path.parent / file.tls.key.path):
@@ -94,12 +95,12 @@ def _open_to_all(path: Path) -> bool:
         return False
 
 
-def signature(files: Iterable[Path]) -> Signature:
+def stamps(files: Iterable[Path]) -> Stamps:
     """Look at files without opening them."""
-    return tuple(_signature(path) for path in files)
+    return tuple(_stamp(path) for path in files)
 
 
-def _signature(path: Path) -> tuple[int, ...] | None:
+def _stamp(path: Path) -> tuple[int, ...] | None:
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -107,7 +108,7 @@ def _signature(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-_WEAKER = "cannot be taken away while the exporter runs: restart it to do so"
+_WEAKER = "cannot be removed while the exporter runs: restart it to do so"
 
 
 def weakened(old: WebConfig, new: WebConfig) -> tuple[ConfigProblem, ...]:
@@ -121,5 +122,5 @@ def weakened(old: WebConfig, new: WebConfig) -> tuple[ConfigProblem, ...]:
     if old.users and not new.users:
         problems.append(ConfigProblem(FLAG, f"basic_auth_users {_WEAKER}"))
     if old.client_auth is ClientAuth.REQUIRED and new.client_auth is not ClientAuth.REQUIRED:
-        problems.append(ConfigProblem(FLAG, f"the certificate of clients {_WEAKER}"))
+        problems.append(ConfigProblem(FLAG, f"client_auth_type: RequireAndVerifyClientCert {_WEAKER}"))
     return tuple(problems)

@@ -8,15 +8,26 @@ See docs/web-configuration.md.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from difflib import get_close_matches
-from enum import Enum
 from ssl import TLSVersion
 from types import MappingProxyType
 
 from yaml import Node, ScalarNode
 
 from .values import ConfigProblem
+from .web_options import (
+    CURVES,
+    HEADERS,
+    TLS12_SUITES,
+    TLS13_SUITES,
+    ClientAuth,
+    Pem,
+    RateLimit,
+    TlsOptions,
+    WebFile,
+    cost_of,
+)
 from .yaml_file import Malformed, NodeReader, below, compose, is_null
 
 FLAG = "--web.config.file"
@@ -30,94 +41,10 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 _PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]*")
 _SLOW_COST = 14
 
-HEADERS: Mapping[str, tuple[str, ...]] = {
-    "Strict-Transport-Security": (),
-    "X-Content-Type-Options": ("nosniff",),
-    "X-Frame-Options": ("deny", "sameorigin"),
-    "X-XSS-Protection": (),
-    "Content-Security-Policy": (),
-}
-"""The headers that may be set, spelled so, and their values where only some are allowed."""
-
-TLS13_SUITES = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
-"""Always offered where TLS 1.3 is, whatever is configured; so in Go."""
-TLS12_SUITES: Mapping[str, str] = {
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
-}
-"""Go's secure suites for TLS 1.2, and what OpenSSL calls them."""
 _HTTP2_SUITES = {"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"}
-CURVES: Mapping[str, str] = {
-    "CurveP256": "prime256v1",
-    "CurveP384": "secp384r1",
-    "CurveP521": "secp521r1",
-    "X25519": "X25519",
-}
 _VERSIONS = {"TLS12": TLSVersion.TLSv1_2, "TLS13": TLSVersion.TLSv1_3}
 _OLD_VERSIONS = {"TLS10", "TLS11"}
-
-
-class ClientAuth(Enum):
-    """Whether clients show a certificate. One that is shown is always verified."""
-
-    NONE = "NoClientCert"
-    IF_GIVEN = "VerifyClientCertIfGiven"
-    REQUIRED = "RequireAndVerifyClientCert"
-
-
 _UNVERIFIED = {"RequestClientCert", "RequireAnyClientCert", "RequireClientCert"}
-
-
-@dataclass(frozen=True, slots=True)
-class Pem:
-    """A certificate or a key: the text itself, or the path of its file as it was written; `source` is its place."""
-
-    source: str
-    text: str = field(default="", repr=False)
-    path: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TlsOptions:
-    """How to speak TLS. `allowed_sans` is None where any verified client may connect; the rest as OpenSSL names it."""
-
-    cert: Pem
-    key: Pem
-    client_ca: Pem | None = None
-    client_auth: ClientAuth = ClientAuth.NONE
-    allowed_sans: frozenset[str] | None = None
-    min_version: TLSVersion = TLSVersion.TLSv1_2
-    max_version: TLSVersion = TLSVersion.TLSv1_3
-    ciphers: str | None = None
-    curve: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """A request every `interval` seconds, and `burst` at once."""
-
-    interval: float
-    burst: int
-
-
-@dataclass(frozen=True, slots=True)
-class WebFile:
-    """What the file says. `users` has a bcrypt hash for each name; header names are lower case."""
-
-    tls: TlsOptions | None = None
-    users: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    headers: tuple[tuple[str, str], ...] = ()
-    rate_limit: RateLimit | None = None
-    problems: tuple[ConfigProblem, ...] = ()
-    warnings: tuple[ConfigProblem, ...] = ()
 
 
 def parse(text: str) -> WebFile:
@@ -145,11 +72,6 @@ def parse(text: str) -> WebFile:
         problems=tuple(reader.nodes.problems),
         warnings=tuple(reader.warnings),
     )
-
-
-def cost_of(hashed: bytes) -> int:
-    """Return the cost of a bcrypt hash, or of its salt: each step doubles the work."""
-    return int(hashed[4:6])
 
 
 def seconds(text: str) -> float | None:
@@ -241,9 +163,7 @@ class WebFileReader:
             if pem is None:
                 self.nodes.problem(node, section, f"is missing one of {name} or {name}_file")
         policy = self._policy(found)
-        oldest, newest = (self._version(found, name) for name in ("min_version", "max_version"))
-        if oldest and newest and oldest > newest:
-            self.nodes.problem(found["max_version"], f"{section}.max_version", "must not be below min_version")
+        oldest, newest = self._versions(found)
         if "prefer_server_cipher_suites" in found:
             self._boolean(found["prefer_server_cipher_suites"], f"{section}.prefer_server_cipher_suites", default=True)
         options = TlsOptions(
@@ -252,8 +172,8 @@ class WebFileReader:
             client_ca=self._pem(found, "client_ca"),
             client_auth=policy,
             allowed_sans=self._allowed_sans(found),
-            min_version=oldest or TLSVersion.TLSv1_2,
-            max_version=newest or TLSVersion.TLSv1_3,
+            min_version=oldest,
+            max_version=newest,
             curve=self._curve(found),
         )
         self._check_policy(found, options)
@@ -315,6 +235,13 @@ class WebFileReader:
         if not sans:
             self.nodes.problem(node, name, "must not be empty: no client could connect")
         return sans
+
+    def _versions(self, found: Mapping[str, Node]) -> tuple[TLSVersion, TLSVersion]:
+        """Return the lowest and the highest version of TLS."""
+        oldest, newest = (self._version(found, name) for name in ("min_version", "max_version"))
+        if oldest and newest and oldest > newest:
+            self.nodes.problem(found["max_version"], "tls_server_config.max_version", "must not be below min_version")
+        return oldest or TLSVersion.TLSv1_2, newest or TLSVersion.TLSv1_3
 
     def _version(self, found: Mapping[str, Node], key: str) -> TLSVersion | None:
         if (node := found.get(key)) is None:

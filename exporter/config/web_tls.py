@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from .files import read_regular_file
 from .values import ConfigProblem, InvalidValue
-from .web_file import ClientAuth, Pem, TlsOptions
+from .web_options import ClientAuth, Pem, TlsOptions
 
 MAX_BYTES = 1024 * 1024
 """Of one file: a configuration or a certificate chain has some thousand."""
@@ -105,7 +105,7 @@ def _load_pair(context: ssl.SSLContext, options: TlsOptions, cert: bytes, key: b
 
 
 def _pair_problem(options: TlsOptions, cert: bytes, error: ssl.SSLError) -> ConfigProblem:
-    if error.reason == "KEY_VALUES_MISMATCH":
+    if error.reason in ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):  # the latter for a key of another type
         return ConfigProblem(options.key.source, "is not the key of the certificate")
     if error.reason in ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"):
         return ConfigProblem(options.cert.source, "the certificate is too weak: its key is short, or its hash is old")

@@ -1,6 +1,6 @@
 """One question to a server and its answer, while it is read: what is known of it when it fails.
 
-Rule: an error's message holds host, port and operation at most: no path, no query, no text of the server.
+Rule 3 of `http` holds for its messages.
 """
 
 import contextlib
@@ -67,7 +67,7 @@ class Question:
 
 
 class Exchange:
-    """One answer while it is read: what is known of it when it fails."""
+    """A question that was sent: how far its answer came decides which error a failure is."""
 
     def __init__(self, api: Api, base: BaseUrl, question: Question) -> None:
         self.host_and_port = base.address

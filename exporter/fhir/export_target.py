@@ -1,7 +1,7 @@
 """Which address may be asked for the status of an export job: one on our own base, for one job, and nothing else.
 
 Whoever can reach `/probe` chooses the target, and the request carries our credentials. So a target is taken apart and
-checked by an allow-list, and what is asked for is put together anew. No message repeats any of it.
+checked by an allow-list, and the URL that is requested is rebuilt from our own base. No message repeats any of it.
 
 See docs/design.md#export-jobs.
 """

@@ -57,7 +57,8 @@ __all__ = ["ADMIN", "FHIR", "Api", "Http", "Method", "Reply", "Session", "Transp
 class Http:
     """How to reach a server: address, credentials, TLS. `transport` replaces the network in tests.
 
-    Each server has its own; only one of the FHIR server shows its requests by the `telemetry` of the exporter.
+    Each server has its own. `telemetry` is the exporter's for the FHIR server and its token endpoint, which show their
+    requests, and otherwise one that nobody reads.
     """
 
     def __init__(

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from ..errors import (
     LedgerError,
-    LedgerLogLost,
     LedgerLost,
     LedgerReadOnly,
     LedgerReplaced,
     LedgerUnseen,
+    LedgerWalLost,
 )
 from .open import MEMORY
 
@@ -32,34 +32,34 @@ class Identity(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class FileFacts:
+class FileState:
     """What is at the path of a ledger, and beside it. `unseen` says why nothing could be found out."""
 
     file: Identity | None = None
-    log: Identity | None = None
+    wal: Identity | None = None
     writable: bool = True
     unseen: str | None = None
 
 
 class LedgerFile:
-    """The file of an open ledger. To be made right after it was opened."""
+    """The file of an open ledger. Make it right after the ledger was opened: what is there then is what must stay."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path).absolute()
-        self._log = Path(f"{os.path.realpath(path)}-wal")
+        self._wal = Path(f"{os.path.realpath(path)}-wal")
         self._opened = self._look()
 
     def trouble(self) -> LedgerError | None:
         """Say what has happened to the file since it was opened; None where it is as it was."""
-        return judge(str(self._path), self._opened, self._look())
+        return diagnose(str(self._path), self._opened, self._look())
 
-    def _look(self) -> FileFacts:
+    def _look(self) -> FileState:
         try:
-            file, log = _status(self._path), _status(self._log)
-            writable = all(each is None or each.st_mode & stat.S_IWUSR for each in (file, log))
-            return FileFacts(_identity(file), _identity(log), writable and _may_write(self._path))
+            file, wal = _status(self._path), _status(self._wal)
+            writable = all(each is None or each.st_mode & stat.S_IWUSR for each in (file, wal))
+            return FileState(_identity(file), _identity(wal), writable and _may_write(self._path))
         except OSError as error:
-            return FileFacts(unseen=error.strerror or type(error).__name__)
+            return FileState(unseen=error.strerror or type(error).__name__)
 
 
 def watched(path: str) -> LedgerFile | None:
@@ -67,12 +67,12 @@ def watched(path: str) -> LedgerFile | None:
     return None if path == MEMORY else LedgerFile(path)
 
 
-def judge(path: str, opened: FileFacts, now: FileFacts) -> LedgerError | None:
+def diagnose(path: str, opened: FileState, now: FileState) -> LedgerError | None:
     """Name the first trouble there is, the worst first."""
     return next((make(path, now) for applies, make in TROUBLES if applies(opened, now)), None)
 
 
-TROUBLES: tuple[tuple[Callable[[FileFacts, FileFacts], bool], Callable[[str, FileFacts], LedgerError]], ...] = (
+TROUBLES: tuple[tuple[Callable[[FileState, FileState], bool], Callable[[str, FileState], LedgerError]], ...] = (
     (
         lambda _, now: now.unseen is not None,
         lambda path, now: LedgerUnseen(f"the ledger {path} cannot be looked at by user {os.geteuid()}: {now.unseen}"),
@@ -86,15 +86,15 @@ TROUBLES: tuple[tuple[Callable[[FileFacts, FileFacts], bool], Callable[[str, Fil
         lambda path, _: LedgerReplaced(f"the ledger {path} was replaced by another file while it is in use"),
     ),
     (
-        lambda opened, now: opened.log is not None and now.log != opened.log,
-        lambda path, _: LedgerLogLost(f"{path}-wal was removed or replaced while the ledger is in use"),
+        lambda opened, now: opened.wal is not None and now.wal != opened.wal,
+        lambda path, _: LedgerWalLost(f"{path}-wal was removed or replaced while the ledger is in use"),
     ),
     (
         lambda _, now: not now.writable,
         lambda path, _: LedgerReadOnly(f"the ledger {path} has become read-only"),
     ),
 )
-"""Which facts, those at its opening and those of now, are which trouble."""
+"""Each trouble: when it applies, from the state at the opening and the state now, and the error that says so."""
 
 
 def _status(path: Path) -> os.stat_result | None:

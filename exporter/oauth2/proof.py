@@ -99,7 +99,7 @@ class ClientSecret:
 class SignedAssertion:
     """A JWT signed by the client's private key (`private_key_jwt`).
 
-    After a rotation that went wrong the key in force stays: the server knows it still.
+    After a rotation that went wrong the previous key stays in use: the server still knows it.
     """
 
     refusal: type[TokenFailed] = AssertionRefused
@@ -161,5 +161,6 @@ class SignedAssertion:
         if self._key is None:
             raise AuthFailed(said) from None
         if not self._broken:
-            log_event(logger, logging.WARNING, "the private key file cannot be used; the key before stays", error=said)
+            message = "the private key file cannot be used; the previous key stays in use"
+            log_event(logger, logging.WARNING, message, error=said)
         self._broken = True

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from ..config.web_config import ReadWebConfig, WebConfig, read_web_config, signature, weakened
+from ..config.web_config import ReadWebConfig, WebConfig, read_web_config, stamps, weakened
 from ..config.web_file import FLAG
 from ..errors import ConfigurationError
 from ..logs import log_event
 from ..metrics.vocabulary import ConfigFile
-from ..reload import Reread
+from ..reload import NOT_RELOADED, RELOADED, Reread
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ class FixedWebConfig:
         """Return the configuration in force; any thread may ask."""
         return self._current
 
-    def check(self) -> None:
-        """Look once a second whether there is something new."""
+    def look(self) -> None:
+        """Look whether there is something new; called once a second."""
 
 
 class WebConfigFile(FixedWebConfig):
@@ -51,28 +51,27 @@ class WebConfigFile(FixedWebConfig):
             raise ConfigurationError(tuple(str(each) for each in read.problems))
         super().__init__(read.config)
         self._last = read
-        self._seen = read.signature
+        self._seen = read.stamps
         self._accept(read, read.config)
         report(True)
 
-    def check(self) -> None:
+    def look(self) -> None:
         """Read the file again if it changed, or one that it names: at the second look, when nobody writes any more."""
-        now = signature(self._last.files)
-        if now != self._last.signature and now == self._seen:
+        now = stamps(self._last.files)
+        if now != self._last.stamps and now == self._seen:
             problems = self._read()
             for each in problems:
-                said = "the web configuration cannot be used; the one before stays in force"
-                log_event(logger, logging.ERROR, said, problem=each)
+                log_event(logger, logging.ERROR, NOT_RELOADED, file=ConfigFile.WEB, problem=each)
             if not problems:
-                log_event(logger, logging.INFO, "the web configuration was read again")
+                log_event(logger, logging.INFO, RELOADED, file=ConfigFile.WEB, changed=FLAG)
             self._report(not problems)
         self._seen = now
 
     def reread(self) -> Reread:
         """Read the file again, changed or not. Any thread may ask; the caller logs and reports."""
-        before = self._last.signature
+        before = self._last.stamps
         problems = self._read()
-        changed = not problems and self._last.signature != before
+        changed = not problems and self._last.stamps != before
         return Reread(ConfigFile.WEB, problems, (FLAG,) if changed else ())
 
     def _read(self) -> tuple[str, ...]:

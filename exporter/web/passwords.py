@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from ..config.web_file import cost_of
+from ..config.web_options import cost_of
 from ..logs import log_bug
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Verifier:
         self._salt = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(21)) + "."
 
     def matches(self, stored: bytes | None, password: bytes, highest_cost: int) -> bool:
-        """Whether a password fits a hash, None for an unknown user. A failure costs as much as the dearest hash.
+        """Whether a password fits a hash, None for an unknown user. A failure costs as much as the most expensive hash.
 
         Each step of the cost doubles the work, so work of the costs c, c, c+1, … h-1 adds up to that of h.
         """
@@ -116,7 +116,7 @@ class Passwords:
         return check.result
 
     def _key(self, stored: bytes | None, credentials: Credentials) -> bytes:
-        """Name a check. The stored hash is part of it: a user who gets another one, or is removed, is checked anew."""
+        """Name a check. The stored hash is part of it: a user who gets another one, or is removed, is checked again."""
         user = credentials.user.encode("utf-8", "surrogatepass")
         parts = (stored or b"", user, credentials.password)
         return hmac.digest(self._secret, b"".join(len(each).to_bytes(4, "big") + each for each in parts), "sha256")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import monotonic
 
-from ..config.web_file import RateLimit
+from ..config.web_options import RateLimit
 
 
 class RateLimiter:

@@ -255,7 +255,7 @@ class WebServer:
             await asyncio.sleep(CHECK_SECONDS)
             self._limiter.close_idle()
             try:
-                self._config.check()
+                self._config.look()
             except Exception as error:  # noqa: BLE001 - a bug must not end the checks
                 log_bug(logger, "reading the web configuration again failed", error)
 

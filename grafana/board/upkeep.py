@@ -134,7 +134,7 @@ def _config() -> Ready:
     words = Words(
         "Configuration files usable",
         "1 if the last read of each configuration file succeeded; 0 while the former one is in force instead.",
-        "read the log, which has a line for each problem, or run `fhir-task-exporter check`; mend the file and reload.",
+        "read the log, which has a line for each problem, or run `fhir-task-exporter check`; fix the file and reload.",
         SILENT,
         ("P2PConfigReloadFailed",),
     )

@@ -1,14 +1,12 @@
 """A hundred times killed with signal 9 in the middle of its work, the exporter has counted everything once."""
 
 import random
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.crash.kills import interrupt
 from tests.support.builders import organization, task
 
 from .process import SimulatedServer, exporter, total, until
@@ -64,19 +62,3 @@ def test_no_kill_loses_or_repeats_an_event(tmp_path: Path) -> None:
             interrupted += interrupt(process.url, dice)
             process.kill()
     assert interrupted > ROUNDS // 3
-
-
-def interrupt(url: str, dice: random.Random) -> bool:
-    """Start a scrape and come back while it runs, or a little later; says whether it was still under way."""
-    done = threading.Event()
-
-    def scrape() -> None:
-        try:
-            httpx.get(f"{url}/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "10"})
-            done.set()
-        except httpx.HTTPError:
-            pass
-
-    threading.Thread(target=scrape, daemon=True).start()
-    time.sleep(dice.uniform(0.0, 0.08))
-    return not done.is_set()

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from exporter.config.web_config import WebConfig, read_web_config
-from exporter.config.web_file import CURVES, HEADERS, TLS12_SUITES, ClientAuth, cost_of
+from exporter.config.web_options import CURVES, HEADERS, TLS12_SUITES, ClientAuth, cost_of
 from exporter.web.rate_limit import RateLimiter
 
 from .configuration import nodes

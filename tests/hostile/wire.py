@@ -60,24 +60,11 @@ def good(exchange: Exchange) -> bool:
     return exchange.reply(exchange.honest())
 
 
-class Front:
-    """The server. `answer` is its honest self; with `tls` it speaks TLS unless a play does otherwise.
+class _Listener:
+    """A port on loopback, and a thread that takes every connection until the block ends."""
 
-    `elsewhere` is a port for links. `strays` are the paths that were asked for outside of the base.
-    """
-
-    def __init__(self, answer: Answer, *, tls: ssl.SSLContext | None = None, elsewhere: int = 0) -> None:
-        self.answer = answer
-        self.play: Play = good
-        self.accept: Accept | None = None
+    def __init__(self) -> None:
         self.connections = 0
-        self.requests = 0
-        self.strays: list[str] = []
-        self._tls = tls
-        self.elsewhere = elsewhere
-        self._numbers = itertools.count(1)
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
         self._ended = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._listener.settimeout(0.05)
@@ -86,10 +73,6 @@ class Front:
     @property
     def port(self) -> int:
         return int(self._listener.getsockname()[1])
-
-    @property
-    def base(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/fhir"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -101,6 +84,46 @@ class Front:
         self._ended.set()
         self._thread.join(5)
         self._listener.close()
+
+    def _accept_all(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
+        """Do something with a connection, without keeping the thread."""
+        raise NotImplementedError
+
+
+class Front(_Listener):
+    """The server. `answer` is its honest self; with `tls` it speaks TLS unless a play does otherwise.
+
+    `elsewhere` is a port for links. `strays` are the paths that were asked for outside of the base.
+    """
+
+    def __init__(self, answer: Answer, *, tls: ssl.SSLContext | None = None, elsewhere: int = 0) -> None:
+        super().__init__()
+        self.answer = answer
+        self.play: Play = good
+        self.accept: Accept | None = None
+        self.requests = 0
+        self.strays: list[str] = []
+        self._tls = tls
+        self.elsewhere = elsewhere
+        self._numbers = itertools.count(1)
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def base(self) -> str:
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/fhir"
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
         self._hang_up()
 
     def switch(self, play: Play = good, accept: Accept | None = None) -> None:
@@ -114,13 +137,9 @@ class Front:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
-    def _accept_all(self) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                connection, _ = self._listener.accept()
-                connection.settimeout(20)
-                self.connections += 1
-                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+    def _take(self, connection: socket.socket) -> None:
+        connection.settimeout(20)
+        threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with self._lock:
@@ -169,33 +188,8 @@ def parsed(data: bytes, connection: socket.socket) -> Request:
     return Request(method, url.path, tuple(parse_qsl(url.query, keep_blank_values=True)), headers)
 
 
-class Elsewhere:
+class Elsewhere(_Listener):
     """A listener that no request may ever reach: it counts who connects."""
 
-    def __init__(self) -> None:
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._listener.settimeout(0.05)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._count, daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join(5)
-        self._listener.close()
-
-    def _count(self) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                self._listener.accept()[0].close()
-                self.connections += 1
+    def _take(self, connection: socket.socket) -> None:
+        connection.close()

@@ -454,7 +454,7 @@ PROVOKED: dict[type[ExporterError], Provoke] = {
     errors.LedgerUnreadable: changed(UNKNOWN_WORD),
     errors.LedgerLost: watched(Path.unlink),
     errors.LedgerReplaced: watched(replaced),
-    errors.LedgerLogLost: watched(lambda path: path.with_name("ledger.db-wal").unlink()),
+    errors.LedgerWalLost: watched(lambda path: path.with_name("ledger.db-wal").unlink()),
     errors.LedgerReadOnly: watched(lambda path: path.chmod(0o400)),
     errors.LedgerUnseen: watched(unseen),
     errors.TargetRefused: lambda _: status_address(

@@ -342,7 +342,7 @@ def test_after_a_broken_rotation_the_key_in_force_stays(tmp_path: Path, caplog: 
     case.rig.clock.advance(300)
     assert case.auth.headers()
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
-        "the private key file cannot be used; the key before stays"
+        "the private key file cannot be used; the previous key stays in use"
     ]
     new = new_key("P-384", 2)
     write_secret(tmp_path, pem(new))

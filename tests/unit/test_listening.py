@@ -7,7 +7,7 @@ import pytest
 
 from exporter.app.serve import _log_address
 from exporter.config import WebConfig
-from exporter.config.web_file import ClientAuth
+from exporter.config.web_options import ClientAuth
 from exporter.config.web_tls import ServerContext
 
 OPEN = "metrics are served without authentication"

@@ -4,7 +4,8 @@ from ssl import TLSVersion
 
 import pytest
 
-from exporter.config.web_file import ClientAuth, RateLimit, parse, seconds
+from exporter.config.web_file import parse, seconds
+from exporter.config.web_options import ClientAuth, RateLimit
 
 HASH = "$2y$10$2UXri9cIDdgeKjBo4Rlpx.U3ZLDV8X1IxKmsfOvhcM5oXQt/mLmXq"
 PAIR = "tls_server_config:\n  cert_file: c\n  key_file: k\n"

@@ -7,33 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from exporter.errors import LedgerError, LedgerLogLost, LedgerLost, LedgerReadOnly, LedgerReplaced, LedgerUnseen
+from exporter.errors import LedgerError, LedgerLost, LedgerReadOnly, LedgerReplaced, LedgerUnseen, LedgerWalLost
 from exporter.ledger import watched
-from exporter.ledger.file import FileFacts, Identity, LedgerFile, judge
+from exporter.ledger.file import FileState, Identity, LedgerFile, diagnose
 
 from .ledgers import counts, ledger_at, version, write
 
 FILE, LOG, OTHER = Identity(1, 10), Identity(1, 11), Identity(1, 12)
-OPENED = FileFacts(FILE, LOG)
+OPENED = FileState(FILE, LOG)
 
-JUDGED: dict[str, tuple[FileFacts, type[LedgerError] | None]] = {
+DIAGNOSES: dict[str, tuple[FileState, type[LedgerError] | None]] = {
     "as it was": (OPENED, None),
-    "gone": (FileFacts(None, LOG), LedgerLost),
-    "gone with its log": (FileFacts(None, None), LedgerLost),
-    "another file": (FileFacts(OTHER, LOG), LedgerReplaced),
-    "the same number on another disk": (FileFacts(Identity(2, 10), LOG), LedgerReplaced),
-    "another file, read-only": (FileFacts(OTHER, LOG, writable=False), LedgerReplaced),
-    "without its log": (FileFacts(FILE, None), LedgerLogLost),
-    "another log": (FileFacts(FILE, OTHER), LedgerLogLost),
-    "read-only": (FileFacts(FILE, LOG, writable=False), LedgerReadOnly),
-    "not to be seen": (FileFacts(unseen="Input/output error"), LedgerUnseen),
+    "gone": (FileState(None, LOG), LedgerLost),
+    "gone with its log": (FileState(None, None), LedgerLost),
+    "another file": (FileState(OTHER, LOG), LedgerReplaced),
+    "the same number on another disk": (FileState(Identity(2, 10), LOG), LedgerReplaced),
+    "another file, read-only": (FileState(OTHER, LOG, writable=False), LedgerReplaced),
+    "without its log": (FileState(FILE, None), LedgerWalLost),
+    "another log": (FileState(FILE, OTHER), LedgerWalLost),
+    "read-only": (FileState(FILE, LOG, writable=False), LedgerReadOnly),
+    "not to be seen": (FileState(unseen="Input/output error"), LedgerUnseen),
 }
 
 
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("name", DIAGNOSES)
 def test_what_the_facts_mean(name: str) -> None:
-    now, error = JUDGED[name]
-    found = judge("ledger.db", OPENED, now)
+    now, error = DIAGNOSES[name]
+    found = diagnose("ledger.db", OPENED, now)
     assert (None if found is None else type(found)) is error
 
 
@@ -104,8 +104,8 @@ DONE: dict[Callable[[Path], None], type[LedgerError] | None] = {
     put_a_file_for_the_folder: LedgerLost,
     replace_by_a_copy: LedgerReplaced,
     replace_by_a_folder: LedgerReplaced,
-    remove_log: LedgerLogLost,
-    replace_log: LedgerLogLost,
+    remove_log: LedgerWalLost,
+    replace_log: LedgerWalLost,
     make_read_only: LedgerReadOnly,
     make_log_read_only: LedgerReadOnly,
 }
@@ -135,7 +135,7 @@ def test_a_ledger_behind_a_link_is_watched_where_it_is(tmp_path: Path) -> None:
         file = LedgerFile(str(path))
         assert file.trouble() is None
         log_of(real).unlink()
-        assert isinstance(file.trouble(), LedgerLogLost)
+        assert isinstance(file.trouble(), LedgerWalLost)
         real.rename(tmp_path / "moved")
         assert isinstance(file.trouble(), LedgerLost)
 

@@ -10,7 +10,7 @@ import bcrypt
 import pytest
 
 from exporter.config.web_config import WebConfig
-from exporter.config.web_file import RateLimit
+from exporter.config.web_options import RateLimit
 from exporter.web import server as server_module
 from exporter.web.config_file import FixedWebConfig
 from exporter.web.server import Access, WebServer

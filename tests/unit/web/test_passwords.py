@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import bcrypt
 import pytest
 
-from exporter.config.web_file import cost_of
+from exporter.config.web_options import cost_of
 from exporter.web.passwords import (
     KEPT,
     MAX_WAITING,

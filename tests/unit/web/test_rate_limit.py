@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.config.web_file import RateLimit
+from exporter.config.web_options import RateLimit
 from exporter.web.rate_limit import RateLimiter
 
 

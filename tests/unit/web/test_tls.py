@@ -17,6 +17,7 @@ from exporter.config.web_config import read_web_config
 from exporter.config.web_tls import subject_names
 from exporter.web.connections import Limits
 
+from ...support.authorization import new_key, pem
 from ...support.certificates import Authority
 from .fake_backend import HANGS, FakeBackend, ended, wait_until
 from .test_gate import basic
@@ -173,6 +174,10 @@ def test_names_are_written_as_go_writes_them() -> None:
     assert list(subject_names({})) == []
 
 
+RSA_KEY = pem(new_key("RSA-2048"))
+"""Of another type than the keys of the certificates here, for which OpenSSL has another error."""
+
+
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
@@ -180,6 +185,7 @@ def test_names_are_written_as_go_writes_them() -> None:
         ({"server.pem": ""}, "line 2, tls_server_config.cert_file: is not a certificate in PEM"),
         ({"server.key": "canary"}, "line 3, tls_server_config.key_file: is not a private key in PEM"),
         ({"server.key": "other.key"}, "line 3, tls_server_config.key_file: is not the key of the certificate"),
+        ({"server.key": RSA_KEY}, "line 3, tls_server_config.key_file: is not the key of the certificate"),
         (
             {"server.key": "encrypted"},
             "line 3, tls_server_config.key_file: is encrypted; store it without a passphrase",
@@ -234,7 +240,7 @@ def test_secrets_that_everybody_can_read_are_warned_about(
     assert read_web_config(file).warnings == ()
     (tmp_path / "server.key").chmod(0o644)
     file.chmod(0o644)
-    said = "every user of this machine can read this file; take that right away"
+    said = "every user of this machine can read this file; run chmod o= on it"
     assert [str(each) for each in read_web_config(file).warnings] == [
         f"--web.config.file: {said}",
         f"--web.config.file line 3, tls_server_config.key_file: {said}",

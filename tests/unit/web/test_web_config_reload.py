@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> Path:
 
 def look(config: WebConfigFile, times: int = 3) -> None:
     for _ in range(times):
-        config.check()
+        config.look()
 
 
 def test_a_broken_file_at_the_start_names_every_fault(file: Path) -> None:
@@ -64,12 +64,12 @@ def test_a_change_is_read_at_the_second_look(file: Path) -> None:
     look(config)
     assert reports.used == [True], "nothing changed"
     file.write_text(users("two"))
-    config.check()
+    config.look()
     assert set(config.current().users) == {"one"}, "it may still be written"
     file.write_text(users("one", "two"))
-    config.check()
+    config.look()
     assert set(config.current().users) == {"one"}
-    config.check()
+    config.look()
     assert set(config.current().users) == {"one", "two"}
     look(config)
     assert reports.used == [True, True]
@@ -92,8 +92,8 @@ def test_a_replaced_file_is_read_though_its_time_is_old(file: Path, tmp_path: Pa
     ("text", "said"),
     [
         ("a: [", "line 1: is not valid YAML"),
-        ("", "basic_auth_users cannot be taken away"),
-        ("rate_limit: {}", "basic_auth_users cannot be taken away"),
+        ("", "basic_auth_users cannot be removed"),
+        ("rate_limit: {}", "basic_auth_users cannot be removed"),
         (None, "file does not exist"),
         (b"\xff", "is not UTF-8 text"),
     ],
@@ -144,9 +144,9 @@ def test_reread_reads_at_once_changed_or_not(file: Path) -> None:
         (
             TLS + "  client_auth_type: RequireAndVerifyClientCert\n",
             TLS,
-            "the certificate of clients cannot be taken away",
+            "client_auth_type: RequireAndVerifyClientCert cannot be removed",
         ),
-        (users("one"), "", "basic_auth_users cannot be taken away"),
+        (users("one"), "", "basic_auth_users cannot be removed"),
     ],
     ids=["TLS on", "TLS off", "client certificates off", "passwords off"],
 )
