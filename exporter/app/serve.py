@@ -158,8 +158,8 @@ def _came(stopped: SimpleQueue[int]) -> bool:
 
 
 def _on_signals() -> SimpleQueue[int]:
-    """Collect the signals that stop. A handler may interrupt any line of this thread, so it must not take a lock."""
+    """Collect the signals that stop. The handler has no line of Python that the next signal could interrupt."""
     stopped = SimpleQueue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stopped.put(number))
+        signal.signal(number, stopped.put)  # type: ignore[arg-type] # as in reload.catch_hangups
     return stopped

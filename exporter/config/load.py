@@ -34,6 +34,8 @@ from .yaml_file import YamlFile
 
 MAX_BYTES = 4 * 1024 * 1024
 """Of the file: thousands of payers. Reading it takes 30 times as much memory, and a second for each 300 KB."""
+MAX_KEY_BYTES = 64 * 1024
+"""Of a private key: as many as are read of the file of any secret later."""
 
 Flags = Mapping[str, Sequence[str]]
 """What was on the command line: texts by option name, in their order."""
@@ -237,10 +239,11 @@ def _private_key(values: Mapping[str, object]) -> _Conflicts:
     if not isinstance(path, str) or not Path(path).is_file():
         return
     try:
-        read_key(Path(path).read_text("utf-8-sig"), key_id if isinstance(key_id, str) else None)
-    except KeyUnusable as unusable:
+        text = read_regular_file(Path(path), MAX_KEY_BYTES).decode("utf-8-sig")
+        read_key(text, key_id if isinstance(key_id, str) else None)
+    except (KeyUnusable, InvalidValue) as unusable:
         yield _PRIVATE_KEY, str(unusable)
-    except (OSError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         yield _PRIVATE_KEY, "file is not UTF-8 text; a PEM file or a JWK is needed"
 
 

@@ -199,3 +199,12 @@ def test_a_certificate_is_a_secret_where_the_key_is_in_it(tmp_path: Path) -> Non
 def test_what_is_no_file_is_left_alone() -> None:
     fhir = FhirSettings(url="https://cdr/fhir", bearer_token_file="/dev/null", password_file="/nowhere")
     assert exposed_files(Settings(fhir=fhir)) == ()
+
+
+def test_a_key_file_of_any_size_is_refused_without_being_read(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    with path.open("wb") as file:
+        file.truncate(1024**4)  # of holes
+    flags = URL | CLIENT | {"fhir.oauth2.private-key-file": str(path), "fhir.oauth2.key-id": KEY_ID}
+    (found,) = flag_problems(**flags)
+    assert found == "--fhir.oauth2.private-key-file: file is larger than 64 KiB"
