@@ -61,6 +61,8 @@ class ConnectionLimiter:
         self._open: dict[Peer, Connection] = {}
         """Ordered by when they became idle, longest first."""
         self._answering: set[Peer] = set()
+        self._checking: dict[Peer, None] = {}
+        """Those whose password is being checked, longest first: nobody knows yet who they are."""
         self._sending: dict[Peer, None] = {}
         """Ordered by when sending began, longest first."""
 
@@ -77,8 +79,8 @@ class ConnectionLimiter:
         self._open = {peer: each for peer, each in self._open.items() if each.socket.fileno() != -1}
 
     def _drop_one(self) -> bool:
-        """Drop the connection that has been idle longest, else the one that has been receiving longest."""
-        peer = next(self._idle(), None) or next(iter(self._sending), None)
+        """Drop the connection that has been idle longest, else that of the oldest unknown, or the slowest reader."""
+        peer = next(self._idle(), None) or next(iter(self._checking), None) or next(iter(self._sending), None)
         if peer is None:
             return False
         self.drop(peer)
@@ -99,6 +101,15 @@ class ConnectionLimiter:
                 self._open[peer] = Connection(connection.socket, self._clock())
 
     @contextmanager
+    def checking(self, peer: Peer) -> Iterator[None]:
+        """Give up the protection of `answering` where others need the place: a wrong password must not hold it."""
+        self._checking[peer] = None
+        try:
+            yield
+        finally:
+            self._checking.pop(peer, None)
+
+    @contextmanager
     def sending(self, peer: Peer) -> Iterator[None]:
         """Count a response in progress; with too many of them, the slowest client is dropped."""
         if len(self._sending) >= self.limits.max_sending:
@@ -115,6 +126,7 @@ class ConnectionLimiter:
         A plain close would wait until the client has read the rest, which it may never do.
         """
         self._sending.pop(peer, None)
+        self._checking.pop(peer, None)
         if (connection := self._open.pop(peer, None)) is not None:
             with suppress(OSError):  # it is closed already
                 connection.socket.shutdown(socket.SHUT_RDWR)

@@ -83,7 +83,8 @@ class AsgiApplication:
         try:
             admitted = self._gate.admit(request)
             if isinstance(admitted, PendingPassword):
-                admitted = refusal(right=await _wait_for_password(admitted, disconnected))
+                with self._limiter.checking(request.peer):
+                    admitted = refusal(right=await _wait_for_password(admitted, disconnected))
             if admitted is not None:
                 return admitted
             response = self._app.handle(request)

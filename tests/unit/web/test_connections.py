@@ -77,6 +77,21 @@ def test_a_new_connection_is_refused_when_all_wait_for_an_answer(clients: Client
     assert clients.dropped() == []
 
 
+def test_clients_whose_passwords_are_checked_make_room_oldest_first(clients: Clients) -> None:
+    for port in (1, 2, 3):
+        clients.connect(port)
+    with ExitStack() as requests:
+        for port in (1, 2, 3):
+            requests.enter_context(clients.limiter.answering(("peer", port)))
+        for port in (2, 3):
+            requests.enter_context(clients.limiter.checking(("peer", port)))
+        assert clients.connect(4)
+        assert clients.dropped() == [2]
+        with clients.limiter.answering(("peer", 4)):
+            assert clients.connect(5)
+            assert clients.dropped() == [2, 3]
+
+
 def test_with_one_response_too_many_the_slowest_reader_is_dropped(clients: Clients) -> None:
     limiter = clients.limiter
     for port in (1, 2, 3):
