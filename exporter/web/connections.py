@@ -21,6 +21,11 @@ BACKLOG = 512
 """Connections that the kernel queues until we accept them: room for a burst between two turns of the event loop."""
 
 
+ACCEPTED_AT_ONCE = 16
+"""Connections that are accepted in one turn of the event loop. One that is dropped is closed only some turns later; so
+many more than the limit may be open for that long, each with its file descriptor and its memory for TLS."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one client, and all of them together, may take.
@@ -134,7 +139,7 @@ class ConnectionLimiter:
     def close_idle(self) -> None:
         """Drop the connections that have been idle for too long, and forget those that are closed.
 
-        Hypercorn leaves some open: HTTP/2 in clear text, and closed ones whose client does not read its last response.
+        Hypercorn leaves some open: closed ones whose client does not read its last response.
         """
         self._forget_closed()
         oldest = self._clock() - self.limits.idle_seconds
@@ -153,9 +158,17 @@ class Listener(socket.socket):
     def __init__(self, family: int, limiter: ConnectionLimiter) -> None:
         super().__init__(family, socket.SOCK_STREAM)
         self._limiter = limiter
+        self._accepted = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept the next connection. Raises ConnectionAbortedError, which asyncio ignores, where it is refused."""
+        """Accept the next connection. Raises ConnectionAbortedError, which asyncio ignores, where it is refused.
+
+        Raises BlockingIOError, as if none came, when there were enough: asyncio asks again in its next turn.
+        """
+        if self._accepted >= ACCEPTED_AT_ONCE:
+            self._accepted = 0
+            raise BlockingIOError
+        self._accepted += 1
         connection, address = super().accept()
         if not self._limiter.admit(address[:2], connection):
             connection.close()

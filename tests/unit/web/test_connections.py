@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from exporter.web.connections import DEFAULT_LIMITS, ConnectionLimiter, Limits, listen
+from exporter.web.connections import ACCEPTED_AT_ONCE, DEFAULT_LIMITS, ConnectionLimiter, Limits, listen
 
 SMALL = Limits(max_connections=3, max_sending=2, idle_seconds=8.0)
 
@@ -150,6 +150,17 @@ def test_a_refused_connection_is_closed() -> None:
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6 on this machine")
+def test_few_are_accepted_in_one_turn_of_the_event_loop() -> None:
+    with listen("127.0.0.1", 0, ConnectionLimiter(DEFAULT_LIMITS)) as listener, ExitStack() as ends:
+        for _ in range(ACCEPTED_AT_ONCE + 1):
+            ends.enter_context(socket.create_connection(listener.getsockname()))
+        for _ in range(ACCEPTED_AT_ONCE):
+            ends.enter_context(listener.accept()[0])
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        ends.enter_context(listener.accept()[0])
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_no_host_means_every_address_of_both_kinds(host: str) -> None:
     with (
