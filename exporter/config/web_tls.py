@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
+from time import time
 from typing import IO, Any
 
 from .files import read_regular_file
@@ -27,8 +28,11 @@ class CheckedConnection(ssl.SSLObject):
         """Do the handshake. Raises SSLCertVerificationError, as for a certificate that is not trusted."""
         super().do_handshake()
         context = self.context
-        if isinstance(context, ServerContext) and not context.allows(self.getpeercert()):
+        certificate = self.getpeercert()
+        if isinstance(context, ServerContext) and not context.allows(certificate):
             raise ssl.SSLCertVerificationError("the client's certificate has no allowed name")
+        if self.session_reused and certificate and _has_expired(certificate):
+            raise ssl.SSLCertVerificationError("the client's certificate has expired")
 
 
 class ServerContext(ssl.SSLContext):
@@ -40,6 +44,10 @@ class ServerContext(ssl.SSLContext):
     def allows(self, certificate: Mapping[str, Any] | None) -> bool:
         """Whether a client may connect; `certificate` as Python decodes it, empty without one."""
         return self.allowed_sans is None or not self.allowed_sans.isdisjoint(subject_names(certificate or {}))
+
+
+def _has_expired(certificate: Mapping[str, Any]) -> bool:
+    return ssl.cert_time_to_seconds(certificate["notAfter"]) < time()
 
 
 def subject_names(certificate: Mapping[str, Any]) -> Iterator[str]:
@@ -144,12 +152,15 @@ _MODES = {
 def _apply(context: ServerContext, options: TlsOptions) -> None:
     context.minimum_version, context.maximum_version = options.min_version, options.max_version
     context.verify_mode = _MODES[options.client_auth]
+    # As in Go, each authority of the file is trusted, an intermediate one without its root, too.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.allowed_sans = options.allowed_sans
     if options.ciphers is not None:
         context.set_ciphers(options.ciphers)
     if options.curve is not None:
         context.set_ecdh_curve(options.curve)
-    # A resumed session would bring along a client's certificate that is verified no more.
+    # A resumed session brings along a client's certificate that OpenSSL verifies no more. Python cannot turn off those
+    # that TLS 1.2 resumes without a ticket: CheckedConnection looks at them. A new context knows none of the old.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0
     context.set_alpn_protocols(["http/1.1"])

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 class FixedWebConfig:
     """A configuration without a file, so that nothing ever changes it."""
 
+    changes = False
+    """Whether `check` may find something new."""
+
     def __init__(self, config: WebConfig | None = None) -> None:
         self._current = config or WebConfig()
 
@@ -41,6 +44,8 @@ class WebConfigFile(FixedWebConfig):
 
     Raises ConfigurationError, with every problem, if the file cannot be used at the start.
     """
+
+    changes = True
 
     def __init__(self, path: Path, report: Callable[[bool], None] = lambda _used: None) -> None:
         self._path = path

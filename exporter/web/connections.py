@@ -21,6 +21,11 @@ BACKLOG = 512
 """Connections that the kernel queues until we accept them: room for a burst between two turns of the event loop."""
 
 
+ACCEPTED_AT_ONCE = 16
+"""Connections that are accepted in one turn of the event loop. One that is dropped is closed only some turns later; so
+many more than the limit may be open for that long, each with its file descriptor and its memory for TLS."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one client, and all of them together, may take.
@@ -61,6 +66,8 @@ class ConnectionLimiter:
         self._open: dict[Peer, Connection] = {}
         """Ordered by when they became idle, longest first."""
         self._answering: set[Peer] = set()
+        self._checking: dict[Peer, None] = {}
+        """Those whose password is being checked, longest first: nobody knows yet who they are."""
         self._sending: dict[Peer, None] = {}
         """Ordered by when sending began, longest first."""
 
@@ -77,8 +84,8 @@ class ConnectionLimiter:
         self._open = {peer: each for peer, each in self._open.items() if each.socket.fileno() != -1}
 
     def _drop_one(self) -> bool:
-        """Drop the connection that has been idle longest, else the one that has been receiving longest."""
-        peer = next(self._idle(), None) or next(iter(self._sending), None)
+        """Drop the connection that has been idle longest, else that of the oldest unknown, or the slowest reader."""
+        peer = next(self._idle(), None) or next(iter(self._checking), None) or next(iter(self._sending), None)
         if peer is None:
             return False
         self.drop(peer)
@@ -99,6 +106,15 @@ class ConnectionLimiter:
                 self._open[peer] = Connection(connection.socket, self._clock())
 
     @contextmanager
+    def checking(self, peer: Peer) -> Iterator[None]:
+        """Give up the protection of `answering` where others need the place: a wrong password must not hold it."""
+        self._checking[peer] = None
+        try:
+            yield
+        finally:
+            self._checking.pop(peer, None)
+
+    @contextmanager
     def sending(self, peer: Peer) -> Iterator[None]:
         """Count a response in progress; with too many of them, the slowest client is dropped."""
         if len(self._sending) >= self.limits.max_sending:
@@ -115,6 +131,7 @@ class ConnectionLimiter:
         A plain close would wait until the client has read the rest, which it may never do.
         """
         self._sending.pop(peer, None)
+        self._checking.pop(peer, None)
         if (connection := self._open.pop(peer, None)) is not None:
             with suppress(OSError):  # it is closed already
                 connection.socket.shutdown(socket.SHUT_RDWR)
@@ -122,7 +139,7 @@ class ConnectionLimiter:
     def close_idle(self) -> None:
         """Drop the connections that have been idle for too long, and forget those that are closed.
 
-        Hypercorn leaves some open: HTTP/2 in clear text, and closed ones whose client does not read its last response.
+        Hypercorn leaves some open: closed ones whose client does not read its last response.
         """
         self._forget_closed()
         oldest = self._clock() - self.limits.idle_seconds
@@ -141,9 +158,17 @@ class Listener(socket.socket):
     def __init__(self, family: int, limiter: ConnectionLimiter) -> None:
         super().__init__(family, socket.SOCK_STREAM)
         self._limiter = limiter
+        self._accepted = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept the next connection. Raises ConnectionAbortedError, which asyncio ignores, where it is refused."""
+        """Accept the next connection. Raises ConnectionAbortedError, which asyncio ignores, where it is refused.
+
+        Raises BlockingIOError, as if none came, when there were enough: asyncio asks again in its next turn.
+        """
+        if self._accepted >= ACCEPTED_AT_ONCE:
+            self._accepted = 0
+            raise BlockingIOError
+        self._accepted += 1
         connection, address = super().accept()
         if not self._limiter.admit(address[:2], connection):
             connection.close()

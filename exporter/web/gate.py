@@ -61,6 +61,10 @@ class Gate:
             return CHECKING_PASSWORDS
         return PendingPassword(right) if isinstance(right, Future) else refusal(right=right)
 
+    def stop(self, timeout_seconds: float) -> None:
+        """Check no more passwords, and wait for the check in progress for at most so long."""
+        self._passwords.stop(timeout_seconds)
+
     def add_headers(self, response: Response) -> Response:
         """Add the configured headers, in the place of our own of the same name."""
         headers = self._current().headers

@@ -96,6 +96,20 @@ class Passwords:
         self._waiting: dict[bytes, _Check] = {}
         self._queue: deque[_Check] = deque()
         self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Cancel the checks that wait, and wait for the one in progress for at most so long.
+
+        bcrypt aborts the process if it comes back to Python while that shuts down.
+        """
+        with self._lock:
+            self._stopped = True
+            while self._queue:
+                self._queue.popleft().result.cancel()
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout_seconds)
 
     def check(self, users: Mapping[str, bytes], credentials: Credentials) -> "bool | Future[bool]":
         """Check a password; equal ones share a check. Raises TooManyWaiting."""
@@ -123,7 +137,7 @@ class Passwords:
 
     def _admit(self, address: str) -> None:
         same = sum(check.credentials.address == address for check in self._waiting.values())
-        if len(self._waiting) >= MAX_WAITING or same >= MAX_WAITING_OF_ONE_ADDRESS:
+        if self._stopped or len(self._waiting) >= MAX_WAITING or same >= MAX_WAITING_OF_ONE_ADDRESS:
             raise TooManyWaiting
 
     def _start(self) -> None:

@@ -17,8 +17,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+import hypercorn.protocol
 from hypercorn.asyncio import serve
 from hypercorn.config import Config, Sockets
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from ..logs import log_bug
@@ -37,7 +39,8 @@ STOP_GRACE_SECONDS = 1.0
 """How long requests in progress may take once a stop is requested."""
 
 CHECK_SECONDS = 1.0
-"""How often idle connections are looked for, and a new web configuration."""
+"""How often idle connections are looked for, and, in a thread of its own, a new web configuration: to read a wrong file
+of the largest size takes ten seconds."""
 
 TLS_BUFFER_BYTES = 16 * 1024
 """What asyncio reads of a TLS connection at once: a whole record. It allocates as much for each connection, silent ones
@@ -45,6 +48,9 @@ included: with its own 256 KiB, 250 of them take 135 MB; with this, 30 MB."""
 
 PASSWORD_SECONDS = 10.0
 """How long a request waits for its password to be checked, which goes on in any case, for the next request."""
+
+PASSWORD_STOP_SECONDS = 0.7
+"""How long the end waits for the check of a password: a bit more than one of cost 12 takes."""
 
 Disconnected = asyncio.Task[None]
 """A task that ends when the client disconnects."""
@@ -83,7 +89,8 @@ class AsgiApplication:
         try:
             admitted = self._gate.admit(request)
             if isinstance(admitted, PendingPassword):
-                admitted = refusal(right=await _wait_for_password(admitted, disconnected))
+                with self._limiter.checking(request.peer):
+                    admitted = refusal(right=await _wait_for_password(admitted, disconnected))
             if admitted is not None:
                 return admitted
             response = self._app.handle(request)
@@ -119,7 +126,7 @@ async def _wait_for_password(pending: PendingPassword, disconnected: Disconnecte
     check = asyncio.wrap_future(pending.right)
     waited: set[asyncio.Future[Any]] = {check, disconnected}
     await asyncio.wait(waited, timeout=PASSWORD_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-    return check.result() if check.done() else None
+    return check.result() if check.done() and not check.cancelled() else None
 
 
 async def _wait_for(pending: PendingScrape, disconnected: Disconnected) -> ScrapeAnswer:
@@ -150,13 +157,22 @@ async def _complete_lifespan(receive: ASGIReceiveCallable, send: ASGISendCallabl
     await send({"type": "lifespan.shutdown.complete"})
 
 
+class Http1Only(H11Protocol):
+    """HTTP/1.1 and nothing else: Hypercorn has no setting that keeps a client from changing to HTTP/2.
+
+    A few connections that open and reset its streams would take all of the event loop, before any password.
+    """
+
+    async def _check_protocol(self, event: object) -> None:
+        """Change to nothing: a request to do so is answered like any other."""
+
+
 class HypercornSettings(Config):
     """Hypercorn's configuration, for a socket that is listening already."""
 
     ssl_handshake_timeout = 5.0
     graceful_timeout = 2.0
     alpn_protocols = ["http/1.1"]  # noqa: RUF012 - Hypercorn's own class attribute
-    h2_max_concurrent_streams = 4  # clients can still ask for HTTP/2 in clear text; it deserves no more
     backlog = BACKLOG
     include_server_header = False
     errorlog = logging.getLogger("hypercorn.error")
@@ -209,9 +225,11 @@ class WebServer:
         self._limiter = ConnectionLimiter(limits)
         self._config = access.config
         app = App(backend, scrape_timeout_offset_seconds, reload=access.reload)
-        self._application = AsgiApplication(app, Gate(self._config.current, access.hosts), self._limiter)
+        self._gate = Gate(self._config.current, access.hosts)
+        self._application = AsgiApplication(app, self._gate, self._limiter)
         self._stop_requested: Future[None] = Future()
         self._thread = threading.Thread(name="web", daemon=True)
+        self._ended = threading.Event()
 
     def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen and start to answer. Returns the address, since port 0 means any. Raises AddressUnusable."""
@@ -225,6 +243,7 @@ class WebServer:
         """Stop accepting requests, finish those in progress, and wait for the thread for at most so long."""
         if not self._stop_requested.done():
             self._stop_requested.set_result(None)
+        self._gate.stop(PASSWORD_STOP_SECONDS)
         if self.alive:
             self._thread.join(timeout_seconds)
 
@@ -234,30 +253,39 @@ class WebServer:
         return self._thread.is_alive()
 
     def _run(self, listener: Listener) -> None:
+        if self._config.changes:
+            threading.Thread(target=self._watch_config, name="web-config", daemon=True).start()
         try:
             asyncio.run(self._serve(listener))
         except asyncio.CancelledError:
             return  # how Hypercorn ends after its graceful timeout
         except Exception as error:  # noqa: BLE001 - nobody above catches it; its text could contain anything
-            log_bug(logger, "the web server ended", error)
+            if not (isinstance(error, OSError) and self._stop_requested.done()):  # a TLS client broke off at the end
+                log_bug(logger, "the web server ended", error)
+        finally:
+            self._ended.set()
 
-    async def _serve(self, listener: Listener) -> None:
-        asyncio.get_running_loop().set_exception_handler(_log_loop_error)
-        checks = asyncio.create_task(self._check_each_second())
-        context = NewestContext(self._config.current) if self._config.current().tls else None
-        SSLProtocol.max_size = TLS_BUFFER_BYTES
-        settings = HypercornSettings(listener, self._limiter.limits, context)
-        await serve(self._application, settings, shutdown_trigger=self._until_stopped, mode="asgi")
-        checks.cancel()
-
-    async def _check_each_second(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            self._limiter.close_idle()
+    def _watch_config(self) -> None:
+        while not self._ended.wait(CHECK_SECONDS):
             try:
                 self._config.look()
             except Exception as error:  # noqa: BLE001 - a bug must not end the checks
                 log_bug(logger, "reading the web configuration again failed", error)
+
+    async def _serve(self, listener: Listener) -> None:
+        asyncio.get_running_loop().set_exception_handler(_log_loop_error)
+        checks = asyncio.create_task(self._close_idle_each_second())
+        context = NewestContext(self._config.current) if self._config.current().tls else None
+        SSLProtocol.max_size = TLS_BUFFER_BYTES
+        hypercorn.protocol.H11Protocol = Http1Only  # type: ignore[attr-defined]
+        settings = HypercornSettings(listener, self._limiter.limits, context)
+        await serve(self._application, settings, shutdown_trigger=self._until_stopped, mode="asgi")
+        checks.cancel()
+
+    async def _close_idle_each_second(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            self._limiter.close_idle()
 
     async def _until_stopped(self) -> None:
         await asyncio.wrap_future(self._stop_requested)

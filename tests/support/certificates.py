@@ -15,14 +15,14 @@ LOOPBACK = (x509.IPAddress(ip_address("127.0.0.1")),)
 
 
 class Authority:
-    """Signs certificates; its own is in `ca_file`."""
+    """Signs certificates; its own is in `ca_file`, signed by itself or by the authority `above`."""
 
-    def __init__(self, folder: Path, name: str = "ca") -> None:
+    def __init__(self, folder: Path, name: str = "ca", above: "Authority | None" = None) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
         self.ca_file = folder / f"{name}.pem"
         authority = x509.BasicConstraints(ca=True, path_length=None)
-        self._write(self.ca_file, _begun(self._name, self._key).add_extension(authority, critical=True))
+        (above or self)._write(self.ca_file, _begun(self._name, self._key).add_extension(authority, critical=True))
 
     def issue(self, folder: Path, name: str, sans: Sequence[x509.GeneralName] = LOOPBACK) -> tuple[Path, Path]:
         """Write NAME.pem and NAME.key, over what is there; gives both paths."""

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from exporter.web.connections import DEFAULT_LIMITS, ConnectionLimiter, Limits, listen
+from exporter.web.connections import ACCEPTED_AT_ONCE, DEFAULT_LIMITS, ConnectionLimiter, Limits, listen
 
 SMALL = Limits(max_connections=3, max_sending=2, idle_seconds=8.0)
 
@@ -77,6 +77,21 @@ def test_a_new_connection_is_refused_when_all_wait_for_an_answer(clients: Client
     assert clients.dropped() == []
 
 
+def test_clients_whose_passwords_are_checked_make_room_oldest_first(clients: Clients) -> None:
+    for port in (1, 2, 3):
+        clients.connect(port)
+    with ExitStack() as requests:
+        for port in (1, 2, 3):
+            requests.enter_context(clients.limiter.answering(("peer", port)))
+        for port in (2, 3):
+            requests.enter_context(clients.limiter.checking(("peer", port)))
+        assert clients.connect(4)
+        assert clients.dropped() == [2]
+        with clients.limiter.answering(("peer", 4)):
+            assert clients.connect(5)
+            assert clients.dropped() == [2, 3]
+
+
 def test_with_one_response_too_many_the_slowest_reader_is_dropped(clients: Clients) -> None:
     limiter = clients.limiter
     for port in (1, 2, 3):
@@ -135,6 +150,17 @@ def test_a_refused_connection_is_closed() -> None:
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6 on this machine")
+def test_few_are_accepted_in_one_turn_of_the_event_loop() -> None:
+    with listen("127.0.0.1", 0, ConnectionLimiter(DEFAULT_LIMITS)) as listener, ExitStack() as ends:
+        for _ in range(ACCEPTED_AT_ONCE + 1):
+            ends.enter_context(socket.create_connection(listener.getsockname()))
+        for _ in range(ACCEPTED_AT_ONCE):
+            ends.enter_context(listener.accept()[0])
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        ends.enter_context(listener.accept()[0])
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_no_host_means_every_address_of_both_kinds(host: str) -> None:
     with (

@@ -175,6 +175,27 @@ def test_the_thread_ends_when_nothing_waits_and_begins_again() -> None:
         wait_until(lambda: passwords._thread is None)
 
 
+def test_a_stop_waits_for_the_check_in_progress_and_cancels_the_others() -> None:
+    work = Work()
+    work.go.clear()
+    passwords = Passwords(Verifier(work))
+    first = passwords.check(USERS, Credentials("high", b"1", "192.0.2.1"))
+    thread = passwords._thread
+    assert thread is not None
+    wait_until(lambda: not passwords._queue)
+    second = passwords.check(USERS, Credentials("high", b"2", "192.0.2.1"))
+    passwords.stop(0)
+    assert isinstance(second, Future)
+    assert second.cancelled()
+    with pytest.raises(TooManyWaiting):
+        passwords.check(USERS, Credentials("high", b"3", "192.0.2.1"))
+    work.go.set()
+    passwords.stop(HANGS)
+    assert not thread.is_alive()
+    assert isinstance(first, Future)
+    assert first.done()
+
+
 def test_a_bug_refuses_one_password_and_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
     failures = iter([True])
 

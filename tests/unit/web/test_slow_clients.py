@@ -126,3 +126,22 @@ def test_clients_that_do_not_read_lose_their_place_to_those_who_do() -> None:
         assert not any(exposed for _, _, exposed in backend.counted)
         backend.body = b"short"
         assert scrape(address) == b"short"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+        (
+            b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\n"
+            b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
+        ),
+    ],
+)
+def test_http2_is_not_spoken(asked: bytes) -> None:
+    with serving(FakeBackend()) as address, socket.create_connection(address, HANGS) as client:
+        client.sendall(asked)
+        answer = b""
+        while piece := client.recv(4096):
+            answer += piece
+        assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 404 ", b"HTTP/1.1 400 "))

@@ -127,6 +127,44 @@ def test_a_client_certificate_is_verified_if_given(
         assert refused(address, client_context(authority.ca_file, stranger))
 
 
+def test_an_intermediate_authority_is_trusted_without_its_root(
+    authority: Authority, write: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """As by Go: whoever names an intermediate authority wants its clients, and no others of the same root."""
+    intermediate = Authority(tmp_path, "intermediate", above=authority)
+    own, other = intermediate.issue(tmp_path, "client"), authority.issue(tmp_path, "other")
+    with serving_file(write(REQUIRED.replace("ca.pem", "intermediate.pem"))) as (address, _):
+        assert get(address, client_context(authority.ca_file, own)).status == 200
+        assert refused(address, client_context(authority.ca_file, other))
+
+
+def test_a_resumed_session_ends_with_the_certificate_of_its_client(
+    authority: Authority, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = client_context(authority.ca_file, authority.issue(tmp_path, "client"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    with serving_file(write(REQUIRED)) as (address, _):
+        with socket.create_connection(address, HANGS) as raw, context.wrap_socket(raw) as client:
+            session = client.session
+
+        def served_again() -> bool:
+            with (
+                suppress(OSError),
+                socket.create_connection(address, HANGS) as raw,
+                context.wrap_socket(raw, session=session) as client,
+            ):
+                assert client.session_reused
+                client.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+                return client.recv(12) == b"HTTP/1.1 200"
+            return False
+
+        assert served_again()
+        in_two_days = time.time() + 2 * 86_400
+        monkeypatch.setattr("exporter.config.web_tls.time", lambda: in_two_days)
+        assert not served_again()
+
+
 def test_without_an_authority_no_client_certificate_is_accepted(
     authority: Authority, write: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import threading
 from pathlib import Path
 
 import bcrypt
@@ -14,7 +15,7 @@ from exporter.reload import Reread
 from exporter.web.config_file import WebConfigFile
 
 from ...support.certificates import Authority
-from .fake_backend import wait_until
+from .fake_backend import HANGS, ask, wait_until
 from .test_gate import basic
 from .tls_client import client_context, get, serving_file
 
@@ -236,3 +237,18 @@ def test_a_connection_that_is_open_stays_but_its_user_does_not(file: Path) -> No
             statuses.append(response.status)
         connection.close()
     assert statuses == [200, 401]
+
+
+def test_reading_a_long_file_does_not_hold_up_a_request(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("rate_limit: {}")
+    reading, go = threading.Event(), threading.Event()
+
+    def slow(_config: WebConfigFile) -> None:
+        reading.set()
+        assert go.wait(HANGS)
+
+    monkeypatch.setattr(WebConfigFile, "check", slow)
+    with serving_file(file) as (address, _):
+        assert reading.wait(HANGS)
+        assert ask(address)[0].status == 200
+        go.set()
