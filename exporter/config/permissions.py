@@ -4,14 +4,12 @@ They are reported and not refused, since Kubernetes mounts secrets with mode 064
 the group are right: with `fsGroup` they are how the exporter may read the file at all.
 """
 
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .files import mode_for_others
 from .options import Settings
-
-_OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 class ExposedFile(NamedTuple):
@@ -23,7 +21,8 @@ class ExposedFile(NamedTuple):
 
 def exposed_files(settings: Settings) -> tuple[ExposedFile, ...]:
     """Look at the secret files now. What cannot be looked at is left to its reader."""
-    return tuple(_exposed(dict.fromkeys(secret_files(settings))))
+    paths = dict.fromkeys(secret_files(settings))
+    return tuple(ExposedFile(path, mode) for path in paths if (mode := mode_for_others(Path(path))) is not None)
 
 
 def secret_files(settings: Settings) -> Iterator[str]:
@@ -38,13 +37,3 @@ def secret_files(settings: Settings) -> Iterator[str]:
         settings.batch_jobs.password_file,
     )
     yield from (path for path in paths if path is not None)
-
-
-def _exposed(paths: Iterable[str]) -> Iterator[ExposedFile]:
-    for path in paths:
-        try:
-            mode = Path(path).stat().st_mode
-        except OSError:
-            continue
-        if stat.S_ISREG(mode) and mode & _OTHERS:
-            yield ExposedFile(path, f"{stat.S_IMODE(mode):04o}")

@@ -3,21 +3,20 @@
 See docs/web-configuration.md.
 """
 
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .files import read_regular_file
+from .files import Stamp, mode_for_others, read_regular_file, stamp
 from .values import ConfigProblem, InvalidValue
 from .web_file import FLAG, parse
 from .web_options import ClientAuth, RateLimit, WebFile
 from .web_tls import MAX_BYTES, ServerContext, make_context, pem_files
 
-Stamps = tuple[tuple[int, ...] | None, ...]
-"""What changes with the content of files, one entry each; None for a file that is not there."""
+Stamps = tuple[Stamp | None, ...]
+"""Those of several files; None for one that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def read_web_config(path: Path) -> ReadWebConfig:
     before += stamps(files)
     context, problems = make_context(file.tls, path.parent) if file.tls else (None, [])
     problems = [*file.problems, *problems]
-    warnings = (*file.warnings, *_readable_by_others(file, path))
+    warnings = (*file.warnings, *_open_to_others(file, path))
     return ReadWebConfig(
         None if problems else _config(file, context), tuple(problems), warnings, (path, *files), before
     )
@@ -79,33 +78,25 @@ def _config(file: WebFile, context: ServerContext | None) -> WebConfig:
     return WebConfig(context, policy, file.users, file.headers, file.rate_limit)
 
 
-def _readable_by_others(file: WebFile, path: Path) -> Iterator[ConfigProblem]:
-    """Warn of secrets that every user of the machine can read."""
-    said = "every user of this machine can read this file; run chmod o= on it"
-    if (file.users or (file.tls and file.tls.key.text)) and _open_to_all(path):
-        yield ConfigProblem(FLAG, said)
-    if file.tls and file.tls.key.path and _open_to_all(path.parent / file.tls.key.path):
-        yield ConfigProblem(file.tls.key.source, said)
+def _open_to_others(file: WebFile, path: Path) -> Iterator[ConfigProblem]:
+    """Warn of secrets that others on this machine may read or write."""
+    if file.users or (file.tls and file.tls.key.text):
+        yield from _exposed(path, FLAG)
+    if file.tls and file.tls.key.path:
+        yield from _exposed(path.parent / file.tls.key.path, file.tls.key.source)
 
 
-def _open_to_all(path: Path) -> bool:
-    try:
-        return bool(path.stat().st_mode & stat.S_IROTH)
-    except (OSError, ValueError):
-        return False
+def _exposed(path: Path, source: str) -> Iterator[ConfigProblem]:
+    mode = mode_for_others(path)
+    if mode is not None:
+        yield ConfigProblem(
+            source, f"others on this machine may read or write this file (mode {mode}); run chmod o= on it"
+        )
 
 
 def stamps(files: Iterable[Path]) -> Stamps:
     """Look at files without opening them."""
-    return tuple(_stamp(path) for path in files)
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return tuple(stamp(path) for path in files)
 
 
 _WEAKER = "cannot be removed while the exporter runs: restart it to do so"

@@ -3,18 +3,17 @@
 import logging
 import ssl
 import threading
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from ..config import FhirSettings
+from ..config.files import Stamp, stamp
 from ..errors import ConfigurationError
 from ..logs import log_event
 
 logger = logging.getLogger(__name__)
-
-Stamp = tuple[int, int, int] | None
-"""Time, size and inode of a file; None where there is none that can be read."""
 
 
 class TlsFiles(NamedTuple):
@@ -24,9 +23,9 @@ class TlsFiles(NamedTuple):
     certificate: str | None
     key: str | None
 
-    def stamps(self) -> tuple[Stamp, ...]:
-        """Look whether the files are still the same."""
-        return tuple(_stamp(path) for path in self if path is not None)
+    def stamps(self) -> tuple[Stamp | None, ...]:
+        """Look whether the files are still the same; None for one that is not there, or no regular file."""
+        return tuple(stamp(Path(path)) for path in self if path is not None)
 
 
 class ClientTls:
@@ -51,11 +50,13 @@ class ClientTls:
             return self._context
 
     def _read_again(self) -> None:
+        """Read what changed, but wait for the writer of no pipe."""
         try:
-            self._context = _make_context(self._files)
+            self._context = _make_context(self._files, self._stamps)
         except ConfigurationError as error:
             for problem in error.problems:
-                log_event(logger, logging.WARNING, "new TLS files are not used", problem=problem)
+                remedy = "Replace the files again; until then those that were read before are used."
+                log_event(logger, logging.WARNING, "new TLS files are not used", problem=problem, remedy=remedy)
         else:
             log_event(logger, logging.INFO, "TLS files were read again")
 
@@ -71,8 +72,10 @@ def _shared(files: TlsFiles) -> ClientTls:
     return ClientTls(files)
 
 
-def _make_context(files: TlsFiles) -> ssl.SSLContext:
+def _make_context(files: TlsFiles, stamps: Collection[Stamp | None] = ()) -> ssl.SSLContext:
     """Not by `create_default_context`: that one writes session keys to a file when SSLKEYLOGFILE says so."""
+    if None in stamps:
+        raise ConfigurationError(("a file of --fhir.ca-file, --fhir.client-cert-file or its key is missing",))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     problems = []
@@ -93,14 +96,6 @@ def _make_context(files: TlsFiles) -> ssl.SSLContext:
     if problems:
         raise ConfigurationError(tuple(problems))
     return context
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _no_password() -> str:

@@ -278,7 +278,7 @@ def test_secrets_that_everybody_can_read_are_warned_about(
     assert read_web_config(file).warnings == ()
     (tmp_path / "server.key").chmod(0o644)
     file.chmod(0o644)
-    said = "every user of this machine can read this file; run chmod o= on it"
+    said = "others on this machine may read or write this file (mode 0644); run chmod o= on it"
     assert [str(each) for each in read_web_config(file).warnings] == [
         f"--web.config.file: {said}",
         f"--web.config.file line 3, tls_server_config.key_file: {said}",
