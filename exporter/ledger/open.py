@@ -241,13 +241,14 @@ def _write_source(connection: sqlite3.Connection, asked: Binding, *, forget: boo
 
 
 def _set_aside(path: Path) -> Path:
-    """Move a damaged file, and what belongs to it, out of the way."""
+    """Move a damaged file, and what belongs to it, out of the way. Gives its new name: a `-wal` may be alone."""
+    moved = []
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     try:
         for suffix in ("", "-wal", "-shm"):
             part = path.with_name(path.name + suffix)
             if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
+                moved.append(part.rename(aside.with_name(aside.name + suffix)))
     except OSError as error:
         raise LedgerError(f"the damaged ledger {path} cannot be set aside: {error.strerror}") from error
-    return aside
+    return moved[0] if moved else aside

@@ -27,7 +27,7 @@ from exporter.errors import (
 )
 from exporter.ledger import Binding
 from exporter.ledger.inspect import inspect_ledger
-from exporter.ledger.open import hold_ledger
+from exporter.ledger.open import _set_aside, hold_ledger
 from exporter.ledger.validate import check_undamaged
 from exporter.task.model import Event
 from tests.support.exposition import errors, totals
@@ -352,3 +352,10 @@ def test_a_ledger_that_may_not_be_read_is_refused_with_the_user_and_left_alone(s
         case.path.parent.chmod(0o700)
         case.path.chmod(0o600)
         assert case.path.read_bytes() == before
+
+
+def test_what_was_set_aside_is_named_as_it_is_called_now(tmp_path: Path) -> None:
+    """A `-wal` that was left alone is no file of the ledger's own name."""
+    ledger = tmp_path / "ledger.db"
+    log_of(ledger).write_bytes(b"pages")
+    assert _set_aside(ledger).read_bytes() == b"pages"
