@@ -114,4 +114,6 @@ def weakened(old: WebConfig, new: WebConfig) -> tuple[ConfigProblem, ...]:
         problems.append(ConfigProblem(FLAG, f"basic_auth_users {_WEAKER}"))
     if old.client_auth is ClientAuth.REQUIRED and new.client_auth is not ClientAuth.REQUIRED:
         problems.append(ConfigProblem(FLAG, f"client_auth_type: RequireAndVerifyClientCert {_WEAKER}"))
+    if old.tls and new.tls and old.tls.allowed_sans is not None and new.tls.allowed_sans is None:
+        problems.append(ConfigProblem(FLAG, f"client_allowed_sans {_WEAKER}"))
     return tuple(problems)

@@ -27,6 +27,7 @@ def users(*names: str) -> str:
 
 
 TLS = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
+VERIFIED = TLS + "  client_auth_type: RequireAndVerifyClientCert\n"
 
 
 class Reports:
@@ -142,14 +143,11 @@ def test_reread_reads_at_once_changed_or_not(file: Path) -> None:
     [
         ("", TLS, "TLS cannot be turned on or off"),
         (TLS, "", "TLS cannot be turned on or off"),
-        (
-            TLS + "  client_auth_type: RequireAndVerifyClientCert\n",
-            TLS,
-            "client_auth_type: RequireAndVerifyClientCert cannot be removed",
-        ),
+        (VERIFIED, TLS, "client_auth_type: RequireAndVerifyClientCert cannot be removed"),
         (users("one"), "", "basic_auth_users cannot be removed"),
+        (VERIFIED + "  client_allowed_sans: [a.example]\n", VERIFIED, "client_allowed_sans cannot be removed"),
     ],
-    ids=["TLS on", "TLS off", "client certificates off", "passwords off"],
+    ids=["TLS on", "TLS off", "client certificates off", "passwords off", "names off"],
 )
 def test_what_needs_a_restart_says_so(before: str, after: str, said: str, file: Path) -> None:
     Authority(file.parent).issue(file.parent, "server")
@@ -247,7 +245,7 @@ def test_reading_a_long_file_does_not_hold_up_a_request(file: Path, monkeypatch:
         reading.set()
         assert go.wait(HANGS)
 
-    monkeypatch.setattr(WebConfigFile, "check", slow)
+    monkeypatch.setattr(WebConfigFile, "look", slow)
     with serving_file(file) as (address, _):
         assert reading.wait(HANGS)
         assert ask(address)[0].status == 200
