@@ -62,9 +62,9 @@ class Run:
         )
 
 
-def fuzz(targets: Iterable[str], seconds: int) -> int:
+def fuzz(targets: Iterable[str], seconds: int, seed: int) -> int:
     """Fuzz all targets side by side for so long; the exit code is 1 if a rule was broken."""
-    runs = [start(target, [f"-max_total_time={seconds}"]) for target in targets]
+    runs = [start(target, [f"-max_total_time={seconds}", f"-seed={seed}"]) for target in targets]
     reports = [run.report() for run in runs]
     _say(*reports)
     return int(any("FAILED" in report for report in reports))
@@ -113,6 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", default=TARGETS, metavar="TARGET", help=f"of {', '.join(TARGETS)}")
     parser.add_argument("--seconds", type=int, default=600, help="for all targets together, which run side by side")
+    parser.add_argument("--seed", type=int, default=0, help="0: another one each time")
     parser.add_argument("--input", nargs=2, metavar=("TARGET", "FILE"), help="try one input")
     parser.add_argument("--keep", action="store_true", help="write the corpus of the repository from build/fuzz")
     given = parser.parse_args(arguments)
@@ -125,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.keep:
         merge(given.targets)
         return 0
-    return fuzz(given.targets, given.seconds)
+    return fuzz(given.targets, given.seconds, given.seed)
 
 
 if __name__ == "__main__":

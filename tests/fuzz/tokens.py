@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -50,7 +51,7 @@ def _check_grant(grant: Grant) -> None:
     demand(_HEADER.fullmatch(grant.token), "a token fits into a header")
     demand(math.isfinite(grant.seconds) and 0 < grant.seconds <= LONGEST_SECONDS, "a token lives for a while")
     demand(0 < grant.renew_after_seconds <= max(grant.seconds, 1), "a token is renewed before its end")
-    demand(grant.token not in repr(grant), "a token is in no repr")
+    demand(repr(grant) == repr(replace(grant, token="another")), "a token is in no repr")
 
 
 def _check_key(text: str, key_id: str | None, values: list[str]) -> None:
