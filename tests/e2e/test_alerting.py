@@ -56,6 +56,8 @@ EXPORT_JOBS = 'job="fhir-export-jobs"'
 """In selectors of export jobs: the demo has none; test_export_jobs.py shows them, probed on a real server."""
 
 OF_PROMETHEUS = {"ALERTS", "ALERTS_FOR_STATE", "up"}
+OF_OAUTH2 = {"fhir_task_exporter_token_expiry_timestamp_seconds"}
+"""Absent here: test_oauth2.py shows it on a real authorization server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,4 +208,5 @@ def test_what_is_exposed_is_what_the_catalogue_lists(watch: Watch) -> None:
     names = watch.prometheus.label_values("__name__", '{job="fhir-task-exporter"}')
     exposed = {name for name in names if not name.startswith("scrape_")} - OF_PROMETHEUS
     recorded = {rule.name for rule in RECORDED}
-    assert exposed - recorded == KNOWN.keys() - recorded - OF_PROMETHEUS - {each.name for each in PROBE.values()}
+    absent = OF_PROMETHEUS | OF_OAUTH2 | {each.name for each in PROBE.values()}
+    assert exposed - recorded == KNOWN.keys() - recorded - absent

@@ -70,6 +70,12 @@ class Seen:
     hits: tuple[str, ...]
     faults: tuple[str, ...]
 
+    @property
+    def was_late(self) -> bool:
+        """Whether its only fault is a request that ran out of time, or a poll that took too long."""
+        late = [each for each in self.faults if each.startswith(("counted", "took"))]
+        return bool(late) and len(late) == len(self.faults) and ("timeout" in self.reasons or "took" in late[0])
+
 
 def judge(case: Case, subject: Subject) -> Seen:
     """Play one case to an exporter in a good state, and bring it back to one."""
