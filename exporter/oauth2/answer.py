@@ -16,7 +16,7 @@ from ..errors import GrantRefused, ScopeRefused, ServerError, TokenEndpointFault
 from ..fhir.auth import LARGEST_BYTES, VISIBLE
 from ..fhir.http import Reply
 from ..fhir.http_status import is_json, retry_after
-from ..task.fhir_json import ABSENT, DECODE_ERRORS, decode_or_none
+from ..task.fhir_json import ABSENT, decode_or_none
 
 ASSUMED_SECONDS = 300.0
 """How long a token is used whose answer says nothing usable of it: SMART's own limit. A 401 renews it earlier."""
@@ -86,12 +86,7 @@ def read_grant(reply: Reply, endpoint: str, refusal: type[TokenFailed]) -> Grant
 
 
 def _decoded(reply: Reply) -> _Answer | None:
-    if not is_json(reply.headers):
-        return None
-    try:
-        return _ANSWER.decode(reply.body)
-    except DECODE_ERRORS:
-        return None
+    return decode_or_none(reply.body, _ANSWER) if is_json(reply.headers) else None
 
 
 def _seconds(raw: Raw) -> float:

@@ -31,7 +31,7 @@ from ..fhir.http import Api, Http, Reply
 from ..fhir.http_status import error_for, is_json
 from ..fhir.links import BaseUrl, parse_base_url, resolve
 from ..metrics.vocabulary import Operation
-from ..task.fhir_json import ABSENT, DECODE_ERRORS, decode_or_none
+from ..task.fhir_json import ABSENT, decode_or_none
 from .domain import is_trusted
 
 OPTION = "--fhir.oauth2.token-url"
@@ -143,12 +143,8 @@ def _token_endpoint(reply: Reply, host_and_port: str) -> str | None:
         if isinstance(error, Throttled | ServerFault):
             raise error
         return None
-    if not is_json(reply.headers):
-        return None
-    try:
-        return decode_or_none(_CONFIGURATION.decode(reply.body).token_endpoint, _TEXT)
-    except DECODE_ERRORS:
-        return None
+    found = decode_or_none(reply.body, _CONFIGURATION) if is_json(reply.headers) else None
+    return None if found is None else decode_or_none(found.token_endpoint, _TEXT)
 
 
 def _translated(error: ServerError, host_and_port: str) -> TokenFailed:

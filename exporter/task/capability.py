@@ -9,7 +9,7 @@ from msgspec.json import Decoder
 
 from ..errors import NotFhir, WrongResource
 from . import fhir_json
-from .fhir_json import DECODE_ERRORS
+from .fhir_json import decode_or_none
 
 _MAX_CHARACTERS = 80
 _CAPABILITY_STATEMENT = Decoder(fhir_json.CapabilityStatement)
@@ -24,11 +24,8 @@ class Capability(NamedTuple):
 
 def decode_capability(body: bytes) -> Capability:
     """Read a CapabilityStatement; raises NotFhir, or WrongResource if it is another resource."""
-    try:
-        statement = _CAPABILITY_STATEMENT.decode(body)
-    except DECODE_ERRORS:
-        statement = None
-    if statement is None:  # raised here, so that the error has no context: msgspec's messages may hold a value
+    statement = decode_or_none(body, _CAPABILITY_STATEMENT)
+    if statement is None:
         raise NotFhir("The response to our metadata request is not a CapabilityStatement.")
     if statement.resource_type != "CapabilityStatement":
         raise WrongResource("The response to our metadata request is another resource than a CapabilityStatement.")

@@ -19,7 +19,7 @@ from msgspec.json import Decoder
 from . import fhir_json
 from .dates import parse_instant
 from .export_manifest import Counts, Manifest, decode_manifest
-from .fhir_json import DECODE_ERRORS
+from .fhir_json import decode_or_none
 from .model import Instant
 
 
@@ -201,11 +201,8 @@ def _ended_badly(status: int, outcome: fhir_json.StatusOutcome | None) -> Export
 
 
 def _outcome(body: bytes) -> fhir_json.StatusOutcome | None:
-    try:
-        outcome = _OUTCOME.decode(body)
-    except DECODE_ERRORS:
-        return None
-    return outcome if outcome.resource_type == "OperationOutcome" else None
+    outcome = decode_or_none(body, _OUTCOME)
+    return outcome if outcome is not None and outcome.resource_type == "OperationOutcome" else None
 
 
 def _state_in(words: str) -> ExportState:

@@ -15,7 +15,7 @@ from msgspec.json import Decoder
 
 from . import fhir_json
 from .dates import parse_instant
-from .fhir_json import DECODE_ERRORS, decode_or_none
+from .fhir_json import decode_or_none
 from .model import Instant
 
 UNKNOWN_TYPE = "unknown"
@@ -53,11 +53,8 @@ class Manifest:
 
 def decode_manifest(body: bytes) -> Manifest | None:
     """Read a manifest; None where the body is something else. A file that cannot be read counts as `unknown`."""
-    try:
-        read = _MANIFEST.decode(body)
-    except DECODE_ERRORS:
-        return None
-    if read.resource_type is not None or (read.output is None and read.transaction_time is None):
+    read = decode_or_none(body, _MANIFEST)
+    if read is None or read.resource_type is not None or (read.output is None and read.transaction_time is None):
         return None
     files = _files(read.output)
     problems = [file for file in _files([*(read.error or ()), *(read.outcome or ())]) if not _is_harmless(file)]

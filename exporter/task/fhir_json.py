@@ -31,8 +31,8 @@ _CACHED_BYTES = 1024
 _CACHED_VALUES = 1024
 
 
-def decode_or_none(raw: Raw, decoder: Decoder[T]) -> T | None:
-    """Read an optional element; None if it is absent or cannot be decoded."""
+def decode_or_none(raw: Raw | bytes, decoder: Decoder[T]) -> T | None:
+    """Read an optional element, or a whole body; None if it is absent, empty, or cannot be decoded."""
     try:
         return decoder.decode(raw) if raw else None
     except DECODE_ERRORS:
