@@ -111,6 +111,12 @@ class BearerFile:
         return self.headers() != refused
 
 
+def basic(username: str, password: str) -> Mapping[str, str]:
+    """Make the header for a name and a password (RFC 7617, in UTF-8)."""
+    pair = f"{username}:{password}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
+
+
 class Basic:
     """A user name, and a password in a file (RFC 7617, in UTF-8)."""
 
@@ -120,8 +126,7 @@ class Basic:
 
     def headers(self) -> Mapping[str, str]:
         """Return name and password as they are now."""
-        pair = f"{self._username}:{self._file.read()}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
+        return basic(self._username, self._file.read())
 
     def renew(self, refused: Mapping[str, str]) -> bool:
         """Check whether the file holds another password by now."""

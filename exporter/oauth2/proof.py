@@ -3,7 +3,6 @@
 The secret and the key are read from files, and again when those change.
 """
 
-import base64
 import logging
 import uuid
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from urllib.parse import quote_plus
 
 from ..config import OAuth2Settings
 from ..errors import AssertionRefused, AuthFailed, ClientRefused, TokenFailed
-from ..fhir.auth import SecretFile
+from ..fhir.auth import SecretFile, basic
 from ..logs import log_event
 from ..signing import KeyUnusable, SigningKey, read_key
 from ..task.model import Instant
@@ -83,8 +82,7 @@ class ClientSecret:
         self._used = secret = self._file.read()
         if self._method == "post":
             return Proven({"client_id": self._client_id, "client_secret": secret})
-        pair = f"{quote_plus(self._client_id)}:{quote_plus(secret)}".encode()
-        return Proven({}, {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"})
+        return Proven({}, basic(quote_plus(self._client_id), quote_plus(secret)))
 
     def changed(self) -> bool:
         """Whether there is another secret by now, which no request was made with."""
