@@ -182,16 +182,19 @@ class Reloader:
             self._telemetry.set_config_broken(each.file)
         else:
             self._telemetry.set_config_read(each.file, self._clock.wall())
-        for problem in each.problems:
-            log_event(logger, logging.ERROR, NOT_RELOADED, file=each.file, problem=problem)
-        if each.effective:
-            log_event(logger, logging.INFO, RELOADED, file=each.file, changed=", ".join(each.effective))
-        elif not each.problems:
-            log_event(logger, logging.INFO, f"{RELOADED}; nothing to apply", file=each.file)
-        if each.waiting:
-            log_event(
-                logger, logging.WARNING, "changed, but needs a restart", file=each.file, options=", ".join(each.waiting)
-            )
+        log_reread(logger, each)
+
+
+def log_reread(own: logging.Logger, each: Reread) -> None:
+    """Log how a file was read, in the words that the runbook looks for, whoever asked for it."""
+    for problem in each.problems:
+        log_event(own, logging.ERROR, NOT_RELOADED, file=each.file, problem=problem)
+    if each.effective:
+        log_event(own, logging.INFO, RELOADED, file=each.file, changed=", ".join(each.effective))
+    elif not each.problems:
+        log_event(own, logging.INFO, f"{RELOADED}; nothing to apply", file=each.file)
+    if each.waiting:
+        log_event(own, logging.WARNING, "changed, but needs a restart", file=each.file, options=", ".join(each.waiting))
 
 
 def sentences(found: Sequence[Reread]) -> tuple[str, ...]:

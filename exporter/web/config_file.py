@@ -17,7 +17,7 @@ from ..config.web_file import FLAG
 from ..errors import ConfigurationError
 from ..logs import log_event
 from ..metrics.vocabulary import ConfigFile
-from ..reload import NOT_RELOADED, RELOADED, Reread
+from ..reload import Reread, log_reread
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class FixedWebConfig:
     """A configuration without a file, so that nothing ever changes it."""
 
     changes = False
-    """Whether `check` may find something new."""
+    """Whether `look` may find something new."""
 
     def __init__(self, config: WebConfig | None = None) -> None:
         self._current = config or WebConfig()
@@ -64,12 +64,9 @@ class WebConfigFile(FixedWebConfig):
         """Read the file again if it changed, or one that it names: at the second look, when nobody writes any more."""
         now = stamps(self._last.files)
         if now != self._last.stamps and now == self._seen:
-            problems = self._read()
-            for each in problems:
-                log_event(logger, logging.ERROR, NOT_RELOADED, file=ConfigFile.WEB, problem=each)
-            if not problems:
-                log_event(logger, logging.INFO, RELOADED, file=ConfigFile.WEB, changed=FLAG)
-            self._report(not problems)
+            read = self.reread()
+            log_reread(logger, read)
+            self._report(not read.problems)
         self._seen = now
 
     def reread(self) -> Reread:
